@@ -1,0 +1,1 @@
+"""The machine: the only room that touches it. Standard library only, since the run stage stands on it."""

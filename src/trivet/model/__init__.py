@@ -1,0 +1,1 @@
+"""The words of Trivet: frozen values that pass from stage to stage, and their JSON. Standard library only."""

@@ -1,0 +1,49 @@
+"""Build: what the build stage made of a source. It holds no config."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trivet.model.names import AppName
+from trivet.model.process import ProcessType
+from trivet.model.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One immutable tree of a build.
+
+    `name` is its folder in the bundle ("app", "dependencies"), `digest` the sha256 of the tree in hex.
+    """
+
+    name: str
+    digest: str
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """An executable bundle: layers, process types, and the variables that make its programs found.
+
+    `id` is 12 hex digits derived from the source commit and what the build consists of. In the values of `environment`,
+    `{bundle}` stands for the bundle's absolute path; PATH is put before the machine's. Processes start in
+    `{bundle}/app`. `interpreter` is the machine's program that the bundle relies on (None: none), checked before
+    a start. `created_at` is ISO 8601 in UTC.
+    """
+
+    id: str
+    app: AppName
+    source: Source
+    builder: str
+    input_key: str
+    layers: tuple[Layer, ...]
+    processes: tuple[ProcessType, ...]
+    environment: Mapping[str, str]
+    tools: Mapping[str, str]
+    interpreter: str | None
+    created_at: str
+    duration_s: float
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(layer.size_bytes for layer in self.layers)

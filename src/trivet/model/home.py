@@ -1,0 +1,95 @@
+"""The map on disk: where everything under $TRIVET_HOME lies, and which room writes it.
+
+Nothing here touches the disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.model.names import AppName, Deploy
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one installation; each line names the one room that writes there."""
+
+    root: Path
+
+    # release (the builds table: build)
+    @property
+    def database(self) -> Path:
+        return self.root / "trivet.db"
+
+    # build
+    @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    @property
+    def layers(self) -> Path:
+        return self.root / "layers"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    def builds(self, app: AppName) -> Path:
+        return self.apps / app / "builds"
+
+    def build(self, app: AppName, build_id: str) -> Path:
+        return self.builds(app) / build_id
+
+    def bundle(self, app: AppName, build_id: str) -> Path:
+        return self.build(app, build_id) / "bundle"
+
+    # flows
+    def lock(self, deploy: Deploy) -> Path:
+        return self.root / "locks" / f"{deploy.app}.{deploy.name}"
+
+    @property
+    def apps(self) -> Path:
+        return self.root / "apps"
+
+    def deploys(self, app: AppName) -> Path:
+        return self.apps / app / "deploys"
+
+    def deploy(self, deploy: Deploy) -> Path:
+        return self.deploys(deploy.app) / deploy.name
+
+    # release
+    def releases(self, deploy: Deploy) -> Path:
+        return self.deploy(deploy) / "releases"
+
+    def release(self, deploy: Deploy, number: int) -> Path:
+        return self.releases(deploy) / f"v{number}"
+
+    # run
+    def run(self, deploy: Deploy) -> Path:
+        return self.deploy(deploy) / "run"
+
+    def storage(self, deploy: Deploy) -> Path:
+        return self.deploy(deploy) / "storage"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def supervisor(self) -> Path:
+        """The supervisor's and the front door's own folder: sockets, lock, their logs."""
+        return self.root / "run"
+
+
+def home_from_environment(environment: Mapping[str, str], *, is_root: bool) -> Home:
+    """`$TRIVET_HOME`, else /var/lib/trivet for root, else `$XDG_STATE_HOME/trivet` (~/.local/state/trivet)."""
+    if chosen := environment.get("TRIVET_HOME"):
+        return Home(Path(chosen).absolute())
+    if is_root:
+        return Home(Path("/var/lib/trivet"))
+    state = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "/")) / ".local" / "state")
+    return Home(Path(state) / "trivet")

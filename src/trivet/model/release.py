@@ -1,0 +1,111 @@
+"""Release: build + config under one number, never changed once written; and what the ledger says about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trivet.model.build import Build
+from trivet.model.config import ConfigChange
+from trivet.model.names import Deploy
+from trivet.model.process import ProcessType
+
+
+class Cause(StrEnum):
+    """What made a release."""
+
+    DEPLOY = "deploy"
+    CONFIG = "config"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
+
+
+class State(StrEnum):
+    """What became of a release. PENDING: its flow has not written an outcome yet."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: the user's name and the machine's."""
+
+    user: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a rollback or a promotion took its build from."""
+
+    deploy: Deploy
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Ready for execution: the document `release.json`; the config's values lie beside it in `env.json` (0600).
+
+    `created_at` is ISO 8601 in UTC. `config_version` and `config_change` (against the
+    deploy's good release before) name no values.
+    """
+
+    deploy: Deploy
+    number: int
+    build: Build
+    config_version: int
+    config_change: ConfigChange
+    cause: Cause
+    reason: str
+    actor: Actor
+    created_at: str
+    origin: Origin | None = None
+
+    @property
+    def processes(self) -> tuple[ProcessType, ...]:
+        return self.build.processes
+
+    @property
+    def name(self) -> str:
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A release before it has a number: what `Ledger.append` is given, together with the config's values."""
+
+    deploy: Deploy
+    build: Build
+    config_version: int
+    config_change: ConfigChange
+    cause: Cause
+    reason: str
+    actor: Actor
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a release: SUCCEEDED, or FAILED with the reason and the last lines of output that show why."""
+
+    state: State
+    reason: str = ""
+    output: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A release as the ledger tells it: what was released, and what became of it. `ended_at` is None while pending."""
+
+    release: Release
+    outcome: Outcome
+    ended_at: str | None
+
+    @property
+    def is_good(self) -> bool:
+        return self.outcome.state is State.SUCCEEDED

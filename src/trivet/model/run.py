@@ -1,0 +1,68 @@
+"""What the run stage says of itself: processes, events of a roll-out, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trivet.model.names import Deploy
+
+
+class ProcessState(StrEnum):
+    """STARTING: not ready yet. RUNNING. STOPPING: told to end. BACKOFF: crashed, waits for its next start."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKOFF = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One line of `trivet ps`. `since` is ISO 8601 in UTC; `pid`, `memory_bytes` are None while there is no process.
+
+    `restarts` counts the starts after a crash within this release; `last_exit` says how it ended last
+    ("exit 1", "SIGKILL").
+    """
+
+    deploy: Deploy
+    release: int
+    process: str
+    state: ProcessState
+    pid: int | None
+    port: int | None
+    since: str
+    restarts: int
+    memory_bytes: int | None
+    last_exit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a deploy is reached, kept across releases."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        shown = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollOut:
+    """How a roll-out ended: kept in run/rollouts/v12.json, and what the client is told.
+
+    `succeeded` is False if anything of the new release failed: then `reason` says what, `process` which, and
+    `output` holds its last lines; the processes of the release before were not touched. `timings_s` has ready, shifted,
+    drained.
+    """
+
+    deploy: Deploy
+    release: int
+    succeeded: bool
+    reason: str = ""
+    process: str | None = None
+    output: tuple[str, ...] = ()
+    address: Address | None = None
+    timings_s: Mapping[str, float] | None = None
