@@ -1,0 +1,75 @@
+"""Unix sockets that speak in lines and pass file descriptors, at paths of any length. Standard library only.
+
+A socket's address holds at most 107 bytes (unix(7)); a home may lie deeper. So both ends name it as
+`/proc/self/fd/N/NAME`, where N is the open folder.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+_READ_BYTES = 65536
+_MOST_FDS = 253  # SCM_MAX_FD in the kernel
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+def listen_unix(path: Path, *, backlog: int = 64) -> socket.socket:
+    """A listening socket that does not block, at this path, mode 0600; what lay there before is gone.
+
+    The folder exists. Whoever calls holds the lock that makes it the only one to listen here.
+    """
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(listener.fileno(), 0o600)  # taken over by bind: at no moment is the path open to others
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
+    listener.listen(backlog)
+    listener.settimeout(0)
+    return listener
+
+
+def connect_unix(path: Path, timeout_s: float) -> socket.socket:
+    """A connection to whoever listens at this path; what it sends and receives waits at most this long.
+
+    Raises: OSError (FileNotFoundError, ConnectionRefusedError: nobody listens there).
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The user who connected, as the kernel knows it (SO_PEERCRED)."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+def send_line(connection: socket.socket, line: bytes, fds: Sequence[int] = ()) -> None:
+    """The line and its newline are sent whole; the descriptors travel with its first byte. Raises: OSError."""
+    data = line + b"\n"
+    sent = socket.send_fds(connection, [data], list(fds)) if fds else 0
+    if sent < len(data):
+        connection.sendall(data[sent:])
+
+
+def receive(connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
+    """What has arrived, and the descriptors that came along, closed on exec; b"" at the end.
+
+    The receiver owns the descriptors. Raises: OSError (BlockingIOError: nothing yet; TimeoutError).
+    """
+    data, fds, _, _ = socket.recv_fds(connection, _READ_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+    return data, tuple(fds)

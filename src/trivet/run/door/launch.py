@@ -1,0 +1,29 @@
+"""How the front door is started, and where it is found."""
+
+import sys
+from pathlib import Path
+
+from trivet.model.home import Home
+
+
+def argv(home: Home) -> tuple[str, ...]:
+    """The command that runs the front door of this home in the foreground; it ends by itself if one runs already.
+
+    `-I -S -OO`: nothing of the caller's environment, no site-packages, no docstrings in memory.
+    """
+    return (sys.executable, "-I", "-S", "-OO", str(Path(__file__).parent / "__main__.py"), str(home.root))
+
+
+def socket_path(home: Home) -> Path:
+    """The control socket that the supervisor connects to (mode 0600)."""
+    return home.supervisor / "door.sock"
+
+
+def lock_path(home: Home) -> Path:
+    """The file that a living front door holds locked with `flock`; it is never removed."""
+    return home.supervisor / "door.lock"
+
+
+def log_path(home: Home) -> Path:
+    """Where the front door tells of trouble, and of nothing else."""
+    return home.supervisor / "door.log"
