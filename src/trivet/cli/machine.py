@@ -1,0 +1,70 @@
+"""`up`, `down`, `doctor`."""
+
+import sys
+
+import click
+
+from trivet.cli.options import installation, json_option
+from trivet.cli.output import print_json
+from trivet.flows import power
+from trivet.flows.doctor import Verdict, examine
+
+_MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.WEAK: ("weak", "yellow"), Verdict.BAD: ("bad", "red")}
+
+
+@click.command()
+@click.option("--foreground", is_flag=True, help="Be the supervisor, in this process: for systemd and other init systems.")
+def up(foreground: bool) -> None:
+    """Start the supervisor, and with it everything that ran before.
+
+    Deploying starts it as well. After a reboot, or in an init script, this is the command.
+
+    \b
+    Examples:
+      trivet up
+      trivet up --foreground
+    """
+    place = installation()
+    if foreground:
+        power.run_in_foreground(place)
+        return
+    statuses = power.up(place)
+    deploys = sorted({str(status.deploy) for status in statuses})
+    click.echo(f"up: {len(statuses)} processes of {', '.join(deploys)}" if statuses else "up: nothing to run yet")
+
+
+@click.command()
+def down() -> None:
+    """Stop the supervisor and everything it runs, until `trivet up`.
+
+    \b
+    Examples:
+      trivet down
+    """
+    click.echo("down" if power.down(installation()) else "nothing was running")
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine has and what it enforces, what is missing, and how to get it.
+
+    Ends with status 1 if something is missing that Trivet cannot work without.
+
+    \b
+    Examples:
+      trivet doctor
+    """
+    findings = examine(installation())
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            mark, color = _MARKS[finding.verdict]
+            click.echo(f"{click.style(f'{mark:<5}', fg=color)} {finding.subject:<12} {finding.detail}")
+            if finding.hint:
+                click.echo(f"{'':<18} {finding.hint}")
+    sys.exit(1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0)
+
+
+COMMANDS = (up, down, doctor)

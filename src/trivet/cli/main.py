@@ -1,0 +1,86 @@
+"""`trivet`: the group of all commands, and the one place where an error becomes words and an exit status."""
+
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from trivet import __version__
+from trivet.cli import apps, building, completion, config, machine, processes, releases
+from trivet.cli.output import color_choice, print_error
+from trivet.errors import Interrupted, TrivetError
+
+_SECTIONS = (
+    ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
+    ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
+    ("Processes", ("scale", "run", "restart", "stop", "start")),
+    ("This machine", ("up", "down", "completion")),
+)
+
+
+class SectionedGroup(click.Group):
+    """A group whose help lists the commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in _SECTIONS:
+            commands = [(name, self.commands[name].get_short_help_str(70)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(commands)
+
+
+@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="trivet")
+@click.pass_context
+def trivet(ctx: click.Context) -> None:
+    """Build, release, run: apps on your own machines.
+
+    \b
+    Examples:
+      trivet deploy                     build HEAD, release it, roll it out
+      trivet config set KEY=value       change config: a new release
+      trivet rollback                   go back to the release before
+      trivet releases                   what was released, by whom, and what became of it
+    """
+    ctx.color = color_choice()
+
+
+for command in (
+    *building.COMMANDS,
+    *releases.COMMANDS,
+    *config.COMMANDS,
+    *processes.COMMANDS,
+    *apps.COMMANDS,
+    *machine.COMMANDS,
+    *completion.COMMANDS,
+):
+    trivet.add_command(command)
+
+
+def main() -> None:
+    """The process ends with the status of the command: 0, or the exit code of what went wrong."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = trivet.main(standalone_mode=False)
+    except TrivetError as error:
+        print_error(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print_error(Interrupted("Interrupted; nothing was changed.", hint="Run the command again when you are ready."))
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    return status if isinstance(status, int) else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,193 @@
+"""What a person sees: results on standard output, everything else on standard error, colour only on a terminal."""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from trivet.errors import TrivetError
+from trivet.model.document import to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def print_json(value: object) -> None:
+    """The value as JSON, for programs."""
+    click.echo(json.dumps(to_json(value), indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:
+    """Aligned columns; `nothing` on standard error if there is no row. Piped, no line is cut or coloured."""
+    lines = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
+    if not lines:
+        click.echo(nothing, err=True)
+        return
+    widths = [max(len(row[column]) for row in [list(headings), *lines]) for column in range(len(headings))]
+    click.secho(_align(headings, widths), bold=True)
+    for line in lines:
+        click.echo(_align(line, widths))
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """One fact a line, names aligned; facts without a value are left out."""
+    shown = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        first, *rest = value.splitlines()
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {first}")
+        for line in rest:
+            click.echo(f"{' ' * width}  {line}")
+
+
+def print_error(error: TrivetError) -> None:
+    """What happened, the lines that show why, and what to do next, on standard error."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    for line in error.detail:
+        click.echo(f"  {click.style('|', dim=True)} {line}", err=True)
+    click.echo(f"{click.style('hint:', bold=True)}  {error.hint}", err=True)
+
+
+def color_choice() -> bool | None:
+    """What `NO_COLOR` and `FORCE_COLOR` say; None: colour on a terminal. https://no-color.org"""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return None
+
+
+def age(at: str, now_s: float | None = None) -> str:
+    """How long ago an ISO 8601 time in UTC was, in one unit: "5m", "3h", "12d"."""
+    seconds = max(0.0, (now_s or time.time()) - _seconds(at))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def size(size_bytes: int | None) -> str:
+    """A size in decimal units, "12.3 MB"; "-" for None."""
+    if size_bytes is None:
+        return "-"
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= length:
+            return f"{size_bytes / length:.1f} {unit}"
+    return f"{size_bytes} B"
+
+
+def _seconds(at: str) -> float:
+    import calendar
+
+    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+class ProgressView(Protocol):
+    """A flow's progress as a way in shows it; used as a context, so that whatever it drew is cleared at the end."""
+
+    def step(self, stage: str, text: str) -> None: ...
+    def output(self, line: str) -> None: ...
+    def notice(self, text: str) -> None: ...
+    def __enter__(self) -> "ProgressView": ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class PlainProgress:
+    """One line a step on standard error: for pipes, logs and `--verbose`; nothing but notices when quiet."""
+
+    def __init__(self, *, verbose: bool, quiet: bool) -> None:
+        self._verbose = verbose
+        self._quiet = quiet
+
+    def __enter__(self) -> "PlainProgress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def step(self, stage: str, text: str) -> None:
+        if not self._quiet:
+            click.echo(f"{click.style(f'{stage:<8}', fg='cyan')} {text}", err=True)
+
+    def output(self, line: str) -> None:
+        if self._verbose:
+            click.echo(f"         {click.style('|', dim=True)} {line}", err=True)
+
+    def notice(self, text: str) -> None:
+        click.echo(f"{click.style('note', fg='yellow'):<8}     {text}", err=True)
+
+
+class LiveProgress(PlainProgress):
+    """The step at work with a spinner and the last line written; each step stays as a line with its time."""
+
+    def __init__(self) -> None:
+        super().__init__(verbose=False, quiet=False)
+        self._status: Status | None = None
+        self._console: Console | None = None
+        self._current: tuple[str, str, float] | None = None
+
+    def __enter__(self) -> "LiveProgress":
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False, no_color=color_choice() is False)
+        self._status = self._console.status("")
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._finish()
+        if self._status is not None:
+            self._status.stop()
+
+    def step(self, stage: str, text: str) -> None:
+        self._finish()
+        self._current = (stage, text, time.monotonic())
+        self._show("")
+
+    def output(self, line: str) -> None:
+        self._show(line)
+
+    def notice(self, text: str) -> None:
+        self._finish()
+        super().notice(text)
+
+    def _show(self, line: str) -> None:
+        from rich.text import Text
+
+        if self._status is not None and self._current is not None:
+            stage, text, _ = self._current
+            self._status.update(Text.assemble((f"{stage:<8}", "cyan"), f"{text} ", (_CONTROL.sub("", line)[:60], "dim")))
+
+    def _finish(self) -> None:
+        if self._current is None:
+            return
+        stage, text, since = self._current
+        self._current = None
+        took = time.monotonic() - since
+        super().step(stage, f"{text}{f'  ({took:.1f} s)' if took >= 0.5 else ''}")
+
+
+def progress_view(*, verbose: bool, quiet: bool) -> ProgressView:
+    """The progress for this terminal: live if standard error is one and nobody asked for more or less."""
+    if verbose or quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainProgress(verbose=verbose, quiet=quiet)
+    return LiveProgress()

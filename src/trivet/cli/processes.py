@@ -1,0 +1,225 @@
+"""`ps`, `logs`, `run`, `scale`, `restart`, `stop`, `start`."""
+
+import re
+import sys
+
+import click
+
+from trivet.cli.options import (
+    RELEASE,
+    app_option,
+    deploy_options,
+    installation,
+    json_option,
+    known_deploy,
+    view,
+    wait_option,
+)
+from trivet.cli.output import age, print_json, print_table, size
+from trivet.errors import InputError
+from trivet.flows import overview
+from trivet.flows import scale as formation_flow
+from trivet.flows.run_once import run_once
+from trivet.model.names import DEFAULT_DEPLOY
+from trivet.model.run import ProcessState, ProcessStatus
+
+_PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")
+
+
+@click.command()
+@app_option
+@click.option("-d", "--deploy", "deploy_name", metavar="NAME", default=DEFAULT_DEPLOY, show_default=True, help="The deploy.")
+@click.option("--all", "everything", is_flag=True, help="The processes of every app.")
+@json_option
+def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> None:
+    """List the processes of a deploy.
+
+    \b
+    Examples:
+      trivet ps
+      trivet ps --all --json
+    """
+    place = installation()
+    deploy = None if everything else known_deploy(place, app, deploy_name)
+    statuses = overview.list_processes(place, deploy)
+    if as_json:
+        print_json(statuses)
+        return
+    if not overview.is_up(place):
+        click.echo("The supervisor is not running: nothing is restarted. `trivet up` starts it.", err=True)
+    first = ("DEPLOY",) if everything else ()
+    print_table(
+        (*first, "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "MEMORY", "RELEASE", "LAST EXIT"),
+        [((str(status.deploy),) if everything else ()) + _row(status) for status in statuses],
+        nothing="No processes. `trivet start`, `trivet scale web=1` or `trivet deploy` starts some.",
+    )
+
+
+@click.command()
+@deploy_options
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written; Ctrl-C ends it.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="How many lines back.")
+@click.option("--ps", "names", multiple=True, metavar="NAME", help="Only this process (web.1) or type (web); repeatable.")
+@json_option
+def logs(
+    app: str | None, deploy_name: str, follow: bool, lines: int, names: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what the processes of a deploy wrote, merged in order of time.
+
+    \b
+    Examples:
+      trivet logs -f
+      trivet logs -n 500 --ps worker
+    """
+    place = installation()
+    deploy = known_deploy(place, app, deploy_name)
+    colors: dict[str, str] = {}
+    try:
+        for line in overview.read_logs(place, deploy, names, lines, follow=follow):
+            if as_json:
+                print_json_line(line)
+                continue
+            color = colors.setdefault(line.process, _PALETTE[len(colors) % len(_PALETTE)])
+            prefix = click.style(f"{line.at[:19]}Z v{line.release} {line.process:<10}|", fg=color)
+            click.echo(f"{prefix} {line.text}")
+    except KeyboardInterrupt:
+        return
+
+
+def print_json_line(value: object) -> None:
+    """The value as JSON on one line."""
+    from trivet.model.document import canonical
+
+    click.echo(canonical(value))
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@deploy_options
+@click.option("--release", "number", type=RELEASE, help="The release to run in; default: the running one.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
+def run(app: str | None, deploy_name: str, number: int | None, command: tuple[str, ...]) -> None:
+    """Run a one-off command in a release: its code, its config, its walls.
+
+    The command has this terminal if there is one, gets the signals that this command gets, and its exit status is handed on.
+
+    \b
+    Examples:
+      trivet run python manage.py shell
+      trivet run --release v3 env
+    """
+    place = installation()
+    status = run_once(place, known_deploy(place, app, deploy_name), command, number)
+    sys.exit(status)
+
+
+@click.command()
+@click.argument("counts", nargs=-1, metavar="[TYPE=COUNT]...")
+@deploy_options
+@wait_option
+@json_option
+def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: bool, as_json: bool) -> None:
+    """Set how many processes of each type run; without arguments, show it. Makes no release.
+
+    \b
+    Examples:
+      trivet scale
+      trivet scale web=2 worker=1
+    """
+    place = installation(no_wait=no_wait)
+    deploy = known_deploy(place, app, deploy_name)
+    changes = dict(_parse_count(count) for count in counts)
+    if changes:
+        with view(verbose=False, quiet=False) as progress:
+            formation = formation_flow.scale(place, deploy, changes, progress)
+    else:
+        formation = formation_flow.read_formation(place, deploy)
+    shown = {"web": formation.count("web"), **formation.counts}
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(" ".join(f"{name}={count}" for name, count in shown.items()))
+
+
+@click.command()
+@click.argument("process", required=False, metavar="[PROCESS]")
+@deploy_options
+@wait_option
+def restart(process: str | None, app: str | None, deploy_name: str, no_wait: bool) -> None:
+    """Restart the processes of a deploy, or one type (web), or one process (web.1).
+
+    The whole deploy is restarted as it is deployed: new processes beside the old ones, which end when the new ones are ready.
+
+    \b
+    Examples:
+      trivet restart
+      trivet restart worker.1
+    """
+    place = installation(no_wait=no_wait)
+    deploy = known_deploy(place, app, deploy_name)
+    with view(verbose=False, quiet=False) as progress:
+        formation_flow.restart(place, deploy, process, progress)
+    click.echo(f"{deploy} {process or ''}".rstrip() + " is restarted")
+
+
+@click.command()
+@deploy_options
+@wait_option
+def stop(app: str | None, deploy_name: str, no_wait: bool) -> None:
+    """Stop the processes of a deploy, until `trivet start`. Its address answers 503.
+
+    \b
+    Examples:
+      trivet stop -d staging
+    """
+    place = installation(no_wait=no_wait)
+    deploy = known_deploy(place, app, deploy_name)
+    with view(verbose=False, quiet=False) as progress:
+        formation_flow.stop(place, deploy, progress)
+    click.echo(f"{deploy} is stopped")
+
+
+@click.command()
+@deploy_options
+@wait_option
+def start(app: str | None, deploy_name: str, no_wait: bool) -> None:
+    """Start the processes of a stopped deploy again, on the same release.
+
+    \b
+    Examples:
+      trivet start -d staging
+    """
+    place = installation(no_wait=no_wait)
+    deploy = known_deploy(place, app, deploy_name)
+    with view(verbose=False, quiet=False) as progress:
+        formation_flow.start(place, deploy, progress)
+    click.echo(f"{deploy} is started")
+
+
+def _row(status: ProcessStatus) -> tuple[str, ...]:
+    since = age(status.since)
+    return (
+        status.process,
+        str(status.pid or "-"),
+        f"{status.state.value}" + (" (crash loop)" if _loops(status) else ""),
+        since,
+        str(status.restarts),
+        size(status.memory_bytes),
+        f"v{status.release}",
+        status.last_exit or "",
+    )
+
+
+def _loops(status: ProcessStatus) -> bool:
+    return status.state is ProcessState.BACKOFF and status.restarts >= 3
+
+
+def _parse_count(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,4})", text)
+    if match is None:
+        raise InputError(f"{text!r} is not TYPE=COUNT.", hint="Write, for example: trivet scale web=2 worker=0")
+    return match[1], int(match[2])
+
+
+COMMANDS = (ps, logs, run, scale, restart, stop, start)

@@ -1,0 +1,101 @@
+"""Deploy: source → build → release → roll out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.build import BuildRequest, Built, make_build
+from trivet.flows.installation import Installation, Progress
+from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.model.config import Config, compare
+from trivet.model.names import AppName, Deploy
+from trivet.model.release import Cause, Draft
+from trivet.model.run import Address
+from trivet.model.settings import Settings
+from trivet.release import ConfigStore, Ledger
+
+DEFAULT_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildChoice:
+    """What to build: a revision of a repository, in a folder of it ("" for its top)."""
+
+    repository: Path
+    revision: str = "HEAD"
+    directory: str = ""
+    rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeployChoice:
+    """What a person asked for beyond the build: why, and where the deploy is to be reached."""
+
+    reason: str = ""
+    host: str | None = None
+    port: int | None = None
+
+
+class _BuildProgress:
+    """The build stage's listener, told on as steps of the flow."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.output = progress.output
+        self.notice = progress.notice
+
+    def step(self, title: str) -> None:
+        self._progress.step("build", title)
+
+
+def build(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Built:
+    """The commit is a build; found if it was built before. Raises: BuildError, InputError, MachineError."""
+    request = BuildRequest(
+        home=installation.home,
+        app=app,
+        repository=choice.repository,
+        revision=choice.revision,
+        directory=choice.directory,
+        rebuild=choice.rebuild,
+        caller=installation.caller,
+    )
+    built = make_build(request, _BuildProgress(progress))
+    how = "found, nothing to build" if built.found else f"done in {built.build.duration_s:.1f} s"
+    size = f"{built.build.size_bytes / 1e6:.1f} MB in {len(built.build.layers)} layers"
+    progress.step("build", f"{built.build.id} ({built.build.builder}): {how}, {size}")
+    return built
+
+
+def deploy(
+    installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice, progress: Progress
+) -> Released:
+    """The commit serves in the deploy, as a new release.
+
+    Raises: whatever ended it; then what ran before runs on, and nothing was released if the build failed.
+    """
+    with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
+        built = build(installation, target.app, source, progress)
+        machine = prepare(installation, ledger, target, progress)
+        with ConfigStore(installation.home) as store:
+            stored = store.current(target)
+        current = ledger.current(target)
+        old = stored.config if current else Config()
+        draft = Draft(
+            deploy=target,
+            build=built.build,
+            config_version=stored.version,
+            config_change=compare(old, stored.config),
+            cause=Cause.DEPLOY,
+            reason=choice.reason or f"deploy {built.build.source.short} {built.build.source.subject}",
+            actor=installation.actor,
+        )
+        options = RollOutOptions(address=_address(target, choice, built.settings))
+        return Releasing(ledger, machine, progress).bring_into_service(draft, stored.config, options)
+
+
+def _address(target: Deploy, choice: DeployChoice, settings: Settings) -> Address | None:
+    chosen = settings.deploys.get(target.name)
+    port = choice.port or (chosen.port if chosen else None)
+    host = choice.host or (chosen.host if chosen else None)
+    if port is None and host is None:
+        return None
+    return Address(host or DEFAULT_HOST, port or 0)

@@ -1,0 +1,65 @@
+"""Whom a flow works for, and where: one installation of Trivet as one person uses it."""
+
+import getpass
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trivet.host import lock
+from trivet.host.clock import now
+from trivet.model.home import Home, home_from_environment
+from trivet.model.names import Deploy
+from trivet.model.release import Actor
+
+
+class Progress(Protocol):
+    """What a flow tells while it works; a way in decides how that looks."""
+
+    def step(self, stage: str, text: str) -> None:
+        """A step of the stage `build`, `release` or `run` begins or is done."""
+
+    def output(self, line: str) -> None:
+        """A command of the app wrote this line."""
+
+    def notice(self, text: str) -> None:
+        """Something that the person should know, though nothing failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One $TRIVET_HOME and the person at work in it.
+
+    `caller` is the person's environment, `wait` whether they wait for a lock.
+    """
+
+    home: Home
+    actor: Actor
+    caller: Mapping[str, str] = field(default_factory=dict, repr=False)
+    wait: bool = True
+
+    @contextmanager
+    def working_on(self, deploy: Deploy, what: str, progress: Progress) -> Iterator[None]:
+        """Nobody else changes the deploy inside the block. Raises: Busy, if the person does not want to wait."""
+        holder = f"{self.actor} (trivet {what}, pid {os.getpid()}, since {now()[:19]}Z)"
+
+        def tell(other: str) -> None:
+            progress.notice(f"waiting for {deploy}: {other} is at work on it")
+
+        with lock.hold(self.home.lock(deploy), holder, wait=self.wait, waiting=tell):
+            yield
+
+
+def open_installation(environment: Mapping[str, str], *, wait: bool = True) -> Installation:
+    """The installation that the environment points to, used by the person who runs this process."""
+    home = home_from_environment(environment, is_root=os.geteuid() == 0)
+    return Installation(home, Actor(_user(), platform.node() or "localhost"), dict(environment), wait)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.geteuid())

@@ -1,0 +1,82 @@
+"""Which app a command means: named, or told by the folder it is typed in."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.build import find_repository
+from trivet.errors import InvalidName, SourceError, UnknownApp
+from trivet.model.names import AppName, parse_app_name
+from trivet.model.settings import Settings, parse_settings
+
+SETTINGS_FILE = "trivet.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder as Trivet sees it: the repository around it and the app's folder inside ("" for the top)."""
+
+    repository: Path
+    directory: str
+
+
+def locate_app(folder: Path, named: str | None, directory: str | None = None) -> AppName:
+    """The named app, else the one of the nearest `trivet.toml`, else the one called as the repository is.
+
+    Raises: InvalidName, InvalidFile, UnknownApp.
+    """
+    if named is not None:
+        return parse_app_name(named)
+    try:
+        place = locate(folder, directory)
+    except SourceError as error:
+        raise UnknownApp(
+            f"Which app? {folder} is not in a git repository.",
+            hint="Name it with -a APP, or change to its folder. `trivet apps` lists them.",
+        ) from error
+    settings = _read_settings(place.repository / place.directory)
+    return settings.app if settings and settings.app else _app_from_folder(place)
+
+
+def locate(folder: Path, directory: str | None = None) -> Place:
+    """The repository around the folder, and the app's folder in it.
+
+    The app's folder is `directory` (relative to where the command is typed), else the nearest one upwards that holds a
+    `trivet.toml`, else the repository's top. Raises: SourceError.
+    """
+    repository = find_repository(folder)
+    if directory is not None:
+        return Place(repository, _inside(repository, (folder / directory).resolve()))
+    here = folder.resolve()
+    while here != repository and repository in here.parents:
+        if (here / SETTINGS_FILE).is_file():
+            return Place(repository, _inside(repository, here))
+        here = here.parent
+    return Place(repository, "")
+
+
+def _inside(repository: Path, folder: Path) -> str:
+    try:
+        relative = folder.relative_to(repository.resolve())
+    except ValueError as error:
+        raise SourceError(
+            f"{folder} is not in the repository {repository}.", hint="Give --dir as a folder of the repository."
+        ) from error
+    return "" if relative == Path() else relative.as_posix()
+
+
+def _read_settings(folder: Path) -> Settings | None:
+    path = folder / SETTINGS_FILE
+    return parse_settings(path.read_text()) if path.is_file() else None
+
+
+def _app_from_folder(place: Place) -> AppName:
+    name = (place.repository / place.directory).resolve().name.removesuffix(".git")
+    suggestion = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-app"
+    try:
+        return parse_app_name(name)
+    except InvalidName as error:
+        raise UnknownApp(
+            f"Which app? The folder's name, {name!r}, cannot be an app's name.",
+            hint=f'Name it with -a APP, or put app = "{suggestion}" into {SETTINGS_FILE}.',
+        ) from error

@@ -1,0 +1,163 @@
+"""Overview: reads only, of all three stages. What the command line shows, and any other way in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trivet.build import CommitLine, commits_between, list_builds, read_build, read_log
+from trivet.errors import UnknownApp
+from trivet.flows.installation import Installation
+from trivet.model.build import Build
+from trivet.model.config import Config
+from trivet.model.formation import Formation
+from trivet.model.names import AppName, Deploy
+from trivet.model.release import Record
+from trivet.model.run import Address, ProcessState, ProcessStatus
+from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
+from trivet.run import LogLine, Machine
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOverview:
+    """One deploy at a glance. `release` is the running one's number; `running` of `wanted` processes run."""
+
+    deploy: Deploy
+    release: int | None
+    commit: str | None
+    subject: str | None
+    created_at: str | None
+    address: Address | None
+    running: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two releases side by side; `commits` are those that the new one has beyond the old, newest first.
+
+    `commits_note` says why they could not be listed.
+    """
+
+    old: Record
+    new: Record
+    changes: ReleaseDiff
+    commits: tuple[CommitLine, ...]
+    commits_note: str | None
+
+
+def list_deploys(installation: Installation) -> tuple[DeployOverview, ...]:
+    """Every deploy of every app."""
+    if not installation.home.database.exists():
+        return ()
+    with Ledger(installation.home) as ledger:
+        machine = Machine(installation.home)
+        statuses = machine.processes(None)
+        return tuple(_overview(ledger, machine, deploy, statuses) for deploy in ledger.deploys())
+
+
+def check_known(installation: Installation, deploy: Deploy) -> None:
+    """Raises: UnknownApp, with what there is, if nothing was ever deployed or configured under this name."""
+    known: tuple[Deploy, ...] = ()
+    if installation.home.database.exists():
+        with Ledger(installation.home) as ledger:
+            known = ledger.deploys()
+    if deploy in known:
+        return
+    same_app = [other.name for other in known if other.app == deploy.app]
+    if same_app:
+        raise UnknownApp(
+            f"The app {deploy.app} has no deploy {deploy.name!r}.",
+            hint=f"It has: {', '.join(same_app)}. The first `trivet deploy -d {deploy.name}` makes it.",
+        )
+    apps = sorted({other.app for other in known})
+    raise UnknownApp(
+        f"There is no app {deploy.app!r}.",
+        hint=f"Known apps: {', '.join(apps) or 'none'}. The first `trivet deploy` makes one; -a APP names another.",
+    )
+
+
+def list_releases(installation: Installation, deploy: Deploy, limit: int | None) -> tuple[Record, ...]:
+    """The releases, newest first."""
+    with Ledger(installation.home) as ledger:
+        return ledger.records(deploy, limit=limit)
+
+
+def running_release(installation: Installation, deploy: Deploy) -> int | None:
+    """The number of the release that the run stage is on."""
+    return Machine(installation.home).current(deploy)
+
+
+def show_release(installation: Installation, deploy: Deploy, number: int) -> Record:
+    """One release. Raises: UnknownRelease."""
+    with Ledger(installation.home) as ledger:
+        return ledger.record(deploy, number)
+
+
+def compare_releases(installation: Installation, deploy: Deploy, old: int, new: int) -> Comparison:
+    """What differs from release `old` to release `new`. Raises: UnknownRelease."""
+    with Ledger(installation.home) as ledger, ConfigStore(installation.home) as store:
+        before, after = ledger.record(deploy, old), ledger.record(deploy, new)
+        changes = diff(before, after, _config(store, before), _config(store, after))
+    source = after.release.build.source
+    commits, note = commits_between(source.repository, before.release.build.source.commit, source.commit)
+    return Comparison(before, after, changes, commits, note)
+
+
+def verify_ledger(installation: Installation, deploy: Deploy) -> Verification:
+    """Whether every entry of the deploy's ledger is what was once written, and if not, which is the first bad one."""
+    with Ledger(installation.home) as ledger:
+        return ledger.verify(deploy)
+
+
+def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
+    """The processes of a deploy (None: of all)."""
+    return Machine(installation.home).processes(deploy)
+
+
+def is_up(installation: Installation) -> bool:
+    """Whether the supervisor runs."""
+    return Machine(installation.home).is_up()
+
+
+def read_logs(
+    installation: Installation, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
+) -> Iterator[LogLine]:
+    """Log lines of the deploy's processes, merged in order of time."""
+    return Machine(installation.home).logs(deploy, processes=processes, lines=lines, follow=follow)
+
+
+def show_builds(installation: Installation, app: AppName) -> tuple[Build, ...]:
+    """The app's builds, newest first."""
+    return list_builds(installation.home, app)
+
+
+def show_build(installation: Installation, app: AppName, build_id: str) -> Build:
+    """One build. Raises: BuildError."""
+    return read_build(installation.home, app, build_id)
+
+
+def show_build_log(installation: Installation, app: AppName, build_id: str) -> str:
+    """All that the commands of a build wrote. Raises: BuildError."""
+    return read_log(installation.home, app, build_id)
+
+
+def _config(store: ConfigStore, record: Record) -> Config:
+    return store.at(record.release.deploy, record.release.config_version).config
+
+
+def _overview(
+    ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[ProcessStatus, ...]
+) -> DeployOverview:
+    number = machine.current(deploy)
+    release = ledger.record(deploy, number).release if number else None
+    own = [status for status in statuses if status.deploy == deploy and status.release == number]
+    formation: Formation = machine.formation(deploy)
+    return DeployOverview(
+        deploy=deploy,
+        release=number,
+        commit=release.build.source.short if release else None,
+        subject=release.build.source.subject if release else None,
+        created_at=release.created_at if release else None,
+        address=machine.address(deploy),
+        running=sum(status.state is ProcessState.RUNNING for status in own),
+        wanted=len(formation.processes(release.processes)) if release else 0,
+    )

@@ -1,0 +1,120 @@
+"""From a draft to a release that serves: the second half that deploy, promote, rollback and reconfigure share."""
+
+from dataclasses import dataclass
+
+from trivet.errors import Interrupted, ReleaseCommandFailed, RollOutFailed, TrivetError
+from trivet.flows.installation import Installation, Progress
+from trivet.flows.settle import outcome_of, settle
+from trivet.model.config import Config
+from trivet.model.names import RELEASE_PROCESS, Deploy
+from trivet.model.process import find_process_type
+from trivet.model.release import Draft, Outcome, Release, State
+from trivet.model.run import Address, RollOut
+from trivet.release import Ledger
+from trivet.run import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class RollOutOptions:
+    """`address` moves the front door (None: where it was); `release_command` says whether to run the app's own."""
+
+    address: Address | None = None
+    release_command: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A release that serves, and where; `address` is None for an app without `web` processes."""
+
+    release: Release
+    address: Address | None
+
+
+def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress: Progress) -> Machine:
+    """The machine stage is up and nothing of an earlier, interrupted command is open."""
+    machine = Machine(installation.home)
+    machine.up()
+    for note in settle(ledger, machine, deploy):
+        progress.notice(note)
+    return machine
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    """One release on its way: the ledger that records it, the machine that runs it, and who is told."""
+
+    ledger: Ledger
+    machine: Machine
+    progress: Progress
+
+    def bring_into_service(self, draft: Draft, config: Config, options: RollOutOptions) -> Released:
+        """The release is in the ledger, serves, and the ledger says so.
+
+        On any failure the ledger says that instead, and what ran before still runs.
+        Raises: ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
+        """
+        release = self.ledger.append(draft, config)
+        self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
+        try:
+            if options.release_command:
+                self._run_release_command(release)
+            roll_out = self._roll_out(release, options.address)
+        except KeyboardInterrupt as interrupt:
+            raise self._interrupted(release) from interrupt
+        except TrivetError as error:
+            self._conclude(release, Outcome(State.FAILED, error.message, error.detail))
+            raise
+        self._conclude(release, outcome_of(roll_out))
+        return Released(release, roll_out.address)
+
+    def _run_release_command(self, release: Release) -> None:
+        process = find_process_type(release.processes, RELEASE_PROCESS)
+        if process is None:
+            return
+        self.progress.step("release", f"release command: {process.command}")
+        number = release.number
+        status, lines = self.machine.run_release_command(release.deploy, number, self.progress.output)
+        if status != 0:
+            raise ReleaseCommandFailed(
+                f"The release command of {release.name} ended with exit status {status}: {process.command}",
+                hint=f"Nothing that runs was touched. Mend the command and deploy again; "
+                f"`trivet releases show v{number}` keeps its last lines.",
+                detail=lines,
+            )
+
+    def _roll_out(self, release: Release, address: Address | None) -> RollOut:
+        def report(event: str, facts: object) -> None:
+            self.progress.step("run", f"{event}{f' {facts}' if facts else ''}")
+
+        roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
+        if not roll_out.succeeded:
+            raise self._failed(release, roll_out)
+        return roll_out
+
+    def _failed(self, release: Release, roll_out: RollOut) -> RollOutFailed:
+        before = self.machine.current(release.deploy)
+        serving = f"v{before} still serves, untouched" if before else "nothing ran before, and nothing runs now"
+        return RollOutFailed(
+            f"{release.name} did not come up: {roll_out.reason}.",
+            hint=f"{serving[0].upper()}{serving[1:]}. `trivet releases show {release.name}` keeps this; "
+            "mend the app or its config and deploy again.",
+            detail=roll_out.output,
+        )
+
+    def _interrupted(self, release: Release) -> Interrupted:
+        self.machine.abort(release.deploy)
+        roll_out = self.machine.ended(release.deploy, release.number)
+        self._conclude(release, outcome_of(roll_out))
+        if roll_out is not None and roll_out.succeeded:
+            return Interrupted(
+                f"Interrupted, but {release.name} had already taken over and serves now.",
+                hint="`trivet rollback` brings back the release before.",
+            )
+        before = self.machine.current(release.deploy)
+        return Interrupted(
+            f"Interrupted. {release.name} is recorded as failed; {f'v{before} still serves' if before else 'nothing runs'}.",
+            hint="Run the command again when you are ready.",
+        )
+
+    def _conclude(self, release: Release, outcome: Outcome) -> None:
+        self.ledger.conclude(release.deploy, release.number, outcome)

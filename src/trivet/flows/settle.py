@@ -1,0 +1,32 @@
+"""What an interrupted command left half-told is told to its end, so that no later command trips over it."""
+
+from trivet.model.names import Deploy
+from trivet.model.release import Outcome, State
+from trivet.model.run import RollOut
+from trivet.release import Ledger
+from trivet.run import Machine
+
+_NEVER_STARTED = "interrupted before its roll-out began"
+
+
+def settle(ledger: Ledger, machine: Machine, deploy: Deploy) -> tuple[str, ...]:
+    """Every release of the deploy has an outcome; the notes say which ones got theirs only now.
+
+    The caller holds the deploy's lock, so whoever made a pending release is gone; the run stage knows how far it came.
+    """
+    return tuple(_settle_one(ledger, machine, deploy, record.release.number) for record in ledger.pending(deploy))
+
+
+def outcome_of(roll_out: RollOut | None) -> Outcome:
+    """What the ledger is to say of a roll-out; None: it never began."""
+    if roll_out is None:
+        return Outcome(State.FAILED, _NEVER_STARTED)
+    state = State.SUCCEEDED if roll_out.succeeded else State.FAILED
+    return Outcome(state, roll_out.reason, roll_out.output, roll_out.timings_s)
+
+
+def _settle_one(ledger: Ledger, machine: Machine, deploy: Deploy, number: int) -> str:
+    outcome = outcome_of(machine.ended(deploy, number))
+    ledger.conclude(deploy, number, outcome)
+    told = "succeeded" if outcome.state is State.SUCCEEDED else f"failed: {outcome.reason}"
+    return f"an interrupted command left v{number} without an outcome; it {told}"
