@@ -1,0 +1,59 @@
+"""What is promised to people: every command explains itself and is documented, every error says what to do."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import trivet.errors
+from trivet.cli.main import trivet as root
+from trivet.errors import TrivetError
+
+DOCS = Path(trivet.__file__).parent.parent.parent / "docs"
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield " ".join((*path, name)), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+
+
+COMMANDS = dict(_commands(root))
+ERRORS = [kind for kind in vars(trivet.errors).values() if isinstance(kind, type) and issubclass(kind, TrivetError)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    text = COMMANDS[name].help or ""
+    assert "Examples:" in text
+    assert f"trivet {name}" in text.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_stands_in_the_reference(name: str) -> None:
+    reference = (DOCS / "reference" / "commands.md").read_text()
+    assert f"`trivet {name}" in reference
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")}
+    section = reference.split(f"`trivet {name}", 1)[1].split("\n## ")[0]
+    assert {option for option in options if option not in section and option not in reference.split("## ")[1]} == set()
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_stands_in_the_reference_with_its_exit_code(kind: type[TrivetError]) -> None:
+    lines = (DOCS / "reference" / "errors.md").read_text().splitlines()
+    row = next((line for line in lines if line.startswith(f"| `{kind.__name__}`")), None)
+    assert row is not None
+    assert f"| {kind.exit_code} |" in row
+
+
+def test_an_error_cannot_be_raised_without_a_hint() -> None:
+    with pytest.raises(TypeError, match="hint"):
+        TrivetError("Something is wrong.")  # type: ignore[call-arg]
+
+
+def test_every_command_is_listed_in_the_help_of_the_group() -> None:
+    text = root.get_help(click.Context(root, info_name="trivet"))
+    assert {name for name in root.commands if not re.search(rf"^  {name} ", text, re.M)} == set()

@@ -1,0 +1,1 @@
+"""What the tests of several rooms share: the real command, real repositories, real requests."""

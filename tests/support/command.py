@@ -1,0 +1,107 @@
+"""The real `trivet` command, in a home of its own, with an environment made from nothing."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_KEPT = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY")
+DEADLINE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command ended with."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Trivet:
+    """`trivet`, run in a folder against one home."""
+
+    def __init__(self, home: Path, folder: Path, extra: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.folder = folder
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home.parent),
+            "LANG": "C.UTF-8",
+            "TRIVET_HOME": str(home),
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **(extra or {}),
+        }
+
+    def at(self, folder: Path) -> "Trivet":
+        """The same home, from another folder."""
+        other = Trivet(self.home, folder)
+        other.environment = self.environment
+        return other
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """The command, running; the caller ends it."""
+        return subprocess.Popen(
+            (sys.executable, "-m", "trivet", *arguments),
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdin=options.pop("stdin", subprocess.DEVNULL),
+            stdout=options.pop("stdout", subprocess.PIPE),
+            stderr=options.pop("stderr", subprocess.PIPE),
+            **options,
+        )
+
+    def run(self, *arguments: str, input: str | None = None, timeout_s: float = DEADLINE_S) -> Done:
+        """The command, ended."""
+        with self.start(*arguments, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL) as process:
+            out, err = process.communicate(input, timeout=timeout_s)
+        return Done(process.returncode, out, err)
+
+    def ok(self, *arguments: str, input: str | None = None) -> Done:
+        """The command, ended well; its whole output in the failure otherwise."""
+        done = self.run(*arguments, input=input)
+        assert done.status == 0, f"trivet {' '.join(arguments)} ended with {done.status}\n{done.out}\n{done.err}"
+        return done
+
+    def processes(self, **wanted: object) -> list[dict[str, Any]]:
+        """`trivet ps --json`, those whose fields are as wanted."""
+        found: list[dict[str, Any]] = self.ok("ps", "--all", "--json").json()
+        return [process for process in found if all(process[key] == value for key, value in wanted.items())]
+
+    def pids(self) -> dict[str, int]:
+        """The pid of each running process, by its name."""
+        return {process["process"]: process["pid"] for process in self.processes(state="running")}
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The pid of the supervisor."""
+        return int((self.home / "run" / "supervisor.lock").read_text().split()[0])
+
+
+def fetch(url: str, *, deadline_s: float = 10.0) -> tuple[int, str]:
+    """Status and body of a GET."""
+    try:
+        with urllib.request.urlopen(url, timeout=deadline_s) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def eventually(check: Callable[[], object], *, deadline_s: float = 20.0, what: str = "it") -> None:
+    """Returns once `check` is true."""
+    until = time.monotonic() + deadline_s
+    while not check():
+        assert time.monotonic() < until, f"{what} did not happen within {deadline_s} s"
+        time.sleep(0.02)
