@@ -18,7 +18,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def test_the_import_contracts_hold() -> None:
     done = subprocess.run(
-        (Path(sys.executable).parent / "lint-imports", "--no-cache"), cwd=ROOT, capture_output=True, text=True, check=False
+        (Path(sys.executable).parent / "lint-imports", "--no-cache"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -49,7 +53,9 @@ def test_only_host_starts_processes() -> None:
         f"{path.relative_to(PACKAGE)}: {call}"
         for path in MODULES
         if "host" not in path.relative_to(PACKAGE).parts
-        for call in re.findall(r"\bos\.(?:fork|forkpty|exec\w+|spawn\w+|posix_spawn\w*|system|popen)\b", path.read_text())
+        for call in re.findall(
+            r"\bos\.(?:fork|forkpty|exec\w+|spawn\w+|posix_spawn\w*|system|popen)\b", path.read_text()
+        )
     ]
     assert guilty == []
 

@@ -1,6 +1,6 @@
 """Small apps for the tests: standard library only, so that building them costs nothing."""
 
-SERVER = '''
+SERVER = """
 import http.server, os, signal, sys, threading
 
 VERSION = "v1"
@@ -22,31 +22,33 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])),
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 print("serving", flush=True)
 server.serve_forever()
-'''
+"""
 
-WORKER = '''
+WORKER = """
 import signal, threading
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stopping.set())
 print("working", flush=True)
 stopping.wait()
 print("stopped", flush=True)
-'''
+"""
 
-DIES = '''
+DIES = """
 import sys
 print("no database configured", file=sys.stderr)
 sys.exit(3)
-'''
+"""
 
-SILENT = '''
+SILENT = """
 import time
 print("thinking", flush=True)
 time.sleep(600)
-'''
+"""
 
 
-def shop(version: str = "v1", *, web: str = SERVER, procfile: str = "web: python3 server.py\nworker: python3 worker.py\n") -> dict[str, str | None]:
+def shop(
+    version: str = "v1", *, web: str = SERVER, procfile: str = "web: python3 server.py\nworker: python3 worker.py\n"
+) -> dict[str, str | None]:
     """An app with a web and a worker process that answers with its version, its GREETING and its release."""
     return {
         "Procfile": procfile,

@@ -31,7 +31,9 @@ def _source(revision: str, directory: str | None, *, rebuild: bool) -> flow.Buil
 @click.command()
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @deploy_options
-@click.option("--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository.")
+@click.option(
+    "--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository."
+)
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the deploy is reached; kept across releases.")
 @click.option("--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only.")
 @click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
@@ -39,7 +41,7 @@ def _source(revision: str, directory: str | None, *, rebuild: bool) -> flow.Buil
 @wait_option
 @progress_options
 @json_option
-def deploy(  # noqa: PLR0913 - one parameter an option
+def deploy(
     revision: str,
     app: str | None,
     deploy_name: str,
@@ -94,7 +96,9 @@ def print_released(released: flow.Released, *, as_json: bool) -> None:
 @click.command()
 @click.argument("revision", default="HEAD", metavar="[REV]")
 @app_option
-@click.option("--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository.")
+@click.option(
+    "--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository."
+)
 @click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
 @progress_options
 @json_option
@@ -165,7 +169,10 @@ def show(build_id: str, app: str | None, as_json: bool) -> None:
             ("commit", f"{source.commit} {source.subject}"),
             ("author", source.author),
             ("builder", found.builder),
-            ("layers", "\n".join(f"{layer.name}  {layer.digest[:12]}  {size(layer.size_bytes)}" for layer in found.layers)),
+            (
+                "layers",
+                "\n".join(f"{layer.name}  {layer.digest[:12]}  {size(layer.size_bytes)}" for layer in found.layers),
+            ),
             ("processes", "\n".join(f"{process.name}: {process.command}" for process in found.processes)),
             ("tools", "\n".join(f"{name} {version}" for name, version in found.tools.items())),
             ("created", f"{found.created_at} in {found.duration_s:.1f} s"),

@@ -51,7 +51,9 @@ def config(ctx: click.Context, app: str | None, deploy_name: str, reveal: bool, 
     if as_json:
         print_json(shown)
         return
-    print_table(("KEY", "VALUE"), [(key, repr(value)[1:-1]) for key, value in shown.items()], nothing=f"{deploy} has no config.")
+    print_table(
+        ("KEY", "VALUE"), [(key, repr(value)[1:-1]) for key, value in shown.items()], nothing=f"{deploy} has no config."
+    )
 
 
 @config.command("get")
@@ -78,14 +80,17 @@ def get(key: str, app: str | None, deploy_name: str, as_json: bool) -> None:
 @config.command("set")
 @click.argument("assignments", nargs=-1, metavar="KEY=VALUE...")
 @click.option(
-    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Also take all keys of a .env file."
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also take all keys of a .env file.",
 )
 @deploy_options
 @message_option
 @wait_option
 @progress_options
 @json_option
-def set_(  # noqa: PLR0913 - one parameter an option
+def set_(
     assignments: tuple[str, ...],
     file: Path | None,
     app: str | None,
@@ -127,7 +132,7 @@ def set_(  # noqa: PLR0913 - one parameter an option
 @wait_option
 @progress_options
 @json_option
-def unset(  # noqa: PLR0913 - one parameter an option
+def unset(
     keys: tuple[str, ...],
     app: str | None,
     deploy_name: str,

@@ -13,7 +13,9 @@ _MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.WEAK: ("weak", "yellow"), Verdi
 
 
 @click.command()
-@click.option("--foreground", is_flag=True, help="Be the supervisor, in this process: for systemd and other init systems.")
+@click.option(
+    "--foreground", is_flag=True, help="Be the supervisor, in this process: for systemd and other init systems."
+)
 def up(foreground: bool) -> None:
     """Start the supervisor, and with it everything that ran before.
 

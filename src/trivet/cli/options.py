@@ -37,7 +37,10 @@ RELEASE = ReleaseNumber()
 def app_option(command: Command) -> Command:
     """`-a APP`."""
     return click.option(
-        "-a", "--app", metavar="APP", help="The app; default: told by the folder (trivet.toml, or the repository's name)."
+        "-a",
+        "--app",
+        metavar="APP",
+        help="The app; default: told by the folder (trivet.toml, or the repository's name).",
     )(command)
 
 
@@ -97,6 +100,6 @@ def known_deploy(place: Installation, app: str | None, deploy_name: str) -> Depl
     return deploy
 
 
-def view(verbose: bool, quiet: bool) -> ProgressView:  # noqa: FBT001 - handed on as click gives them
+def view(verbose: bool, quiet: bool) -> ProgressView:
     """How this command's progress is shown."""
     return progress_view(verbose=verbose, quiet=quiet)

@@ -175,7 +175,9 @@ class LiveProgress(PlainProgress):
 
         if self._status is not None and self._current is not None:
             stage, text, _ = self._current
-            self._status.update(Text.assemble((f"{stage:<8}", "cyan"), f"{text} ", (_CONTROL.sub("", line)[:60], "dim")))
+            self._status.update(
+                Text.assemble((f"{stage:<8}", "cyan"), f"{text} ", (_CONTROL.sub("", line)[:60], "dim"))
+            )
 
     def _finish(self) -> None:
         if self._current is None:

@@ -28,7 +28,9 @@ _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 
 @click.command()
 @app_option
-@click.option("-d", "--deploy", "deploy_name", metavar="NAME", default=DEFAULT_DEPLOY, show_default=True, help="The deploy.")
+@click.option(
+    "-d", "--deploy", "deploy_name", metavar="NAME", default=DEFAULT_DEPLOY, show_default=True, help="The deploy."
+)
 @click.option("--all", "everything", is_flag=True, help="The processes of every app.")
 @json_option
 def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> None:
@@ -59,11 +61,11 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
 @deploy_options
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines are written; Ctrl-C ends it.")
 @click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="How many lines back.")
-@click.option("--ps", "names", multiple=True, metavar="NAME", help="Only this process (web.1) or type (web); repeatable.")
+@click.option(
+    "--ps", "names", multiple=True, metavar="NAME", help="Only this process (web.1) or type (web); repeatable."
+)
 @json_option
-def logs(
-    app: str | None, deploy_name: str, follow: bool, lines: int, names: tuple[str, ...], as_json: bool
-) -> None:
+def logs(app: str | None, deploy_name: str, follow: bool, lines: int, names: tuple[str, ...], as_json: bool) -> None:
     """Show what the processes of a deploy wrote, merged in order of time.
 
     \b

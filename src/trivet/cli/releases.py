@@ -150,7 +150,7 @@ def verify(app: str | None, deploy_name: str, as_json: bool) -> None:
 @wait_option
 @progress_options
 @json_option
-def rollback(  # noqa: PLR0913 - one parameter an option
+def rollback(
     number: int | None,
     app: str | None,
     deploy_name: str,
@@ -190,7 +190,7 @@ def rollback(  # noqa: PLR0913 - one parameter an option
 @wait_option
 @progress_options
 @json_option
-def promote(  # noqa: PLR0913 - one parameter an option
+def promote(
     source: str,
     target: str,
     app: str | None,

@@ -144,9 +144,7 @@ def _config(store: ConfigStore, record: Record) -> Config:
     return store.at(record.release.deploy, record.release.config_version).config
 
 
-def _overview(
-    ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[ProcessStatus, ...]
-) -> DeployOverview:
+def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[ProcessStatus, ...]) -> DeployOverview:
     number = machine.current(deploy)
     release = ledger.record(deploy, number).release if number else None
     own = [status for status in statuses if status.deploy == deploy and status.release == number]

@@ -9,9 +9,7 @@ from trivet.model.release import Cause, Draft, Origin, Record
 from trivet.release import ConfigStore, Ledger
 
 
-def promote(
-    installation: Installation, source: Deploy, target: Deploy, reason: str, progress: Progress
-) -> Released:
+def promote(installation: Installation, source: Deploy, target: Deploy, reason: str, progress: Progress) -> Released:
     """What serves in `source` serves in `target` as well, with the target's own config.
 
     Raises: NothingReleased, InputError, RunError.
@@ -46,5 +44,3 @@ def _promoted(ledger: Ledger, source: Deploy) -> Record:
             f"{source} has no good release to promote.", hint=f"Deploy to it first: trivet deploy -d {source.name}"
         )
     return current
-
-
