@@ -1,0 +1,117 @@
+"""Doctor: what this machine has and enforces, what is missing, and how to get it. Looks only; changes nothing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from trivet.build import tool_versions
+from trivet.errors import TrivetError
+from trivet.flows.installation import Installation
+from trivet.run import Machine
+
+_LITTLE_SPACE_BYTES = 1_000_000_000
+
+
+class Verdict(StrEnum):
+    """GOOD; WEAK: Trivet works, with less than it could have; BAD: something does not work."""
+
+    GOOD = "good"
+    WEAK = "weak"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: what was found, and what to do about it ("" if nothing)."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    hint: str = ""
+
+
+def examine(installation: Installation) -> tuple[Finding, ...]:
+    """Everything that Trivet relies on, looked at."""
+    looks: tuple[Callable[[Installation], Finding], ...] = (
+        _system,
+        _tools,
+        _home,
+        _space,
+        _sealing,
+        _memory,
+        _supervisor,
+    )
+    return tuple(look(installation) for look in looks)
+
+
+def _system(installation: Installation) -> Finding:
+    del installation
+    python = f"Python {platform.python_version()} ({sys.executable})"
+    return Finding("system", Verdict.GOOD, f"Linux {platform.release()}, {os.cpu_count()} CPUs, {python}")
+
+
+def _tools(installation: Installation) -> Finding:
+    del installation
+    try:
+        versions = tool_versions()
+    except TrivetError as error:
+        return Finding("tools", Verdict.BAD, error.message, error.hint)
+    return Finding("tools", Verdict.GOOD, ", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def _home(installation: Installation) -> Finding:
+    root = installation.home.root
+    present = next(folder for folder in (root, *root.parents) if folder.exists())
+    if os.access(present, os.W_OK):
+        made = "" if root.exists() else ", not made yet"
+        return Finding("home", Verdict.GOOD, f"{root}{made}")
+    return Finding(
+        "home", Verdict.BAD, f"{root} cannot be written", "Run as its owner, or choose another with TRIVET_HOME."
+    )
+
+
+def _space(installation: Installation) -> Finding:
+    root = installation.home.root
+    present = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(present).free
+    text = f"{free / 1e9:.1f} GB free where {root} lies"
+    if free >= _LITTLE_SPACE_BYTES:
+        return Finding("disk", Verdict.GOOD, text)
+    return Finding("disk", Verdict.WEAK, text, "A build that does not fit fails and changes nothing. Free some space.")
+
+
+def _sealing(installation: Installation) -> Finding:
+    sealing = Machine(installation.home).sealing()
+    missing = "; ".join(sealing.missing)
+    if not sealing.is_there:
+        return Finding(
+            "sealing",
+            Verdict.BAD,
+            f"{sealing.level}: {missing}",
+            "Use Linux 5.13 or newer with Landlock enabled (lsm=landlock,… on the kernel's command line). "
+            "TRIVET_ALLOW_MUTABLE=1 starts apps without this protection.",
+        )
+    if sealing.missing:
+        return Finding(
+            "sealing", Verdict.WEAK, f"{sealing.level}: {missing}", "A newer kernel has it; 6.12 and newer have all."
+        )
+    return Finding("sealing", Verdict.GOOD, f"{sealing.level}: an app's code is read-only at run time, for root too")
+
+
+def _memory(installation: Installation) -> Finding:
+    del installation
+    if Path("/dev/shm").is_dir() and os.access("/dev/shm", os.W_OK):
+        return Finding("/dev/shm", Verdict.GOOD, "there, for apps that share memory")
+    return Finding("/dev/shm", Verdict.WEAK, "not writable", "Mount a tmpfs there; Python's multiprocessing needs it.")
+
+
+def _supervisor(installation: Installation) -> Finding:
+    machine = Machine(installation.home)
+    if not machine.is_up():
+        return Finding("supervisor", Verdict.WEAK, "not running", "`trivet up` starts it; so does the first deploy.")
+    return Finding("supervisor", Verdict.GOOD, f"running, {len(machine.processes(None))} processes")
