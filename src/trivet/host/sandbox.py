@@ -1,0 +1,177 @@
+"""Landlock: a process that may write in a few places only, and what this kernel can enforce of that.
+
+https://docs.kernel.org/userspace-api/landlock.html. Only write-type rights are handled: reading and executing
+stay as they are. Holds for root, for every child, and cannot be dropped; changing mount points is refused too.
+Measured: +0.5 ms a start.
+"""
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.errors import CannotSeal
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture since Linux 5.1
+_VERSION_FLAG = 1
+_PATH_BENEATH = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_SCOPE_SIGNAL = 1 << 1
+
+_WRITE_FILE = 1 << 1
+_REMOVE_DIR = 1 << 4
+_REMOVE_FILE = 1 << 5
+_MAKE_CHAR = 1 << 6
+_MAKE_DIR = 1 << 7
+_MAKE_REG = 1 << 8
+_MAKE_SOCK = 1 << 9
+_MAKE_FIFO = 1 << 10
+_MAKE_BLOCK = 1 << 11
+_MAKE_SYM = 1 << 12
+_REFER = 1 << 13
+_TRUNCATE = 1 << 14
+
+# Device nodes are handled and never granted: root could make a disk's node in its own folder and write the disk.
+_IN_FOLDERS = (
+    _WRITE_FILE
+    | _REMOVE_DIR
+    | _REMOVE_FILE
+    | _MAKE_DIR
+    | _MAKE_REG
+    | _MAKE_SOCK
+    | _MAKE_FIFO
+    | _MAKE_SYM
+    | _REFER
+    | _TRUNCATE
+)
+_ALL = _IN_FOLDERS | _MAKE_CHAR | _MAKE_BLOCK
+_ON_DEVICES = _WRITE_FILE | _TRUNCATE
+
+_REFER_ABI, _TRUNCATE_ABI, _SCOPE_ABI = 2, 3, 6
+_DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "random", "urandom")
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What this kernel enforces. `abi` is Landlock's version (0: none); `missing` says what is not enforced."""
+
+    abi: int
+    level: str
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        return self.abi > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices."""
+
+    folders: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
+
+
+class Sandbox:
+    """Landlock as this kernel has it."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.sealing = describe(self._libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
+
+    def seal(self, walls: Walls) -> None:
+        """This process and all its children may write within the walls only, for ever.
+
+        Nothing happens on a kernel without Landlock. Raises: OSError; then the process must not go on.
+        """
+        abi = self.sealing.abi
+        if not abi:
+            return
+        ruleset = self._create(abi)
+        for folder in walls.folders:
+            self._allow(ruleset, folder, _IN_FOLDERS & _known_rights(abi))
+        for path in walls.files:
+            self._allow(ruleset, path, _WRITE_FILE)
+        for path in _existing_devices():
+            self._allow(ruleset, path, _ON_DEVICES & _known_rights(abi))
+        self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
+        self._checked(self._libc.syscall(_RESTRICT_SELF, ruleset, 0), "restrict itself")
+        os.close(ruleset)
+
+    def _create(self, abi: int) -> int:
+        scoped = _SCOPE_SIGNAL if abi >= _SCOPE_ABI else 0
+        attributes = _Ruleset(_known_rights(abi), 0, scoped)
+        size = ctypes.sizeof(attributes) if abi >= _SCOPE_ABI else 8
+        made = self._libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
+        return self._checked(made, "create a Landlock ruleset")
+
+    def _allow(self, ruleset: int, path: Path, rights: int) -> None:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = _PathBeneath(rights, descriptor)
+            added = self._libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+            self._checked(added, f"allow writing to {path}")
+        finally:
+            os.close(descriptor)
+
+    def _checked(self, result: int, what: str) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), what)
+        return result
+
+
+def describe(version: int) -> Sealing:
+    """What a kernel enforces whose Landlock says this version; below 1: it has none, or it is switched off."""
+    truncate = "truncate(2) of a file that an app may not write to (Linux 6.2 refuses it)"
+    signals = "signals to processes of other apps (Linux 6.12 refuses them)"
+    if version < 1:
+        return Sealing(0, "none", ("writing to code", truncate, signals))
+    if version < _TRUNCATE_ABI:
+        return Sealing(version, "without truncate", (truncate, signals))
+    if version < _SCOPE_ABI:
+        return Sealing(version, "without signals", (signals,))
+    return Sealing(version, "full")
+
+
+def check(sealing: Sealing, *, allow_mutable: bool) -> None:
+    """Raises: CannotSeal, if code cannot be kept read-only here and nobody said that this is fine."""
+    if sealing.is_there or allow_mutable:
+        return
+    raise CannotSeal(
+        "This machine's kernel cannot keep an app from changing its code: Landlock is not there.",
+        hint="Use Linux 5.13 or newer (6.2 for all of it) with landlock in the boot option lsm=, or set "
+        "TRIVET_ALLOW_MUTABLE=1 for `trivet up` to run without that protection. `trivet doctor` shows the level.",
+    )
+
+
+def _known_rights(abi: int) -> int:
+    rights = _ALL
+    if abi < _REFER_ABI:
+        rights &= ~_REFER
+    if abi < _TRUNCATE_ABI:
+        rights &= ~_TRUNCATE
+    return rights
+
+
+def _existing_devices() -> Iterable[Path]:
+    return (path for name in _DEVICES if _is_device(path := Path("/dev", name)))
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISDIR(mode)

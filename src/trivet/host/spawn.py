@@ -1,0 +1,150 @@
+"""A child of this process: forked, put in its place, sealed, and made into its program. No shell, no threads.
+
+What fails between fork and exec is told through a pipe that the exec closes, as s6 does it: step and errno.
+https://skarnet.org/software/s6/
+"""
+
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from trivet.host.sandbox import Sandbox, Walls
+
+_EXIT_NOT_STARTED = 127
+_MOST_BYTES = 4096
+_HIGHEST_DESCRIPTOR = 65536  # what Python opens is closed by exec; this is for what others left open for us
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is to become of the child. `files` are its descriptors 0, 1 and 2; nothing else stays open.
+
+    `own_session`: it leads a session and a group of its own, without a terminal. `open_files` is the soft limit it is
+    given (None: ours).
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    files: tuple[int, int, int]
+    own_session: bool = True
+    open_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A forked child. `report` is readable once it runs its program, or could not: see `read_failure`.
+
+    The owner closes both descriptors.
+    """
+
+    pid: int
+    pidfd: int
+    report: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What happens in the child last: `prepare` runs, and then the walls close."""
+
+    sandbox: Sandbox
+    walls: Walls
+    prepare: Callable[[], None] | None = None
+
+
+def spawn(command: Command, confinement: Confinement | None = None) -> Child:
+    """The child exists and becomes the command on its own; nobody waits. Raises: OSError when there can be no child."""
+    report, told = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(command, confinement, told)
+    except OSError:
+        os.close(report)
+        raise
+    finally:
+        os.close(told)
+    os.set_blocking(report, False)
+    return Child(pid, os.pidfd_open(pid), report)
+
+
+def read_failure(report: int) -> str | None:
+    """What kept the child from running its program, if anything has been told by now.
+
+    Raises: BlockingIOError while it is not decided yet.
+    """
+    data = os.read(report, _MOST_BYTES)
+    if not data:
+        return None
+    step, number = json.loads(data)
+    return f"{step}: {os.strerror(number)}"
+
+
+def fork_off(work: Callable[[], None]) -> int:
+    """A pidfd of a child that does this work and ends: 0, or 1 if it raised. The caller reaps and closes."""
+    pid = os.fork()
+    if pid:
+        return os.pidfd_open(pid)
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def become(command: Command) -> NoReturn:
+    """This process is the command from here on. Raises: OSError."""
+    os.chdir(command.folder)
+    os.execve(command.argv[0], command.argv, dict(command.environment))
+
+
+def _become(command: Command, confinement: Confinement | None, told: int) -> NoReturn:
+    step = ["prepare"]
+    try:
+        _settle_in(command, step, told)
+        if confinement is not None:
+            step[0] = "seal"
+            if confinement.prepare is not None:
+                confinement.prepare()
+            confinement.sandbox.seal(confinement.walls)
+        step[0] = f"run {command.argv[0]}"
+        os.execve(command.argv[0], command.argv, dict(command.environment))
+    except OSError as error:
+        at = error.filename2 or error.filename
+        what = f"{step[0]} ({at})" if isinstance(at, str) and at not in step[0] else step[0]
+        os.write(told, json.dumps([what, error.errno or 0]).encode())
+    finally:
+        os._exit(_EXIT_NOT_STARTED)
+
+
+def _settle_in(command: Command, step: list[str], told: int) -> None:
+    if command.own_session:
+        os.setsid()
+    for target, source in enumerate(command.files):
+        os.dup2(source, target)
+    os.closerange(3, told)
+    os.closerange(told + 1, _HIGHEST_DESCRIPTOR)
+    _reset_signals()
+    if command.open_files is not None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (command.open_files, hard))
+    os.umask(0o022)
+    step[0] = f"enter {command.folder}"
+    os.chdir(command.folder)
+
+
+def _reset_signals() -> None:
+    """Python ignores SIGPIPE, and an ignored signal stays ignored over exec."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if signal.getsignal(number) in (signal.SIG_DFL, None):
+            continue
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

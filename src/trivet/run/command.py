@@ -1,0 +1,48 @@
+"""A Procfile's command line, made into argv so that signals reach the program and not a shell in between.
+
+A simple command replaces its shell (`exec`). A line with `&&`, `|`, `;` and the like keeps its shell, which would take a
+SIGTERM for itself and leave its children running: then the whole group is signalled. docs/decisions/0005-signals.md
+"""
+
+import re
+
+_SHELL = "/bin/sh"
+_ASSIGNMENTS = re.compile(r"""\s*(?:[A-Za-z_]\w*=(?:[^\s'"\\;&|<>()`$#]|\$\w+|\$\{\w+\}|'[^']*'|"[^"`$\\]*")*\s+)*""")
+_EXEC = re.compile(r"exec\s+(?!-)")
+_WORD = re.compile(r"[^\s]+")
+# Quoted text, escapes and redirections such as 2>&1 are no operators.
+_NEUTRAL = re.compile(
+    r"""'[^']*'|"(?:[^"\\`$]|\\.|\$(?!\())*"|\\.|\$\{\w+\}|[0-9]*[<>]&[0-9-]|[0-9]*>>?|<""", re.DOTALL
+)
+_OPERATOR = re.compile(r"""[;&|()`\n#"']|\$\(""")
+_SHELL_WORDS = frozenset(
+    ("!", ".", ":", "[[", "{", "}", "alias", "bg", "break", "case", "cd", "continue", "do", "done", "elif", "else")
+    + ("esac", "eval", "exec", "exit", "export", "fg", "fi", "for", "function", "getopts", "hash", "if", "jobs")
+    + ("local", "read", "readonly", "return", "set", "shift", "source", "then", "time", "times", "trap", "type")
+    + ("ulimit", "umask", "unalias", "unset", "until", "wait", "while")
+)
+
+
+def shell_argv(line: str) -> tuple[tuple[str, ...], bool]:
+    """The argv of the command line, and whether the program takes the shell's place."""
+    assignments, command = split_assignments(line)
+    if _EXEC.match(command) and is_simple(_EXEC.sub("", command)):
+        return (_SHELL, "-c", line), True
+    if not is_simple(command):
+        return (_SHELL, "-c", line), False
+    return (_SHELL, "-c", f"{assignments}exec {command}"), True
+
+
+def split_assignments(line: str) -> tuple[str, str]:
+    """The leading `NAME=value ` words of a line, and the rest."""
+    match = _ASSIGNMENTS.match(line)
+    end = match.end() if match else 0
+    return line[:end].lstrip(), line[end:]
+
+
+def is_simple(command: str) -> bool:
+    """Whether this is one program with its arguments: nothing that needs the shell to stay. In doubt, no."""
+    first = _WORD.match(command)
+    if first is None or first.group() in _SHELL_WORDS:
+        return False
+    return _OPERATOR.search(_NEUTRAL.sub(" ", command)) is None

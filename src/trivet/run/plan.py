@@ -1,0 +1,79 @@
+"""Release + config + formation → run plan: which processes, with which argv and environment. Pure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trivet.model.config import Config
+from trivet.model.formation import Formation
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.model.process import ProcessType
+from trivet.model.release import Release
+from trivet.model.run_plan import ProcessPlan, RunPlan
+from trivet.run.command import shell_argv
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BUNDLE = "{bundle}"
+
+
+def plan(home: Home, release: Release, config: Config, formation: Formation) -> RunPlan:
+    """Every process of the formation as it is to run."""
+    environment = release_environment(home, release, config)
+    folder = app_folder(home, release)
+    return RunPlan(
+        release.deploy,
+        release.number,
+        tuple(_process(name, kind, folder, environment) for name, kind in formation.processes(release.processes)),
+    )
+
+
+def release_environment(home: Home, release: Release, config: Config) -> Mapping[str, str]:
+    """What every process of the release has in its environment; nothing of any caller's."""
+    bundle = str(home.bundle(release.deploy.app, release.build.id))
+    built = {name: value.replace(_BUNDLE, bundle) for name, value in release.build.environment.items()}
+    path = f"{built['PATH']}:{_SYSTEM_PATH}" if built.get("PATH") else _SYSTEM_PATH
+    return {
+        "LANG": "C.UTF-8",
+        **config.values,
+        **built,
+        "PATH": path,
+        "TRIVET_APP": release.deploy.app,
+        "TRIVET_DEPLOY": release.deploy.name,
+        "TRIVET_RELEASE": release.name,
+        "TRIVET_COMMIT": release.build.source.commit,
+        "TRIVET_STORAGE": str(home.storage(release.deploy)),
+    }
+
+
+def process_environment(
+    shared: Mapping[str, str], process: str, temporary: Path, port: int | None
+) -> Mapping[str, str]:
+    """The shared environment and what differs from process to process."""
+    own = {"TRIVET_PROCESS": process, "TMPDIR": str(temporary), "HOME": str(temporary)}
+    return {**shared, **own, **({"PORT": str(port)} if port is not None else {})}
+
+
+def app_folder(home: Home, release: Release) -> Path:
+    """Where the release's processes start."""
+    return home.bundle(release.deploy.app, release.build.id) / "app"
+
+
+def log_path(home: Home, deploy: Deploy, release: int, process: str) -> Path:
+    """What a process writes to standard output and error goes here, straight."""
+    return home.run(deploy) / "logs" / f"v{release}.{process}.log"
+
+
+def _process(name: str, kind: ProcessType, folder: Path, environment: Mapping[str, str]) -> ProcessPlan:
+    argv, is_exec = shell_argv(kind.command)
+    return ProcessPlan(
+        name=name,
+        argv=argv,
+        folder=folder,
+        environment=environment,
+        has_port=kind.has_port,
+        health=kind.health,
+        timeout_s=kind.timeout_s,
+        settle_s=kind.settle_s,
+        grace_s=kind.grace_s,
+        ends_as_group=not is_exec,
+    )

@@ -1,0 +1,84 @@
+"""Intents: what a change of what runs is about to do, written before each step; and what is made of one found later.
+
+Whoever starts next finishes what had shifted and undoes what had not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from trivet.host import files
+from trivet.model.document import read_document, write_document
+from trivet.model.run import Address
+
+
+class Phase(StrEnum):
+    """STARTING: nothing that ran before was touched. SHIFTING: the new is to serve. SHIFTED: it does; the old ends."""
+
+    STARTING = "starting"
+    SHIFTING = "shifting"
+    SHIFTED = "shifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change in flight: `release` is to run; `starts` and `drops` name the processes (`Status.name`) concerned.
+
+    `recorded` says whether its end is kept in run/rollouts. `address` is where the deploy is reached afterwards.
+    `before` is the release that ran when it began.
+    """
+
+    release: int
+    before: int | None
+    phase: Phase
+    recorded: bool
+    starts: tuple[str, ...]
+    drops: tuple[str, ...]
+    began_at: str
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What to make of the processes that are found: `keep` is to run on, `drop` to end; `finish`: see `Intent`."""
+
+    keep: tuple[str, ...]
+    drop: tuple[str, ...]
+    finish: bool
+
+
+def recover(intent: Intent | None, found: Iterable[str], wanted: Iterable[str]) -> Recovery:
+    """Pure. `found` are the processes that run (`Status.name`), `wanted` those of the release that is to run.
+
+    Wanted are plain names (`v12.web.1`); a found one may have a turn (`v12.web.1+1`), and of two only one is kept.
+    """
+    finish = intent is not None and intent.phase is not Phase.STARTING
+    condemned: frozenset[str] = frozenset()
+    if intent is not None:
+        condemned = frozenset(intent.drops if finish else intent.starts)
+    missing = set(wanted)
+    keep: list[str] = []
+    drop: list[str] = []
+    for name in found:
+        plain = name.partition("+")[0]
+        if name in condemned or plain not in missing:
+            drop.append(name)
+        else:
+            missing.remove(plain)
+            keep.append(name)
+    return Recovery(tuple(keep), tuple(drop), finish)
+
+
+def write(path: Path, intent: Intent) -> None:
+    """The intent is on disk. Raises: MachineError."""
+    files.replace(path, write_document(intent).encode())
+
+
+def read(path: Path) -> Intent | None:
+    """The intent that somebody left; None if nothing was in flight. Raises: InvalidDocument."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return read_document(Intent, text, name="run/intent.json")

@@ -1,0 +1,53 @@
+"""The ports that `web` processes get: 20000-29999, below the kernel's own choice for outgoing connections."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from trivet.errors import MachineError
+
+_FIRST, _COUNT = 20000, 10000
+
+
+class Ports:
+    """Hands out ports that nobody has. `is_free` asks the machine."""
+
+    def __init__(self, is_free: Callable[[int], bool] | None = None) -> None:
+        self._is_free = is_free or is_port_free
+        self._taken: set[int] = set()
+        # Not always from the start: a port just given back may still be asked for by somebody who remembers it.
+        self._next = int.from_bytes(os.urandom(2), "big") % _COUNT
+
+    def take(self) -> int:
+        """A port that is not given to anybody else until `give_back`. Raises: MachineError."""
+        for step in range(_COUNT):
+            port = _FIRST + (self._next + step) % _COUNT
+            if port not in self._taken and self._is_free(port):
+                self._next = port + 1 - _FIRST
+                self._taken.add(port)
+                return port
+        raise MachineError(
+            f"All ports from {_FIRST} to {_FIRST + _COUNT - 1} are in use.",
+            hint="`trivet scale web=…` lowers how many processes need one.",
+        )
+
+    def keep(self, port: int) -> None:
+        """The port is taken by a process that was found."""
+        self._taken.add(port)
+
+    def give_back(self, port: int) -> None:
+        """The port may be handed out again."""
+        self._taken.discard(port)
+
+
+def is_port_free(port: int) -> bool:
+    """Whether a process could listen on this TCP port, on any address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))  # every address at once; it never listens
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True

@@ -1,0 +1,88 @@
+"""Status files: what a supervisor that starts anew must know of every process to find it again.
+
+Not synced to disk: after a crash of the machine the boot differs, and nothing of it is true.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trivet.errors import InvalidDocument
+from trivet.host.clock import timestamp
+from trivet.model.document import read_document, write_document
+from trivet.model.names import Deploy
+from trivet.model.run import ProcessState, ProcessStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One process. `turn` tells apart those of one release and name (a restart starts the new beside the old).
+
+    `pid` and `start_time` (clock ticks since the boot) are None while it waits for its next start. `since` is in
+    seconds since the epoch.
+    """
+
+    release: int
+    process: str
+    turn: int
+    state: ProcessState
+    port: int | None
+    boot_id: str
+    since: float
+    pid: int | None = None
+    start_time: int | None = None
+    temporary: str = ""
+    restarts: int = 0
+    streak: int = 0
+    last_exit: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique within the deploy; the file's name without its end."""
+        return f"v{self.release}.{self.process}" + (f"+{self.turn}" if self.turn else "")
+
+    def shown(self, deploy: Deploy, memory_bytes: int | None = None) -> ProcessStatus:
+        """As people see it."""
+        return ProcessStatus(
+            deploy=deploy,
+            release=self.release,
+            process=self.process,
+            state=self.state,
+            pid=self.pid,
+            port=self.port,
+            since=timestamp(self.since),
+            restarts=self.restarts,
+            memory_bytes=memory_bytes,
+            last_exit=self.last_exit,
+        )
+
+
+def write(folder: Path, status: Status) -> None:
+    """The process's file says this."""
+    path = folder / f"{status.name}.json"
+    temporary = folder / f".{status.name}.{os.getpid()}"
+    temporary.write_text(write_document(status))
+    temporary.replace(path)
+
+
+def write_started(folder: Path, status: Status, start_time: int | None) -> None:
+    """The calling process, just forked, is in its own file: whatever becomes of the supervisor, it is found again."""
+    write(folder, replace(status, pid=os.getpid(), start_time=start_time))
+
+
+def remove(folder: Path, status: Status) -> None:
+    """The process has no file."""
+    (folder / f"{status.name}.json").unlink(missing_ok=True)
+
+
+def read_all(folder: Path) -> Iterator[Status]:
+    """Every process that has a readable file. One that cannot be read is told on standard error and counts as none."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob("v*.json")):
+        try:
+            yield read_document(Status, path.read_text(encoding="utf-8"), name=f"status/{path.name}")
+        except (InvalidDocument, UnicodeDecodeError) as error:
+            sys.stderr.write(f"trivet: {path} counts as absent: {error}\n")
