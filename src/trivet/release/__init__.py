@@ -1,0 +1,20 @@
+"""The release stage: build + config → release, the ledger of them all, and the config versions."""
+
+from trivet.release.compare import ProcessChange, ReleaseDiff, diff
+from trivet.release.config_store import ConfigStore
+from trivet.release.entry import Entry, Kind
+from trivet.release.ledger import Ledger
+from trivet.release.rollback import choose_rollback_target
+from trivet.release.verification import Verification
+
+__all__ = [
+    "ConfigStore",
+    "Entry",
+    "Kind",
+    "Ledger",
+    "ProcessChange",
+    "ReleaseDiff",
+    "Verification",
+    "choose_rollback_target",
+    "diff",
+]

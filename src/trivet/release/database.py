@@ -1,0 +1,95 @@
+"""The release stage's connection: its tables are there, its transactions are whole, its errors are in words."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trivet.errors import Busy, LedgerError, MachineError, TrivetError
+from trivet.host import database
+from trivet.host.files import refused
+from trivet.release.entry import FIRST_HASH, entry_hash
+from trivet.release.schema import STATEMENTS
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection with our tables, triggers and functions. Raises: LedgerError, MachineError, Busy."""
+    with in_words(path):
+        connection = database.connect(path)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything inside happens or nothing does, and nobody else writes meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors, a full disk for one.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """SQLite's errors, and the machine's about the file, become errors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _in_words(error, path) from error
+    except OSError as error:
+        raise refused(error, f"use {path}") from error
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.create_function("trivet_entry_hash", 8, entry_hash, deterministic=True)
+    connection.create_function("trivet_first_hash", 0, lambda: FIRST_HASH, deterministic=True)
+    # Some builds of SQLite do not let triggers call functions of the application unless told so.
+    connection.execute("PRAGMA trusted_schema = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    if _is_complete(connection):
+        return
+    with writing(connection):
+        for statement in STATEMENTS:
+            connection.execute(statement)
+
+
+def _is_complete(connection: sqlite3.Connection) -> bool:
+    """Asked first, because only whoever finds something missing should wait for the right to write."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM sqlite_master WHERE tbl_name IN ('ledger', 'config_versions') AND sql IS NOT NULL"
+    ).fetchone()
+    return bool(count >= len(STATEMENTS))
+
+
+def _in_words(error: sqlite3.Error, path: Path) -> TrivetError:
+    name: str = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return MachineError(
+            f"Cannot write {path}: the disk is full.",
+            hint="Nothing was changed. Free some space (df -h shows where) and run the command again.",
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
+        return MachineError(
+            f"Cannot use {path}: {error}.",
+            hint="Run Trivet as the user who owns this file, with its disk writable and whole, or set TRIVET_HOME.",
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(f"Another program is writing to {path}.", hint="Wait for it to end, then try again.")
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return LedgerError(
+            f"The database {path} is damaged: {error}.",
+            hint="What runs is not touched by this. Restore the file from a backup; "
+            "release.json in each release folder says what was released.",
+        )
+    return LedgerError(
+        f"The database refused: {error}.", hint="Nothing was changed. `trivet releases verify` checks the ledger."
+    )

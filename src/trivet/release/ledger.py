@@ -1,0 +1,171 @@
+"""The ledger: every release of every deploy and what became of it, append-only and chained."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from trivet.errors import LedgerError, UnknownApp, UnknownRelease
+from trivet.host.clock import now
+from trivet.model.config import Config
+from trivet.model.document import canonical
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.model.release import Actor, Draft, Outcome, Record, Release, State
+from trivet.release.config_store import erase_configs, read_config
+from trivet.release.database import in_words, open_database, writing
+from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
+from trivet.release.folder import remove_folders, write_folder
+from trivet.release.records import (
+    read_current,
+    read_deploys,
+    read_entries,
+    read_last_entry,
+    read_last_number,
+    read_life,
+    read_pending,
+    read_record,
+    read_records,
+    read_span,
+)
+from trivet.release.verification import Verification, verify
+
+
+class Ledger:
+    """The ledger of an installation: a context manager around one connection, for one thread.
+
+    Order is by number, never by time. The database's own triggers refuse to change or remove an entry (schema.py).
+    Every method raises LedgerError if the database refuses or is damaged, MachineError if the machine does.
+    """
+
+    def __init__(self, home: Home, *, clock: Callable[[], str] = now) -> None:
+        self._home = home
+        self._connection = open_database(home.database)
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._connection.close()
+
+    def append(self, draft: Draft, config: Config) -> Release:
+        """The draft is a release under the next number: its folder is complete on disk, and the ledger names it.
+
+        Numbers have no gaps, whoever else appends at the same time: nothing writes between taking a number and naming it.
+        `config` must be what is stored under the draft's `config_version` (ValueError otherwise).
+        """
+        with in_words(self._home.database), writing(self._connection):
+            self._check_stored(draft, config)
+            release = self._number(draft)
+            if release.number == read_life(self._connection, draft.deploy).number + 1:
+                remove_folders(self._home, draft.deploy)
+            write_folder(self._home, release, config)
+            self._insert(draft.deploy, Kind.RELEASE, release.number, seal(release, config))
+        return release
+
+    def conclude(self, deploy: Deploy, number: int, outcome: Outcome) -> None:
+        """The ledger says what became of the release. Raises: UnknownRelease; LedgerError if it said so before."""
+        if outcome.state is State.PENDING:
+            raise ValueError("an outcome says that a release succeeded or failed")
+        with in_words(self._home.database), writing(self._connection):
+            record = self._find(deploy, number)
+            if record.ended_at is not None:
+                raise LedgerError(
+                    f"v{number} of {deploy} has an outcome already: it {record.outcome.state} at {record.ended_at}.",
+                    hint="An outcome is written once. Deploy again for a new release.",
+                )
+            self._insert(deploy, Kind.OUTCOME, number, outcome)
+
+    def record(self, deploy: Deploy, number: int) -> Record:
+        """The release by this number. Raises: UnknownRelease."""
+        with in_words(self._home.database):
+            return self._find(deploy, number)
+
+    def records(self, deploy: Deploy, *, limit: int | None = None) -> tuple[Record, ...]:
+        """The deploy's releases, newest first; only the newest `limit` of them are read."""
+        with in_words(self._home.database):
+            return tuple(read_records(self._connection, deploy, limit))
+
+    def current(self, deploy: Deploy) -> Record | None:
+        """The newest good release: what runs, or would after a start."""
+        with in_words(self._home.database):
+            return read_current(self._connection, deploy)
+
+    def pending(self, deploy: Deploy) -> tuple[Record, ...]:
+        """The releases whose flow has not said what became of them, newest first."""
+        with in_words(self._home.database):
+            return read_pending(self._connection, deploy)
+
+    def deploys(self) -> tuple[Deploy, ...]:
+        """Every deploy that has a release or a config and was not destroyed since, sorted."""
+        with in_words(self._home.database):
+            return read_deploys(self._connection)
+
+    def destroy(self, deploy: Deploy, actor: Actor) -> None:
+        """The deploy is no more: its config values and release folders are gone; its entries stay, and say by whom.
+
+        A deploy made under this name again goes on counting. Raises: UnknownApp.
+        """
+        with in_words(self._home.database), writing(self._connection):
+            if deploy not in read_deploys(self._connection):
+                raise UnknownApp(f"There is no deploy {deploy}.", hint="`trivet apps` lists what there is.")
+            number = read_last_number(self._connection, deploy)
+            self._insert(deploy, Kind.DESTROYED, number, DestroyedBody(actor))
+            erase_configs(self._connection, deploy)
+        with in_words(self._home.database):
+            # Erased pages are overwritten, but the write-ahead log still has their old content until it is emptied.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        remove_folders(self._home, deploy)
+
+    def verify(self, deploy: Deploy) -> Verification:
+        """Whether every entry, release folder and config version says what was once written; the first that does not."""
+
+        def stored_config(version: int) -> Config | None:
+            return read_config(self._connection, deploy, version)
+
+        with in_words(self._home.database):
+            since = read_life(self._connection, deploy).number
+            return verify(read_entries(self._connection, deploy), self._home, stored_config, since=since)
+
+    def entries(self, deploy: Deploy) -> tuple[Entry, ...]:
+        """The raw entries, oldest first, with those from before the deploy was destroyed."""
+        with in_words(self._home.database):
+            return tuple(read_entries(self._connection, deploy))
+
+    def _check_stored(self, draft: Draft, config: Config) -> None:
+        stored = read_config(self._connection, draft.deploy, draft.config_version)
+        if stored is None or stored.values != config.values:
+            raise ValueError(f"the config is not what is stored as version {draft.config_version} of {draft.deploy}")
+
+    def _number(self, draft: Draft) -> Release:
+        return Release(
+            deploy=draft.deploy,
+            number=read_last_number(self._connection, draft.deploy) + 1,
+            build=draft.build,
+            config_version=draft.config_version,
+            config_change=draft.config_change,
+            cause=draft.cause,
+            reason=draft.reason,
+            actor=draft.actor,
+            created_at=self._clock(),
+            origin=draft.origin,
+        )
+
+    def _find(self, deploy: Deploy, number: int) -> Record:
+        record = read_record(self._connection, deploy, number)
+        if record is None:
+            span = read_span(self._connection, deploy)
+            raise UnknownRelease(
+                f"{deploy} has no release v{number}.",
+                hint=f"It has v{span[0]} to v{span[1]}." if span else "It has none yet: `trivet deploy` makes one.",
+            )
+        return record
+
+    def _insert(self, deploy: Deploy, kind: Kind, number: int, body: object) -> None:
+        position, previous = read_last_entry(self._connection, deploy) or (0, FIRST_HASH)
+        row = (deploy.app, deploy.name, position + 1, kind.value, number, self._clock(), canonical(body), previous)
+        self._connection.execute(
+            "INSERT INTO ledger (app, deploy, position, kind, number, at, body, previous, hash) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, entry_hash(*row)),
+        )

@@ -1,0 +1,129 @@
+"""Reading the ledger: entries as records, newest first, each query answered from an index.
+
+A deploy that was destroyed and made again goes on counting, but what was released before is no record of the present
+one: its builds and values are gone. The entries stay; `Ledger.entries` has them all.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trivet.model.document import read_document
+from trivet.model.names import AppName, Deploy, DeployName
+from trivet.model.release import Outcome, Record, State
+from trivet.release.entry import Entry, ReleaseBody
+
+_PENDING = Outcome(State.PENDING)
+
+_RECORDS = """
+SELECT release.position, release.body, outcome.position, outcome.body, outcome.at
+FROM ledger AS release LEFT JOIN ledger AS outcome
+    ON outcome.app = release.app AND outcome.deploy = release.deploy
+    AND outcome.kind = 'outcome' AND outcome.number = release.number
+WHERE release.kind = 'release' AND release.app = ? AND release.deploy = ? AND release.number > ?
+"""
+_NEWEST_FIRST = "ORDER BY release.number DESC"
+
+_DEPLOYS = """
+SELECT DISTINCT app, deploy FROM (
+    SELECT app, deploy, max(position) AS last FROM ledger WHERE kind = 'release' GROUP BY app, deploy
+    UNION ALL
+    SELECT app, deploy, max(position) AS last FROM config_versions GROUP BY app, deploy
+) AS sign
+WHERE last >= coalesce(
+    (SELECT max(position) FROM ledger WHERE kind = 'destroyed' AND app = sign.app AND deploy = sign.deploy), 0)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where the deploy's present life began in the ledger: behind this position and this number (0: it is the first)."""
+
+    position: int
+    number: int
+
+
+def read_life(connection: sqlite3.Connection, deploy: Deploy) -> Life:
+    """The deploy's present life: since it was destroyed last."""
+    row = connection.execute(
+        "SELECT max(position), max(number) FROM ledger WHERE kind = 'destroyed' AND app = ? AND deploy = ?",
+        (deploy.app, deploy.name),
+    ).fetchone()
+    return Life(row[0] or 0, row[1] or 0)
+
+
+def read_records(connection: sqlite3.Connection, deploy: Deploy, limit: int | None = None) -> Iterator[Record]:
+    """The deploy's releases, newest first."""
+    life = read_life(connection, deploy)
+    query = f"{_RECORDS} {_NEWEST_FIRST} LIMIT ?"
+    rows = connection.execute(query, (deploy.app, deploy.name, life.number, -1 if limit is None else limit))
+    return (_record(row, deploy) for row in rows)
+
+
+def read_record(connection: sqlite3.Connection, deploy: Deploy, number: int) -> Record | None:
+    """The release by this number, if the deploy has one."""
+    life = read_life(connection, deploy)
+    query = f"{_RECORDS} AND release.number = ?"
+    row = connection.execute(query, (deploy.app, deploy.name, life.number, number)).fetchone()
+    return None if row is None else _record(row, deploy)
+
+
+def read_pending(connection: sqlite3.Connection, deploy: Deploy) -> tuple[Record, ...]:
+    """The releases without an outcome, newest first."""
+    life = read_life(connection, deploy)
+    query = f"{_RECORDS} AND outcome.position IS NULL {_NEWEST_FIRST}"
+    rows = connection.execute(query, (deploy.app, deploy.name, life.number))
+    return tuple(_record(row, deploy) for row in rows)
+
+
+def read_current(connection: sqlite3.Connection, deploy: Deploy) -> Record | None:
+    """The newest good release. Nothing older than it is read."""
+    return next((record for record in read_records(connection, deploy) if record.is_good), None)
+
+
+def read_span(connection: sqlite3.Connection, deploy: Deploy) -> tuple[int, int] | None:
+    """The lowest and the highest number of the deploy's releases, if it has any."""
+    life = read_life(connection, deploy)
+    last = read_last_number(connection, deploy)
+    return (life.number + 1, last) if last > life.number else None
+
+
+def read_last_number(connection: sqlite3.Connection, deploy: Deploy) -> int:
+    """The number of the newest release ever made under this name; 0 if none was."""
+    (last,) = connection.execute(
+        "SELECT max(number) FROM ledger WHERE kind = 'release' AND app = ? AND deploy = ?", (deploy.app, deploy.name)
+    ).fetchone()
+    return last or 0
+
+
+def read_deploys(connection: sqlite3.Connection) -> tuple[Deploy, ...]:
+    """Every deploy that has a release or a config and was not destroyed since, sorted."""
+    return tuple(sorted(Deploy(AppName(app), DeployName(name)) for app, name in connection.execute(_DEPLOYS)))
+
+
+def read_entries(connection: sqlite3.Connection, deploy: Deploy) -> Iterator[Entry]:
+    """The deploy's rows as they are, oldest first."""
+    rows = connection.execute(
+        "SELECT app, deploy, position, kind, number, at, body, previous, hash FROM ledger "
+        "WHERE app = ? AND deploy = ? ORDER BY position",
+        (deploy.app, deploy.name),
+    )
+    return (Entry(*row) for row in rows)
+
+
+def read_last_entry(connection: sqlite3.Connection, deploy: Deploy) -> tuple[int, str] | None:
+    """Position and hash of the deploy's newest entry."""
+    row = connection.execute(
+        "SELECT position, hash FROM ledger WHERE app = ? AND deploy = ? ORDER BY position DESC LIMIT 1",
+        (deploy.app, deploy.name),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def _record(row: tuple[int, str, int | None, str | None, str | None], deploy: Deploy) -> Record:
+    position, body, outcome_position, outcome, ended_at = row
+    release = read_document(ReleaseBody, body, name=f"entry {position} of {deploy}").release
+    if outcome is None:
+        return Record(release, _PENDING, None)
+    name = f"entry {outcome_position} of {deploy}"
+    return Record(release, read_document(Outcome, outcome, name=name), ended_at)
