@@ -9,9 +9,10 @@ from trivet.model.home import Home
 def argv(home: Home) -> tuple[str, ...]:
     """The command that runs the front door of this home in the foreground; it ends by itself if one runs already.
 
-    `-I -S -OO`: nothing of the caller's environment, no site-packages, no docstrings in memory.
+    `-I -S -OO`: nothing of the caller's environment, no site-packages, no docstrings in memory. It is given the one
+    folder it works in, which exists.
     """
-    return (sys.executable, "-I", "-S", "-OO", str(Path(__file__).parent / "__main__.py"), str(home.root))
+    return (sys.executable, "-I", "-S", "-OO", str(Path(__file__).parent / "__main__.py"), str(home.supervisor))
 
 
 def socket_path(home: Home) -> Path:

@@ -1,0 +1,111 @@
+"""A process that answers requests, as the door sees it: what is in flight there, and idle connections to it."""
+
+import socket
+from collections.abc import Callable
+from errno import EINPROGRESS
+
+from trivet.run.door.asker import Asker
+from trivet.run.door.loop import Loop
+from trivet.run.door.upstream import Pool, Upstream
+
+_MOST_IDLE = 256
+_IDLE_S = 4.0  # below the keep-alive of node, uvicorn and hypercorn (5 s): the door closes first
+REFUSED_S = 0.02  # how long a backend that took no connection is left alone
+_SURE_S = 1.0  # below gunicorn's (2 s): what may be sent only once goes into no connection about to be closed
+
+
+class Backend(Pool):
+    """One process of one release on 127.0.0.1. `is_leaving`: it gets no new request.
+
+    `identity` is (process, release, port). `released` is called after each request that ends here.
+    """
+
+    __slots__ = ("_idle", "_loop", "busy", "identity", "is_leaving", "refused_until", "released")
+
+    def __init__(self, loop: Loop, identity: tuple[str, int, int], released: Callable[["Backend"], None]) -> None:
+        self._loop = loop
+        self._idle: list[Upstream] = []
+        self.identity = identity
+        self.released = released
+        self.busy: set[Upstream] = set()
+        self.is_leaving = False
+        self.refused_until = 0.0
+
+    @property
+    def port(self) -> int:
+        return self.identity[2]
+
+    @property
+    def idle_connections(self) -> int:
+        return len(self._idle)
+
+    def serve(self, asker: Asker) -> None:
+        """The request is on its way here. Raises: OSError: this backend takes none, nothing of it was sent."""
+        upstream = self._take_idle(asker)
+        if upstream is not None and self._begin(upstream, asker):
+            return
+        upstream = Upstream(self._loop, self, self._connect())
+        if not self._begin(upstream, asker):
+            raise ConnectionRefusedError("the backend takes no connection")
+
+    def leave(self) -> None:
+        """No new request comes here, and no idle connection is left: a process told to end waits for none."""
+        self.is_leaving = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def cut(self) -> int:
+        """No request is in flight here any more; returns how many were."""
+        cut = list(self.busy)
+        for upstream in cut:
+            upstream.cut()
+        return len(cut)
+
+    def release(self, upstream: Upstream, *, reusable: bool) -> None:
+        self.busy.discard(upstream)
+        if reusable and not self.is_leaving and len(self._idle) < _MOST_IDLE:
+            self._idle.append(upstream)
+            self._loop.set_deadline(upstream, self._loop.now + _IDLE_S)
+        elif reusable:
+            upstream.close()
+        if self.is_leaving:
+            self.released(self)
+
+    def refused(self) -> None:
+        self.refused_until = self._loop.now + REFUSED_S
+
+    def forget_idle(self, upstream: Upstream) -> None:
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def _begin(self, upstream: Upstream, asker: Asker) -> bool:
+        self.busy.add(upstream)
+        try:
+            upstream.begin(asker)
+        except OSError:
+            self.busy.discard(upstream)
+            upstream.close()
+            return False
+        return True
+
+    def _take_idle(self, asker: Asker) -> Upstream | None:
+        """An idle connection for this request; the last used one lives longest. None: a new one is safer."""
+        may_repeat = asker.may_repeat()
+        while self._idle and not asker.wants_fresh():
+            upstream = self._idle[-1]
+            if not may_repeat and upstream.deadline - self._loop.now < _IDLE_S - _SURE_S:
+                return None
+            self._idle.pop()
+            if may_repeat or upstream.is_silent():
+                return upstream
+            upstream.close()
+        return None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.settimeout(0)
+        code = connection.connect_ex(("127.0.0.1", self.port))
+        if code not in (0, EINPROGRESS):
+            connection.close()
+            raise OSError(code, "cannot connect")
+        return connection

@@ -1,0 +1,386 @@
+"""A client's connection: one request after the other is read, checked, handed to a backend, and its answer relayed."""
+
+import socket
+from select import EPOLLIN, EPOLLOUT
+
+from trivet.run.door.asker import Asker, Carrier, Loss
+from trivet.run.door.deploy import HOLD_S, Deploy
+from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, breaks_a_head
+from trivet.run.door.loop import NEVER, Loop, Watched
+from trivet.run.door.refusal import Refusal, answer
+from trivet.run.door.request import Peer, Request, parse_request
+from trivet.run.door.stream import READ_BYTES, Stream
+from trivet.run.door.upload import Upload
+
+_HEAD_S = 30.0  # from a request's first byte to the end of its head
+_IDLE_S = 75.0  # between two requests
+_STALL_S = 60.0  # without a byte of a body read, or of an answer taken
+_LINGER_S = 5.0  # for a client to see the end before the connection is gone
+_MOST_REPEATS = 2
+
+_HEAD, _BUSY, _SWITCHED, _FLUSHING, _LINGERING, _GONE = range(6)
+
+
+class Client(Watched, Asker):
+    """One connection and its present request.
+
+    HEAD: no request, or part of a head. BUSY: a request is under way. SWITCHED: a stream of bytes. FLUSHING: the
+    answer is whole but not sent. LINGERING: all is said, the client has not closed yet (closing first would make the
+    kernel reset the connection, and the answer be lost: RFC 9112 §9.6).
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_backend_ended",
+        "_buffer",
+        "_carrier",
+        "_deploy",
+        "_ended",
+        "_loop",
+        "_peer",
+        "_relayed",
+        "_repeats",
+        "_state",
+        "_stream",
+        "_upload",
+        "request",
+    )
+
+    def __init__(self, loop: Loop, deploy: Deploy, connection: socket.socket, peer: Peer) -> None:
+        super().__init__()
+        self._loop = loop
+        self._deploy = deploy
+        self._peer = peer
+        self._stream = Stream(loop, connection, self)
+        self._state = _HEAD
+        self._buffer = b""
+        self._ended = False
+        self._backend_ended = False
+        self._carrier: Carrier | None = None
+        deploy.clients.add(self)
+        loop.set_deadline(self, loop.now + _HEAD_S)
+
+    # what the loop calls
+
+    def ready(self, mask: int) -> None:
+        if mask & EPOLLOUT:
+            self._flush()
+        if mask & ~EPOLLOUT and self._state != _GONE:
+            self._read(mask)
+
+    def fail(self) -> None:
+        self._vanish()
+
+    def expire(self) -> None:
+        if self._state == _HEAD and self._buffer:
+            self._refuse_unread(Refusal(408, "The request's head did not come in time."))
+        elif self._state == _HEAD:
+            self._linger()
+        elif self._state == _BUSY and not self._accepted:
+            self._let_go()
+            self.refuse(503, "No process of this app takes connections.")
+        else:
+            self._vanish()
+
+    # what deploys and upstreams call
+
+    def may_repeat(self) -> bool:
+        return self._upload.is_empty and self.request.is_repeatable
+
+    def wants_fresh(self) -> bool:
+        return self._repeats > 0
+
+    def must_close(self) -> bool:
+        return not self.request.keep_alive or self._ended or self._deploy.is_closed or not self.has_asked()
+
+    def has_asked(self) -> bool:
+        return self._upload.is_done
+
+    def outgoing(self, carrier: Carrier) -> bytes:
+        self._carrier = carrier
+        return self.request.head + self._upload.kept
+
+    def wait(self) -> None:
+        if self.deadline == NEVER:
+            self._loop.set_deadline(self, self._loop.now + HOLD_S)
+
+    def accepted(self) -> None:
+        self._accepted = True
+        self.deadline = NEVER
+        if not self._upload.is_empty:
+            self._upload.forget()
+            self._read_on()
+
+    def drained(self) -> None:
+        self._read_on()
+
+    def relay(self, data: bytes) -> bool:
+        self._relayed = True
+        try:
+            self._stream.write(data)
+        except OSError:
+            self._vanish()
+            return True
+        if self._stream.unsent:
+            self._watch_progress()
+        return not self._stream.is_congested
+
+    def finished(self, *, closes: bool) -> None:
+        self._carrier = None
+        if closes:
+            self._finish()
+        elif self._stream.unsent:
+            self._state = _FLUSHING
+        else:
+            self._next()
+
+    def switched(self) -> None:
+        self._state = _SWITCHED
+        data, self._buffer = self._buffer, b""
+        if not self._ended:
+            self._stream.resume()
+        self._forward(data)
+
+    def ended(self) -> None:
+        self._backend_ended = True
+        if self._ended:
+            self._let_go()
+            self._linger()
+            return
+        try:
+            self._stream.finish()
+        except OSError:
+            self._vanish()
+
+    def lost(self, loss: Loss) -> None:
+        self._carrier = None
+        if not loss.reached or (not loss.begun and self._can_repeat()):
+            self._repeats += loss.reached
+            self._accepted = False
+            self._deploy.dispatch(self)
+        elif not self._relayed:
+            self.refuse(502, "The app closed the connection before it answered.")
+        elif loss.is_endless:
+            self._stream.reset()
+            self._vanish()
+        else:
+            self._linger()
+
+    def misanswered(self, refusal: Refusal) -> None:
+        self._carrier = None
+        if self._relayed:
+            self._stream.reset()
+            self._vanish()
+        else:
+            self.refuse(502, refusal.text)
+
+    def refuse(self, status: int, text: str) -> None:
+        self._say(answer(status, text, with_body=self.request.method != b"HEAD"))
+
+    def retire(self) -> None:
+        if self._state == _HEAD and not self._buffer:
+            self._linger()
+
+    # reading
+
+    def _read(self, mask: int) -> None:
+        try:
+            data = self._stream.read()
+        except OSError:
+            self._vanish()
+            return
+        if data:
+            self._receive(data)
+        elif data is not None:
+            self._end()
+        elif not mask & EPOLLIN:
+            self._vanish()
+
+    def _receive(self, data: bytes) -> None:
+        if self._state == _HEAD:
+            self._parse(self._buffer + data if self._buffer else data, len(self._buffer))
+        elif self._state == _BUSY and not self.has_asked():
+            self._receive_body(data)
+        elif self._state == _SWITCHED:
+            self._forward(data)
+        elif self._state != _LINGERING:
+            self._buffer += data
+            if len(self._buffer) >= READ_BYTES:
+                self._stream.pause()
+
+    def _end(self) -> None:
+        """The client sends no more; it may still want its answer."""
+        self._ended = True
+        self._stream.pause()
+        if self._state == _SWITCHED and not self._backend_ended:
+            if self._carrier is not None:
+                self._carrier.finish_sending()
+        elif self._state in (_HEAD, _LINGERING, _SWITCHED) or (self._state == _BUSY and not self.has_asked()):
+            self._vanish()
+
+    def _parse(self, data: bytes, seen: int) -> None:
+        while data.startswith(b"\r\n"):  # empty lines before a request are skipped: RFC 9112 §2.2
+            data, seen = data[2:], 0
+        end = data.find(HEAD_END, max(seen - 3, 0)) + len(HEAD_END)
+        try:
+            if end < len(HEAD_END) or end > MOST_HEAD_BYTES:
+                self._await_head(data, seen)
+                return
+            request = parse_request(data[:end], self._peer)
+        except Refusal as refusal:
+            self._refuse_unread(refusal)
+            return
+        self._buffer = data[end:]
+        self._begin(request)
+
+    def _await_head(self, data: bytes, seen: int) -> None:
+        if len(data) > MOST_HEAD_BYTES:
+            raise Refusal(431, "The request's head is larger than 64 KiB.")
+        if breaks_a_head(data, max(seen - 1, 0)):
+            raise Refusal(400, "The request's head holds a bare CR or LF, or a control character.")
+        if data and not self._buffer:
+            self._loop.set_deadline(self, self._loop.now + _HEAD_S)
+        self._buffer = data
+
+    def _begin(self, request: Request) -> None:
+        self.request = request
+        self._state = _BUSY
+        self.deadline = NEVER
+        self._repeats = 0
+        self._accepted = False
+        self._relayed = False
+        self._upload = Upload(request)
+        self._deploy.requests += 1
+        data = self._buffer
+        if not data or self._take_body(data):
+            self._deploy.dispatch(self)
+
+    # the request's body
+
+    def _receive_body(self, data: bytes) -> None:
+        if self._take_body(data):
+            self._watch_progress()
+
+    def _take_body(self, data: bytes) -> bool:
+        try:
+            passed, self._buffer = self._upload.take(data)
+        except Refusal as refusal:
+            self._let_go()
+            if self._relayed:
+                self._vanish()
+            else:
+                self.refuse(refusal.status, refusal.text)
+            return False
+        if self._accepted:
+            self._upload.forget()
+            self._forward(passed)
+        elif self._upload.is_full:
+            self._stream.pause()
+        return True
+
+    def _forward(self, data: bytes) -> None:
+        if data and self._carrier is not None and not self._carrier.send(data):
+            self._stream.pause()
+
+    def _read_on(self) -> None:
+        if self._state == _SWITCHED or (self._state == _BUSY and not self.has_asked()):
+            if not self._ended:
+                self._stream.resume()
+            self._watch_progress()
+
+    def _can_repeat(self) -> bool:
+        return self._upload.may_repeat and not self._relayed and self._repeats < _MOST_REPEATS
+
+    def _watch_progress(self) -> None:
+        """The deadline is that of whatever waits for the client; what waits for the backend has none here."""
+        reads_body = self._state == _BUSY and not self.has_asked() and self._stream.is_reading
+        if self._stream.unsent or (self._accepted and reads_body):
+            self._loop.set_deadline(self, self._loop.now + _STALL_S)
+        elif self._accepted:
+            self.deadline = NEVER
+
+    # the answer's end
+
+    def _flush(self) -> None:
+        try:
+            drained = self._stream.flush()
+        except OSError:
+            self._vanish()
+            return
+        if self._state in (_BUSY, _SWITCHED):
+            self._watch_progress()
+        if drained and self._carrier is not None:
+            self._carrier.resume()
+        if drained and self._state == _FLUSHING:
+            self._next()
+        elif drained and self._state == _LINGERING:
+            self._loop.set_deadline(self, self._loop.now + _LINGER_S)
+
+    def _next(self) -> None:
+        """The connection is ready for another request; perhaps one has come already."""
+        self._state = _HEAD
+        if self._deploy.is_closed or (self._ended and not self._buffer):
+            self._linger()
+            return
+        self._loop.set_deadline(self, self._loop.now + _IDLE_S)
+        if not self._ended:
+            self._stream.resume()
+        data, self._buffer = self._buffer, b""
+        if data:
+            self._parse(data, 0)
+
+    def _finish(self) -> None:
+        """The connection ends after this answer."""
+        asked_for = not self.request.keep_alive and not self._buffer and self.has_asked()
+        if (asked_for or self._ended) and not self._stream.unsent:
+            self._vanish()
+        else:
+            self._linger()
+
+    def _say(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+        except OSError:
+            self._vanish()
+            return
+        self._linger()
+
+    def _refuse_unread(self, refusal: Refusal) -> None:
+        self._buffer = b""
+        self._say(answer(refusal.status, refusal.text))
+
+    def _linger(self) -> None:
+        """All that is to be said is on its way: wait for the client to close, reading without listening."""
+        if self._state == _GONE:
+            return
+        self._state = _LINGERING
+        self._buffer = b""
+        try:
+            self._stream.finish()
+        except OSError:
+            self._vanish()
+            return
+        if self._ended and not self._stream.unsent:
+            self._vanish()
+            return
+        if not self._ended:
+            self._stream.resume()
+        self._loop.set_deadline(self, self._loop.now + (_STALL_S if self._stream.unsent else _LINGER_S))
+
+    def _let_go(self) -> None:
+        """No backend works on the request any more, and it waits for none."""
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            carrier.abandon()
+        elif self._state == _BUSY:
+            self._deploy.unhold(self)
+
+    def _vanish(self) -> None:
+        """The connection is closed, from whichever state."""
+        if self._state == _GONE:
+            return
+        self._let_go()
+        self._state = _GONE
+        self._loop.cancel(self)
+        self._stream.close()
+        self._deploy.clients.discard(self)

@@ -1,0 +1,121 @@
+"""A deploy as the door sees it: where requests come in, which backends answer them, and who waits while none does."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from trivet.run.door.asker import Asker
+from trivet.run.door.backend import Backend
+from trivet.run.door.loop import Loop
+
+HOLD_S = 10.0
+_MOST_HELD = 1000
+_RETRY_S = 0.02
+_SLOWEST_RETRY_S = 0.25
+
+Identity = tuple[str, int, int]
+
+
+class Deploy:
+    """The backends of one deploy, and the requests that wait for one. `on_idle` is told of each that has left."""
+
+    def __init__(self, loop: Loop, on_idle: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._on_idle = on_idle
+        self._turn = 0
+        self._retry_s = _RETRY_S
+        self._retry_is_due = False
+        self.backends: list[Backend] = []
+        self.leaving: list[Backend] = []
+        self.held: deque[Asker] = deque()
+        self.clients: set[Asker] = set()
+        self.requests = 0
+        self.is_stopped = False
+        self.is_closed = False
+
+    def route(self, identities: Sequence[Identity], *, stopped: bool) -> None:
+        """New requests go to these backends alone; what waited goes there at once."""
+        known = {backend.identity: backend for backend in self.backends + self.leaving}
+        self.backends = [
+            known.pop(identity) if identity in known else Backend(self._loop, identity, self._released)
+            for identity in dict.fromkeys(identities)
+        ]
+        self.leaving = list(known.values())
+        self.is_stopped = stopped
+        for backend in self.backends:
+            backend.is_leaving = False
+            backend.refused_until = 0.0
+        for backend in self.leaving:
+            backend.leave()
+        self._release_held()
+
+    def report_idle(self) -> None:
+        """Backends that leave and have nothing in flight are forgotten, and `on_idle` is told their ports."""
+        for backend in [backend for backend in self.leaving if not backend.busy]:
+            self.leaving.remove(backend)
+            self._on_idle(backend.port)
+
+    def cut(self, port: int) -> int:
+        """What was in flight at leaving backends on this port is cut; returns how many requests that were."""
+        return sum(backend.cut() for backend in list(self.leaving) if backend.port == port)
+
+    def dispatch(self, asker: Asker) -> None:
+        """The request is on its way to the least busy backend, held, or refused."""
+        if self.is_stopped:
+            asker.refuse(503, "This app is stopped.")
+            return
+        while (backend := self._choose()) is not None:
+            try:
+                backend.serve(asker)
+            except OSError:
+                backend.refused_until = self._loop.now + self._retry_s
+            else:
+                self._retry_s = _RETRY_S
+                return
+        self._hold(asker)
+
+    def unhold(self, asker: Asker) -> None:
+        """The request, if it was held, is not any more."""
+        if asker in self.held:
+            self.held.remove(asker)
+
+    def close(self) -> None:
+        """No client is served any more, except those with a request under way."""
+        self.is_closed = True
+        self.route((), stopped=True)
+        for client in list(self.clients):
+            client.retire()
+
+    def _released(self, backend: Backend) -> None:
+        if backend.is_leaving and not backend.busy:
+            self.report_idle()
+
+    def _choose(self) -> Backend | None:
+        self._turn += 1
+        now = self._loop.now
+        count = len(self.backends)
+        chosen = None
+        for offset in range(count):
+            backend = self.backends[(self._turn + offset) % count]
+            if backend.refused_until <= now and (chosen is None or len(backend.busy) < len(chosen.busy)):
+                chosen = backend
+        return chosen
+
+    def _hold(self, asker: Asker) -> None:
+        if len(self.held) >= _MOST_HELD:
+            asker.refuse(503, "No process of this app takes connections, and too many requests wait for one already.")
+            return
+        self.held.append(asker)
+        asker.wait()
+        if self.backends and not self._retry_is_due:
+            self._retry_is_due = True
+            self._loop.call_at(self._loop.now + self._retry_s, self._retry)
+
+    def _retry(self) -> None:
+        self._retry_is_due = False
+        self._retry_s = min(self._retry_s * 1.5, _SLOWEST_RETRY_S)
+        self._release_held()
+
+    def _release_held(self) -> None:
+        waiting, self.held = self.held, deque()
+        for asker in waiting:
+            self.dispatch(asker)

@@ -1,0 +1,97 @@
+"""The front door: every deploy's listening sockets and routes, and what the supervisor can ask of them."""
+
+import socket
+from collections.abc import Callable, Sequence
+
+from trivet.run.door.deploy import Deploy, Identity
+from trivet.run.door.listener import Listener, Room
+from trivet.run.door.loop import Loop
+
+Address = tuple[str, int]
+Json = dict[str, object]
+
+
+class Door:
+    """Deploys by name, listeners by deploy and address. `on_idle` is told of every backend that has left."""
+
+    def __init__(self, loop: Loop, room: Room, on_idle: Callable[[str, int], None]) -> None:
+        self._loop = loop
+        self._room = room
+        self._on_idle = on_idle
+        self._listeners: dict[str, dict[Address, Listener]] = {}
+
+    def open(self, name: str, address: Address, listening: socket.socket) -> None:
+        """Connections to this socket reach the deploy; a socket that had this address before is let go."""
+        listeners = self._listeners.setdefault(name, {})
+        before = listeners.get(address)
+        listeners[address] = Listener(self._loop, self._room, self._deploy(name), listening)
+        if before is not None:
+            before.close()
+
+    def route(self, name: str, identities: Sequence[Identity], *, stopped: bool) -> None:
+        """New requests of the deploy go to these backends alone."""
+        self._deploy(name).route(identities, stopped=stopped)
+
+    def report_idle(self, name: str) -> None:
+        """`on_idle` is told of the backends that the last change left without a request."""
+        if name in self._room.deploys:
+            self._room.deploys[name].report_idle()
+
+    def cut(self, name: str, port: int) -> int:
+        """What is in flight at the leaving backend is cut; returns how many requests that were."""
+        return self._deploy(name).cut(port)
+
+    def close(self, name: str, address: Address | None) -> None:
+        """The address, or all of the deploy, is closed; requests under way are answered."""
+        listeners = self._listeners.get(name, {})
+        for known in [known for known in listeners if address in (None, known)]:
+            listeners.pop(known).close()
+        deploy = self._room.deploys.get(name)
+        if address is None and deploy is not None:
+            deploy.close()
+            deploy.report_idle()
+            self._listeners.pop(name, None)
+            del self._room.deploys[name]
+
+    def listeners(self) -> list[tuple[str, Address, int]]:
+        """(deploy, address, descriptor) of every listening socket."""
+        return [
+            (name, address, listener.socket.fileno())
+            for name, listeners in self._listeners.items()
+            for address, listener in listeners.items()
+        ]
+
+    def status(self) -> Json:
+        """Counts, for a person or a test to look at."""
+        deploys = self._room.deploys
+        return {
+            "connections": sum(len(deploy.clients) for deploy in deploys.values()),
+            "requests": sum(deploy.requests for deploy in deploys.values()),
+            "deploys": {name: _describe(deploy) for name, deploy in deploys.items()},
+        }
+
+    def _deploy(self, name: str) -> Deploy:
+        deploys = self._room.deploys
+        if name not in deploys:
+            deploys[name] = Deploy(self._loop, lambda port: self._on_idle(name, port))
+        return deploys[name]
+
+
+def _describe(deploy: Deploy) -> Json:
+    return {
+        "connections": len(deploy.clients),
+        "requests": deploy.requests,
+        "held": len(deploy.held),
+        "stopped": deploy.is_stopped,
+        "backends": [
+            {
+                "process": backend.identity[0],
+                "release": backend.identity[1],
+                "port": backend.port,
+                "in_flight": len(backend.busy),
+                "idle_connections": backend.idle_connections,
+                "leaving": backend.is_leaving,
+            }
+            for backend in deploy.backends + deploy.leaving
+        ],
+    }

@@ -1,0 +1,52 @@
+"""The parts of RFC 9112's grammar that requests, responses and trailers share, as patterns over bytes.
+
+All repeats are possessive: a match takes linear time, whatever a client sends.
+"""
+
+import re
+
+MOST_HEAD_BYTES = 65536
+HEAD_END = b"\r\n\r\n"
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
+FIELD_LINE = TOKEN + b":" + TEXT + rb"\r\n"
+
+# What can never become a valid head: bare CR or LF, other control characters. Seen before the head is complete,
+# a client with line feeds alone is told at once instead of being waited for.
+_NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+
+
+def breaks_a_head(data: bytes, start: int) -> bool:
+    """Whether the bytes from `start` on hold what no head may hold; a CR at the very end may still get its LF."""
+    return _NEVER.search(data, start) is not None
+
+
+def parse_length(value: bytes) -> int | None:
+    """The Content-Length, or None if it is not one plain number (signs, lists, spaces, over 18 digits)."""
+    return int(value) if _DIGITS.fullmatch(value) else None
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """The members of a comma-separated list, in lower case, without empty ones."""
+    return [token for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
+
+
+def without(head: bytes, cuts: list[tuple[int, int]]) -> bytes:
+    """The head without these spans and without its last line end, so that fields can be added."""
+    if not cuts:
+        return head[:-2]
+    pieces = []
+    position = 0
+    for start, end in cuts:
+        pieces.append(head[position:start])
+        position = end
+    pieces.append(head[position:-2])
+    return b"".join(pieces)
+
+
+def spans_of(head: bytes, names: list[bytes]) -> list[tuple[int, int]]:
+    """Where the fields of these names stand, from the line end before each to its last byte."""
+    pattern = b"|".join(re.escape(name) for name in names)
+    return [match.span() for match in re.finditer(rb"\r\n(?:" + pattern + rb"):[^\r]*+", head, re.IGNORECASE)]

@@ -1,0 +1,84 @@
+"""A listening socket of a deploy: it accepts connections, and stops for a moment when descriptors run short."""
+
+import socket
+from collections.abc import Callable
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+from select import EPOLLIN
+
+from trivet.run.door.client import Client
+from trivet.run.door.deploy import Deploy
+from trivet.run.door.loop import Loop, Watched
+from trivet.run.door.request import Peer
+
+_SHORT = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+_BATCH = 64
+_PAUSE_S = 0.1
+
+
+class Room:
+    """How many client connections there may be, so that each could have one to a backend; and who is told of trouble."""
+
+    def __init__(self, most: int, report: Callable[[str], None]) -> None:
+        self.most = most
+        self.report = report
+        self.deploys: dict[str, Deploy] = {}
+
+    def is_full(self) -> bool:
+        return sum(len(deploy.clients) for deploy in self.deploys.values()) >= self.most
+
+
+class Listener(Watched):
+    """One address of a deploy; it owns the socket."""
+
+    def __init__(self, loop: Loop, room: Room, deploy: Deploy, listening: socket.socket) -> None:
+        super().__init__()
+        self._loop = loop
+        self._room = room
+        self._deploy = deploy
+        self.socket = listening
+        self._is_open = True
+        listening.settimeout(0)
+        loop.watch(listening.fileno(), EPOLLIN, self)
+
+    def ready(self, mask: int) -> None:
+        if self._room.is_full():
+            self._pause(f"{self._room.most} connections are open, as many as there are descriptors for")
+            return
+        for _ in range(_BATCH):
+            try:
+                connection, address = self.socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _SHORT:
+                    raise
+                self._pause(f"no connection can be accepted: {error.strerror}")
+                return
+            self._admit(connection, address[0])
+
+    def fail(self) -> None:
+        """An error while accepting concerns that connection; the door stays open."""
+
+    def expire(self) -> None:
+        """A listener has no deadline."""
+
+    def close(self) -> None:
+        """The door's own copy of the socket is closed."""
+        self._is_open = False
+        self._loop.close(self.socket)
+
+    def _admit(self, connection: socket.socket, address: str) -> None:
+        try:
+            connection.settimeout(0)
+            Client(self._loop, self._deploy, connection, Peer(address))
+        except OSError:  # gone already
+            connection.close()
+
+    def _pause(self, why: str) -> None:
+        self._room.report(f"{why}; trying again shortly")
+        self._loop.forget(self.socket.fileno())
+        self._loop.call_at(self._loop.now + _PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        if self._is_open:
+            self._loop.watch(self.socket.fileno(), EPOLLIN, self)

@@ -1,0 +1,134 @@
+"""A backend's answer's head: checked as strictly as a request's, and rewritten for the client. Pure."""
+
+import re
+
+from trivet.run.door.body import Body, Chunked, Fixed, UntilClose
+from trivet.run.door.grammar import FIELD_LINE, TEXT, parse_length, spans_of, tokens, without
+from trivet.run.door.refusal import Refusal
+from trivet.run.door.request import Request
+
+_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: " + TEXT + rb")?\r\n(?:" + FIELD_LINE + rb")*+\r\n")
+_FIELDS = re.compile(
+    rb"\r\n(connection|content-length|transfer-encoding|upgrade|keep-alive|proxy-connection|te):[ \t]*+([^\r]*+)",
+    re.IGNORECASE,
+)
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
+_SWITCHING = 101
+_NO_CONTENT = 204
+_NOT_MODIFIED = 304
+
+
+class Response:
+    """What the relay must know of an answer. `body` is None when there is none.
+
+    `keep_alive`: the backend leaves the connection open. `closes`: the client's connection ends with this answer.
+    """
+
+    __slots__ = ("body", "closes", "head", "keep_alive", "status")
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.body: Body | None = None
+        self.keep_alive = True
+        self.closes = False
+        self.head = b""
+
+    @property
+    def is_interim(self) -> bool:
+        """A 1xx: the real answer is still to come."""
+        return self.status < 200 and self.status != _SWITCHING
+
+    @property
+    def switches(self) -> bool:
+        """The connection becomes a stream of bytes."""
+        return self.status == _SWITCHING
+
+
+def parse_response(head: bytes, request: Request, *, closes: bool) -> Response:
+    """The answer that this head, its closing empty line included, gives to the request. Raises: Refusal.
+
+    `closes`: the client's connection is to end with it, whatever the backend says.
+    """
+    match = _RESPONSE.fullmatch(head)
+    if match is None:
+        raise Refusal(502, "The app's answer breaks the rules of HTTP.")
+    response = Response(int(match[2]))
+    found, cuts = _find_fields(head)
+    response.keep_alive = match[1] == b"1"
+    if response.switches:
+        return _switch(response, request, found, head)
+    _frame(response, request, found, is_http10=not response.keep_alive)
+    if b"connection" in found:
+        _read_connection(response, found[b"connection"], head, cuts)
+    if response.status == _NO_CONTENT or response.is_interim:
+        cuts = sorted(cuts + spans_of(head, list(_FRAMING & found.keys()))) if _FRAMING & found.keys() else cuts
+    response.closes = closes or isinstance(response.body, UntilClose)
+    if cuts or match[1] == b"0":
+        head = b"HTTP/1.1" + without(head, cuts)[8:] + b"\r\n"
+    if response.closes and not response.is_interim:
+        head = head[:-2] + b"Connection: close\r\n\r\n"
+    response.head = head
+    return response
+
+
+def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[tuple[int, int]]]:
+    found: dict[bytes, bytes] = {}
+    cuts = []
+    for match in _FIELDS.finditer(head):
+        name = match[1].lower()
+        value = match[2].rstrip(b" \t")
+        if name in _FRAMING:
+            if name in found:
+                raise Refusal(502, "The app's answer says its length more than once.")
+        else:
+            cuts.append(match.span())
+            if name in found:
+                value = found[name] + b", " + value
+        found[name] = value
+    return found, cuts
+
+
+def _frame(response: Response, request: Request, found: dict[bytes, bytes], *, is_http10: bool) -> None:
+    """The body's framer is set, as RFC 9112 §6.3 says. Raises: Refusal."""
+    length = found.get(b"content-length")
+    coding = found.get(b"transfer-encoding")
+    if coding is not None and (length is not None or is_http10):
+        raise Refusal(502, "The app's answer says its length in two ways.")
+    size = 0 if length is None else parse_length(length)
+    if size is None:
+        raise Refusal(502, "The Content-Length of the app's answer is not a number.")
+    if request.method == b"HEAD" or response.status < 200 or response.status in (_NO_CONTENT, _NOT_MODIFIED):
+        return
+    if coding is not None:
+        response.body = _frame_coding(coding, request)
+    elif length is not None:
+        response.body = Fixed(size) if size else None
+    else:
+        response.body = UntilClose()
+
+
+def _frame_coding(coding: bytes, request: Request) -> Body:
+    codings = tokens(coding)
+    if request.is_http10 or codings.count(b"chunked") > 1 or (b"chunked" in codings and codings[-1] != b"chunked"):
+        raise Refusal(502, "The Transfer-Encoding of the app's answer breaks the rules of HTTP.")
+    return Chunked() if b"chunked" in codings else UntilClose()
+
+
+def _read_connection(response: Response, value: bytes, head: bytes, cuts: list[tuple[int, int]]) -> None:
+    options = tokens(value)
+    if b"close" in options:
+        response.keep_alive = False
+    named = [option for option in options if option not in _CONNECTION_OPTIONS and option not in _FRAMING]
+    if named:
+        covered = set(cuts)
+        cuts += [span for span in spans_of(head, named) if span not in covered]
+        cuts.sort()
+
+
+def _switch(response: Response, request: Request, found: dict[bytes, bytes], head: bytes) -> Response:
+    """A 101 passes as it is: its Connection and Upgrade fields are meant for the client."""
+    if not request.upgrades or b"upgrade" not in found:
+        raise Refusal(502, "The app switched to a protocol that the request did not ask for.")
+    response.head = head
+    return response
