@@ -1,0 +1,86 @@
+"""The build stage: a commit becomes a `Build`, an executable bundle with vendored dependencies and no config.
+
+These are its doors. What stands behind one is imported when it is used: most commands use none, and all must start
+quickly.
+"""
+
+from pathlib import Path
+
+from trivet.build.request import BuildRequest, Built, CommitLine, Listener
+from trivet.model.build import Build, Layer
+from trivet.model.home import Home
+from trivet.model.names import AppName
+
+__all__ = [
+    "BuildRequest",
+    "Built",
+    "CommitLine",
+    "Listener",
+    "commits_between",
+    "find_repository",
+    "list_builds",
+    "make_build",
+    "read_build",
+    "read_log",
+    "remove_builds",
+    "verify_layer",
+]
+
+
+def make_build(request: BuildRequest, listener: Listener) -> Built:
+    """The commit is a build: found if it was made before with the same tools, else made; nothing half-made is left.
+
+    Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
+    """
+    from trivet.build import stage
+
+    return stage.make_build(request, listener)
+
+
+def read_build(home: Home, app: AppName, build_id: str) -> Build:
+    """One build. Raises: BuildError if there is none, InvalidDocument."""
+    from trivet.build import record
+
+    return record.read_build(home, app, build_id)
+
+
+def list_builds(home: Home, app: AppName) -> tuple[Build, ...]:
+    """The app's builds, newest first."""
+    from trivet.build import record
+
+    return record.list_builds(home, app)
+
+
+def read_log(home: Home, app: AppName, build_id: str) -> str:
+    """All that the commands of the build wrote; "failed" is the last build that failed. Raises: BuildError."""
+    from trivet.build import record
+
+    return record.read_log(home, app, build_id)
+
+
+def remove_builds(home: Home, app: AppName) -> None:
+    """The app has no builds any more. Layers stay, since other apps may share them."""
+    from trivet.build import record
+
+    record.remove_builds(home, app)
+
+
+def verify_layer(home: Home, layer: Layer) -> None:
+    """Every byte of the layer is what it was when it was stored. Raises: StoreError."""
+    from trivet.build import store
+
+    store.Store(home).verify(layer)
+
+
+def find_repository(folder: Path) -> Path:
+    """The top of the work tree around the folder, or the bare repository. Raises: SourceError, MachineError."""
+    from trivet.build import source
+
+    return source.find_repository(folder)
+
+
+def commits_between(repository: str | Path, old: str, new: str) -> tuple[tuple[CommitLine, ...], str]:
+    """The commits that `new` has and `old` has not, newest first; if there are none to show, why."""
+    from trivet.build import source
+
+    return source.commits_between(repository, old, new)

@@ -1,0 +1,53 @@
+"""The environment of a build's commands: made from nothing, so that neither the caller's shell nor a config gets in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# How this machine reaches the network, and whose certificates it trusts. Nothing else of the caller's is taken.
+TAKEN = frozenset(
+    {
+        *("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnvironment:
+    """What every command of one build gets. `committed_at` is the commit's time in seconds since the epoch."""
+
+    scratch: Path
+    caller: Mapping[str, str]
+    committed_at: int
+
+    def with_own(self, own: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment of one step: its own variables over all others, its PATH before the machine's."""
+        path = f"{own['PATH']}:{SYSTEM_PATH}" if own.get("PATH") else SYSTEM_PATH
+        return {
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(self.committed_at),
+            **{name: value for name, value in self.caller.items() if name in TAKEN},
+            **own,
+            "PATH": path,
+            "HOME": str(home_folder(self.scratch)),
+            "TMPDIR": str(self.scratch / "tmp"),
+        }
+
+
+def home_folder(scratch: Path) -> Path:
+    """The folder that commands of the build have as HOME; what carries it in its environment belongs to the build."""
+    return scratch / "home"
+
+
+def pythons_folder(caller: Mapping[str, str]) -> Path:
+    """Where the user's uv keeps the Pythons that it installed. https://docs.astral.sh/uv/reference/storage/"""
+    if chosen := caller.get("UV_PYTHON_INSTALL_DIR"):
+        return Path(chosen)
+    data = caller.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "uv" / "python"

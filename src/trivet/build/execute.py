@@ -1,0 +1,142 @@
+"""The executor: carries out any plan, layer by layer. It decides nothing but what a failed step means."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trivet.build.environment import SYSTEM_PATH, StepEnvironment
+from trivet.build.journal import Journal
+from trivet.build.store import Store
+from trivet.build.tree import hash_file
+from trivet.errors import LockfileError, MachineError, StepFailed
+from trivet.host.command import Command, capture, describe_status, stream
+from trivet.model.build import Layer
+from trivet.model.build_plan import SOURCE, LayerPlan, Step
+
+_STEP_DEADLINE_S = 3600.0
+_ALMOST_FULL_BYTES = 1 << 20
+_ASK_VERSION = "import platform; print(platform.python_version())"
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python of the machine, by its real path."""
+
+    path: str
+    version: str
+
+
+@dataclass(slots=True)
+class Workshop:
+    """One build's places and how its commands are run in them. `export` puts the source into a folder."""
+
+    scratch: Path
+    environment: StepEnvironment
+    journal: Journal
+    export: Callable[[Path], None]
+    places: Mapping[str, str] = field(default_factory=dict)
+    _is_dirty: bool = False
+
+    @property
+    def source(self) -> Path:
+        return self.scratch / "source"
+
+    @property
+    def bundle(self) -> Path:
+        return self.scratch / "bundle"
+
+    def run(self, step: Step) -> None:
+        """The step was done. Raises: StepFailed, LockfileError, MachineError."""
+        self.journal.step(step.title)
+        self._is_dirty = self._is_dirty or step.directory == SOURCE
+        status = stream(self._command(step, SYSTEM_PATH), self.journal.output)
+        if status != 0 and status not in step.tolerated:
+            raise self._failure(step, status)
+
+    def make(self, plan: LayerPlan) -> Path:
+        """The layer's folder holds what the plan says. Raises: as `run` does."""
+        folder = self.bundle / plan.name
+        if plan.with_source:
+            self._put_source(folder)
+        for name, content in plan.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content, encoding="utf-8")
+        for step in plan.steps:
+            self.run(step)
+        return folder
+
+    def digests(self, inputs: tuple[str, ...]) -> Mapping[str, str]:
+        """The sha256 of files of the source; "" for one that is not there."""
+        return {name: hash_file(path) if (path := self.source / name).is_file() else "" for name in inputs}
+
+    def find_interpreter(self, step: Step) -> Interpreter:
+        """The Python that the step found, on the machine's PATH or else the one that Trivet runs on.
+
+        Raises: MachineError if there is none.
+        """
+        path = f"{SYSTEM_PATH}:{Path(sys.base_prefix) / 'bin'}"
+        answer = capture(self._command(step, path))
+        found = os.path.realpath(answer.text) if answer.status == 0 else ""
+        version = python_version(found) if found else None
+        if version is None:
+            raise MachineError(
+                "No Python on this machine suits the app.",
+                hint=step.hint,
+                detail=tuple(answer.err.strip().splitlines()),
+            )
+        return Interpreter(found, version)
+
+    def _put_source(self, folder: Path) -> None:
+        """What was exported for looking at is used, unless a step may have written into it."""
+        if self._is_dirty:
+            self.export(folder)
+        else:
+            self.source.rename(folder)
+
+    def _command(self, step: Step, path: str) -> Command:
+        own = {name: value.format_map(self.places) for name, value in step.environment.items()}
+        environment = dict(self.environment.with_own(own))
+        environment["PATH"] = environment["PATH"].removesuffix(SYSTEM_PATH) + path
+        argv = tuple(argument.format_map(self.places) for argument in step.argv)
+        return Command(argv, Path(step.directory.format_map(self.places)), environment, _STEP_DEADLINE_S)
+
+    def _failure(self, step: Step, status: int) -> StepFailed | LockfileError | MachineError:
+        if shutil.disk_usage(self.scratch).free < _ALMOST_FULL_BYTES:
+            return MachineError(
+                f"The disk is full: {step.title} could not be finished.",
+                hint="Free some space (df -h shows where) and run the command again.",
+                detail=self.journal.tail,
+            )
+        if step.checks and status == 1:
+            return LockfileError(
+                f"{step.checks} does not match its manifest.", hint=step.hint, detail=self.journal.tail
+            )
+        return StepFailed(
+            f"{step.title[:1].upper()}{step.title[1:]} ended with {describe_status(status)}.",
+            hint=f"{step.hint} `trivet builds log failed` shows all the output.".strip(),
+            detail=self.journal.tail,
+        )
+
+
+def python_version(interpreter: str) -> str | None:
+    """The version that a Python says it has; None if it does not answer."""
+    try:
+        answer = capture(Command((interpreter, "-I", "-S", "-c", _ASK_VERSION), Path("/"), {"LANG": "C.UTF-8"}, 30.0))
+    except MachineError:
+        return None
+    return answer.text if answer.status == 0 and answer.text else None
+
+
+def adopt(workshop: Workshop, store: Store, folder: Path, plan: LayerPlan) -> Layer:
+    """The layer is stored, and later steps find the stored one in its place."""
+    layer = store.keep(folder, plan.name, workshop.environment.committed_at)
+    use(workshop, store, layer)
+    return layer
+
+
+def use(workshop: Workshop, store: Store, layer: Layer) -> None:
+    """A stored layer stands in the bundle."""
+    (workshop.bundle / layer.name).symlink_to(store.path(layer.digest))

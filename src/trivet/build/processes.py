@@ -1,0 +1,46 @@
+"""Process types of a build: the Procfile's, else the builder's default, each with what trivet.toml says of it."""
+
+from trivet.errors import DetectionError
+from trivet.model.build_plan import BuildPlan, SourceTree
+from trivet.model.process import ProcessType
+from trivet.model.procfile import FILE, parse_procfile
+from trivet.model.settings import ProcessSettings, Settings, invalid_setting, suggestion
+
+
+def process_types(tree: SourceTree, plan: BuildPlan, settings: Settings) -> tuple[ProcessType, ...]:
+    """The process types in the order of the Procfile. Raises: DetectionError if there are none, InvalidFile."""
+    text = tree.read(FILE)
+    commands = parse_procfile(text) if text is not None else plan.processes
+    if not commands:
+        what = (
+            "The Procfile is empty"
+            if text is not None
+            else "There is no Procfile, and no obvious way to start this app"
+        )
+        raise DetectionError(
+            f"{what}: no process types.",
+            hint=f"Commit a file called Procfile that names a command for each process type, for example `{plan.example}`.",
+        )
+    for name in settings.processes:
+        if name not in commands:
+            raise invalid_setting(
+                tree.read("trivet.toml") or "",
+                ("processes", name),
+                f"the app has no process type {name!r}.",
+                suggestion(name, commands),
+            )
+    return tuple(_process_type(name, command, settings.processes.get(name)) for name, command in commands.items())
+
+
+def _process_type(name: str, command: str, chosen: ProcessSettings | None) -> ProcessType:
+    plain = ProcessType(name, command)
+    if chosen is None:
+        return plain
+    return ProcessType(
+        name,
+        command,
+        health=chosen.health,
+        timeout_s=plain.timeout_s if chosen.timeout_s is None else chosen.timeout_s,
+        settle_s=plain.settle_s if chosen.settle_s is None else chosen.settle_s,
+        grace_s=plain.grace_s if chosen.grace_s is None else chosen.grace_s,
+    )

@@ -1,0 +1,183 @@
+"""The record of builds: `builds/<id>/` with its documents and links, and the index of them in the database.
+
+Written last: what the index names exists.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from trivet.build.store import Store
+from trivet.errors import BuildError, MachineError
+from trivet.host.database import connect
+from trivet.host.files import create_once, make_directories, refused, remove_tree, replace, sync_directory
+from trivet.model.build import Build, Layer
+from trivet.model.document import read_document, write_document
+from trivet.model.home import Home
+from trivet.model.names import AppName
+
+FAILED = "failed"  # what the log of the last build that failed goes by, since it has no id
+_DOCUMENT = "build.json"
+_LOG = "build.log"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS builds (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    app TEXT NOT NULL, input_key TEXT NOT NULL, id TEXT NOT NULL, created_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS builds_by_key ON builds (app, input_key);
+CREATE TABLE IF NOT EXISTS layer_keys (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, files INTEGER NOT NULL, size_bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Records:
+    """The index of one home; a context manager."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> "Records":
+        with _database_errors():
+            self._connection = connect(self._home.database)
+            self._connection.executescript(_TABLES)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def find_build(self, app: AppName, input_key: str) -> Build | None:
+        """The newest build with this key, if its documents and all its layers are there."""
+        rows = self._ask(
+            "SELECT id FROM builds WHERE app = ? AND input_key = ? ORDER BY number DESC LIMIT 1", app, input_key
+        )
+        if not rows or not (self._home.build(app, str(rows[0][0])) / _DOCUMENT).is_file():
+            return None
+        build = read_build(self._home, app, str(rows[0][0]))
+        store = Store(self._home)
+        return build if all(store.has(layer.digest) for layer in build.layers) else None
+
+    def build_ids(self, app: AppName) -> tuple[str, ...]:
+        """The ids of the app's builds, newest first."""
+        rows = self._ask("SELECT id FROM builds WHERE app = ? GROUP BY id ORDER BY max(number) DESC", app)
+        return tuple(str(row[0]) for row in rows)
+
+    def find_layer(self, key: str) -> Layer | None:
+        """The layer that was made under this key, if it is still there."""
+        rows = self._ask("SELECT name, digest, files, size_bytes FROM layer_keys WHERE key = ?", key)
+        layers = [Layer(str(name), str(digest), int(files), int(size)) for name, digest, files, size in rows]
+        return next((layer for layer in layers if Store(self._home).has(layer.digest)), None)
+
+    def add_layer(self, key: str, layer: Layer) -> None:
+        """The layer is found by this key from now on."""
+        self._ask(
+            "INSERT INTO layer_keys VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+            "name = excluded.name, digest = excluded.digest, files = excluded.files, size_bytes = excluded.size_bytes",
+            *(key, layer.name, layer.digest, layer.files, layer.size_bytes),
+        )
+
+    def add_build(self, build: Build) -> None:
+        """The build is found by its input key and listed from now on."""
+        self._ask(
+            "INSERT INTO builds (app, input_key, id, created_at) VALUES (?, ?, ?, ?)",
+            *(build.app, build.input_key, build.id, build.created_at),
+        )
+
+    def forget(self, app: AppName) -> None:
+        """No build of the app is listed any more."""
+        self._ask("DELETE FROM builds WHERE app = ?", app)
+
+    def _ask(self, statement: str, *values: str | int) -> list[tuple[str | int, ...]]:
+        assert self._connection is not None, "Records is a context manager"
+        with _database_errors():
+            return self._connection.execute(statement, values).fetchall()
+
+
+def write_build(home: Home, build: Build, scratch: Path, log: Path) -> Build:
+    """The build's folder is there, whole. Returns what it says: of two builds that made the same, the first stays."""
+    folder = scratch / "record"
+    bundle = folder / "bundle"
+    bundle.mkdir(parents=True)
+    for layer in build.layers:
+        (bundle / layer.name).symlink_to(f"../../../../../layers/{layer.digest}")
+    create_once(folder / _DOCUMENT, write_document(build).encode())
+    create_once(folder / _LOG, log.read_bytes())
+    sync_directory(bundle)
+    target = home.build(build.app, build.id)
+    make_directories(target.parent)
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if not target.is_dir():
+            raise refused(error, f"write {target}") from error
+        return read_build(home, build.app, build.id)
+    sync_directory(target.parent)
+    return build
+
+
+def write_failed_log(home: Home, app: AppName, log: Path) -> None:
+    """The log is kept as that of the app's last build that failed."""
+    make_directories(home.builds(app))
+    replace(home.builds(app) / f"{FAILED}.log", log.read_bytes())
+
+
+def read_build(home: Home, app: AppName, build_id: str) -> Build:
+    """One build. Raises: BuildError if there is none, InvalidDocument."""
+    path = home.build(app, build_id) / _DOCUMENT
+    if not _is_name(build_id) or not path.is_file():
+        raise _unknown(app, build_id)
+    return read_document(Build, path.read_text(encoding="utf-8"), name=str(path))
+
+
+def list_builds(home: Home, app: AppName) -> tuple[Build, ...]:
+    """The app's builds, newest first."""
+    if not home.builds(app).is_dir():
+        return ()
+    with Records(home) as records:
+        ids = records.build_ids(app)
+    return tuple(
+        read_build(home, app, build_id) for build_id in ids if (home.build(app, build_id) / _DOCUMENT).is_file()
+    )
+
+
+def read_log(home: Home, app: AppName, build_id: str) -> str:
+    """All that the commands of the build wrote; "failed" is the last build that failed. Raises: BuildError."""
+    path = home.builds(app) / f"{FAILED}.log" if build_id == FAILED else home.build(app, build_id) / _LOG
+    if not _is_name(build_id) or not path.is_file():
+        raise _unknown(app, build_id)
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def remove_builds(home: Home, app: AppName) -> None:
+    """The app has no builds any more. Layers stay, since other apps may share them."""
+    with Records(home) as records:
+        records.forget(app)
+    remove_tree(home.builds(app))
+
+
+def _is_name(build_id: str) -> bool:
+    return bool(build_id) and build_id == os.path.basename(build_id) and not build_id.startswith(".")  # noqa: PTH119
+
+
+def _unknown(app: AppName, build_id: str) -> BuildError:
+    return BuildError(f"{app} has no build {build_id!r}.", hint="`trivet builds` lists the builds of an app.")
+
+
+@contextlib.contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            raise MachineError(
+                "Cannot record the build: the disk is full.",
+                hint="Free some space (df -h shows where) and run the command again.",
+            ) from error
+        raise MachineError(
+            f"Cannot read or write the index of builds: {error}.", hint="`trivet doctor` checks the home's files."
+        ) from error

@@ -1,0 +1,60 @@
+"""What the build stage is asked, what it tells meanwhile, and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from trivet.model.build import Build
+from trivet.model.home import Home
+from trivet.model.names import AppName
+
+if TYPE_CHECKING:
+    from trivet.model.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Build the commit that `revision` names; `directory` is the app's folder in the repository, "" its top.
+
+    Of `caller`, the environment of whoever asks, only the proxy and certificate settings are used.
+    """
+
+    home: Home
+    app: AppName
+    repository: Path
+    revision: str
+    directory: str = ""
+    rebuild: bool = False
+    caller: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Listener(Protocol):
+    """Whoever watches a build."""
+
+    def step(self, title: str) -> None:
+        """A step begins: "exporting 1a2b3c4d"."""
+
+    def output(self, line: str) -> None:
+        """A command of the build wrote this line."""
+
+    def notice(self, text: str) -> None:
+        """Something that the person should know; told once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The build, what its `trivet.toml` says, and whether it was there already."""
+
+    build: Build
+    settings: "Settings"
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit as a list shows it."""
+
+    commit: str
+    subject: str
+    author: str

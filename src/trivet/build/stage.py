@@ -1,0 +1,196 @@
+"""The build stage: source → builder → plan → layers → build."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.build.detect import FolderTree, choose_builder
+from trivet.build.environment import StepEnvironment, pythons_folder
+from trivet.build.execute import Interpreter, Workshop, adopt, python_version, use
+from trivet.build.identity import build_id, input_key, layer_key
+from trivet.build.journal import Journal
+from trivet.build.processes import process_types
+from trivet.build.record import Records, write_build, write_failed_log
+from trivet.build.request import BuildRequest, Built, Listener
+from trivet.build.scratch import scratch_folder
+from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
+from trivet.build.store import Store
+from trivet.errors import Interrupted, TrivetError
+from trivet.host.clock import monotonic_s, now
+from trivet.host.command import interruptible
+from trivet.host.files import make_directories, refused
+from trivet.model.build import Build, Layer
+from trivet.model.build_plan import BuildPlan, LayerPlan
+from trivet.model.process import ProcessType
+from trivet.model.settings import Settings, parse_settings
+
+_UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
+
+
+def make_build(request: BuildRequest, listener: Listener) -> Built:
+    """The commit is a build: found if it was made before with the same tools, else made; nothing half-made is left.
+
+    Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
+    """
+    commit = read_commit(request.repository, request.revision, request.directory)
+    settings = parse_settings(commit.read("trivet.toml") or "")
+    if has_uncommitted_changes(commit):
+        listener.notice(_UNCOMMITTED.format(commit=commit.source.short))
+    key = input_key(commit.source, uv_version())
+    try:
+        with Records(request.home) as records:
+            found = None if request.rebuild else records.find_build(request.app, key)
+            if found is not None and _still_runs(found):
+                return Built(found, settings, found=True)
+            return Built(_make(_Job(request, commit, settings, key), records, listener), settings, found=False)
+    except OSError as error:
+        raise refused(error, "build") from error
+
+
+def uv_version() -> str:
+    """The version of uv that comes with Trivet."""
+    return importlib.metadata.version("uv")
+
+
+def find_uv() -> str:
+    """The path of the uv that comes with Trivet."""
+    from uv import find_uv_bin
+
+    return str(find_uv_bin())
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A build that has to be made."""
+
+    request: BuildRequest
+    commit: Commit
+    settings: Settings
+    input_key: str
+
+
+def _still_runs(build: Build) -> bool:
+    return build.interpreter is None or python_version(build.interpreter) == build.tools.get("python")
+
+
+def _make(job: _Job, records: Records, listener: Listener) -> Build:
+    message = "The build was interrupted; nothing of it is left."
+    hint = "What runs was not touched. Run the command again to build."
+    with interruptible(message, hint), scratch_folder(job.request.home.scratch) as scratch:
+        log = scratch / "build.log"
+        journal = Journal(listener, log)
+        try:
+            return _Making(job, records, _workshop(job, scratch, journal)).run(log)
+        except Interrupted:
+            raise
+        except TrivetError as error:
+            journal.output(f"error: {error.message}")
+            write_failed_log(job.request.home, job.request.app, log)
+            raise
+        finally:
+            journal.close()
+
+
+def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
+    environment = StepEnvironment(scratch, job.request.caller, job.commit.committed_at)
+    return Workshop(scratch, environment, journal, export=lambda folder: export(job.commit, folder))
+
+
+class _Making:
+    """One build being made in its workshop."""
+
+    def __init__(self, job: _Job, records: Records, workshop: Workshop) -> None:
+        self._job = job
+        self._records = records
+        self._workshop = workshop
+        self._store = Store(job.request.home)
+        self._began_s = monotonic_s()
+
+    def run(self, log: Path) -> Build:
+        """The build is stored and recorded."""
+        tree = self._export()
+        plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
+        processes = process_types(tree, plan, self._job.settings)
+        for notice in plan.notices:
+            self._workshop.journal.notice(notice)
+        interpreter = self._prepare(plan)
+        layers = self._layers(plan, interpreter)
+        build = self._build(plan, processes, layers, interpreter)
+        written = write_build(self._job.request.home, build, self._workshop.scratch, log)
+        self._records.add_build(build)
+        return written
+
+    def _export(self) -> FolderTree:
+        workshop, source = self._workshop, self._job.commit.source
+        workshop.journal.step(f"exporting {source.short} {source.subject}")
+        workshop.export(workshop.source)
+        workshop.bundle.mkdir()
+        return FolderTree(workshop.source)
+
+    def _prepare(self, plan: BuildPlan) -> Interpreter | None:
+        """The workshop's places are known, the interpreter among them."""
+        workshop, cache = self._workshop, self._job.request.home.cache
+        make_directories(cache)
+        places = {
+            "bundle": str(workshop.bundle),
+            "source": str(workshop.source),
+            "scratch": str(workshop.scratch),
+            "cache": str(cache),
+            "uv": find_uv(),
+            "pythons": str(pythons_folder(self._job.request.caller)),
+        }
+        workshop.places = places
+        if plan.interpreter is None:
+            return None
+        interpreter = workshop.find_interpreter(plan.interpreter)
+        workshop.places = {**places, "interpreter": interpreter.path}
+        return interpreter
+
+    def _layers(self, plan: BuildPlan, interpreter: Interpreter | None) -> tuple[Layer, ...]:
+        tools = {**_tools(interpreter), "interpreter": interpreter.path if interpreter else ""}
+        layers: tuple[Layer, ...] = ()
+        for layer_plan in plan.layers:
+            layers = (*layers, self._layer(layer_plan, tools, layers))
+        return layers
+
+    def _layer(self, plan: LayerPlan, tools: Mapping[str, str], before: tuple[Layer, ...]) -> Layer:
+        workshop = self._workshop
+        if plan.inputs is None:
+            return adopt(workshop, self._store, workshop.make(plan), plan)
+        key = layer_key(plan, workshop.digests(plan.inputs), tools, before)
+        found = None if self._job.request.rebuild else self._records.find_layer(key)
+        if found is not None:
+            workshop.journal.step(f"{plan.name}: unchanged")
+            use(workshop, self._store, found)
+            return found
+        layer = adopt(workshop, self._store, workshop.make(plan), plan)
+        self._records.add_layer(key, layer)
+        return layer
+
+    def _build(
+        self,
+        plan: BuildPlan,
+        processes: tuple[ProcessType, ...],
+        layers: tuple[Layer, ...],
+        interpreter: Interpreter | None,
+    ) -> Build:
+        source = self._job.commit.source
+        return Build(
+            id=build_id(source, layers, processes, plan.environment),
+            app=self._job.request.app,
+            source=source,
+            builder=plan.builder,
+            input_key=self._job.input_key,
+            layers=layers,
+            processes=processes,
+            environment=plan.environment,
+            tools=_tools(interpreter),
+            interpreter=interpreter.path if interpreter else None,
+            created_at=now(),
+            duration_s=round(monotonic_s() - self._began_s, 3),
+        )
+
+
+def _tools(interpreter: Interpreter | None) -> Mapping[str, str]:
+    return {"python": interpreter.version, "uv": uv_version()} if interpreter else {}

@@ -1,0 +1,75 @@
+"""Steps that several builders plan: a venv, its bytecode, a Python that suits, and the app's own commands."""
+
+from collections.abc import Mapping
+
+from trivet.model.build_plan import BUNDLE, CACHE, INTERPRETER, PYTHONS, UV, Step, literal
+from trivet.model.settings import Settings
+
+VENV = f"{BUNDLE}/dependencies"
+APP = f"{BUNDLE}/app"
+
+UV_ENVIRONMENT: Mapping[str, str] = {
+    "UV_CACHE_DIR": f"{CACHE}/uv",
+    "UV_LINK_MODE": "copy",  # a hard link would share an inode with uv's cache
+    "UV_NO_INSTALLER_METADATA": "1",  # which holds times and paths
+    "UV_NO_PROGRESS": "1",
+    "UV_PROJECT_ENVIRONMENT": VENV,
+    "UV_PYTHON_DOWNLOADS": "never",
+    "UV_PYTHON_INSTALL_DIR": PYTHONS,
+    "PYTHONNOUSERSITE": "1",
+}
+PYTHON_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": f"{VENV}/bin",
+    "VIRTUAL_ENV": VENV,
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",
+}
+
+
+def declared(settings: Settings) -> Mapping[str, str]:
+    """The variables of `[build.environment]`, as a step takes them."""
+    return {name: literal(value) for name, value in settings.build.environment.items()}
+
+
+def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[Step, ...]:
+    """The commands of `[build] commands`, each run by the shell in the app's folder."""
+    return tuple(
+        Step(
+            title=f"running {command}",
+            argv=("/bin/sh", "-c", literal(command)),
+            directory=APP,
+            environment={**declared(settings), **environment},
+            hint="The command stands in trivet.toml, [build] commands. It sees no config: what must be set for the build "
+            "goes into [build.environment].",
+        )
+        for command in settings.build.commands
+    )
+
+
+def find_python(*asked: str, hint: str) -> Step:
+    """Its output is the path of the Python that the bundle is to rely on."""
+    return Step("finding Python", (UV, "python", "find", "--system", *asked), environment=UV_ENVIRONMENT, hint=hint)
+
+
+def make_venv() -> Step:
+    """The dependencies are an empty venv that works wherever it is moved to."""
+    argv = (UV, "venv", "--relocatable", "--no-project", "--python", INTERPRETER, VENV)
+    return Step("making a virtual environment", argv, environment=UV_ENVIRONMENT)
+
+
+def compile_bytecode(folder: str, *, quietly: bool) -> Step:
+    """Every Python file below the bundle's folder has bytecode that stays valid when times change.
+
+    Its paths start at the bundle; the import system puts the real ones in. One process compiles in sorted order, since
+    marshalling can depend on what was compiled before: https://github.com/python/cpython/issues/129724. A file that is no
+    valid Python (a template, a test's data) does not matter until it is imported.
+    """
+    how = ("-f", "-qq" if quietly else "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", BUNDLE)
+    return Step(
+        title=f"compiling {folder.partition('/')[0]}",
+        argv=(f"{VENV}/bin/python", "-m", "compileall", *how, f"{BUNDLE}/{folder}"),
+        directory=BUNDLE,
+        environment={"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"},
+        tolerated=(1,),
+    )

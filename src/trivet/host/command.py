@@ -1,0 +1,292 @@
+"""Commands of the machine: run one and hand on its lines, or run one and keep its answer. Nothing it started outlives it.
+
+One command at a time in a process: while one runs, this process is the reaper of all that descends from it
+(PR_SET_CHILD_SUBREAPER), so that daemons which left their group and session are found, too. See prctl(2).
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from trivet.errors import Interrupted, MachineError, TrivetError
+from trivet.host.files import refused
+
+_PR_SET_CHILD_SUBREAPER = 36
+_CHUNK_BYTES = 65536
+_END_DEADLINE_S = 10.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is to be run; the environment is all that it gets. `timeout_s` ends it."""
+
+    argv: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str]
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command ended with: its exit status (-N: killed by signal N), output and error output."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode(errors="replace").strip()
+
+
+class TimedOut(TrivetError):
+    """A command took longer than it may; it was ended."""
+
+    exit_code = MachineError.exit_code
+
+
+def stream(command: Command, line: Callable[[str], None]) -> int:
+    """The command has ended, with all that it started; `line` was called with each line of its output as it came.
+
+    Returns the exit status, -N if signal N killed it. Whatever is raised meanwhile (Ctrl-C, too) ends it as well.
+    Raises: MachineError if there is no such program, TimedOut.
+    """
+    with _reaping(), _started(command, stderr=subprocess.STDOUT) as process:
+        _relay(process, line, command)
+        return process.wait()
+
+
+def capture(command: Command) -> Answer:
+    """The command has ended. Raises: MachineError if there is no such program, TimedOut."""
+    with _started(command, stderr=subprocess.PIPE) as process:
+        try:
+            out, err = process.communicate(timeout=command.timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise _timed_out(command) from error
+    return Answer(process.returncode, out, err.decode(errors="replace"))
+
+
+@contextlib.contextmanager
+def piped(command: Command) -> Iterator[IO[bytes]]:
+    """The command's output, to be read to its end inside the block. Raises: ChildProcessError with its error output."""
+    with _started(command, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        yield process.stdout
+        _drain(process.stdout)
+        err = process.stderr.read().decode(errors="replace").strip()
+        if process.wait() != 0:
+            raise ChildProcessError(err)
+
+
+@contextlib.contextmanager
+def interruptible(message: str, hint: str) -> Iterator[None]:
+    """Inside the block Ctrl-C, SIGTERM and SIGHUP raise Interrupted, once; what is ignored already stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, signal.SIG_IGN)  # so that cleaning up is not interrupted in turn
+        raise Interrupted(message, hint=hint)
+
+    try:
+        for number in caught:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_processes_marked(variable: str) -> None:
+    """No process runs whose environment holds this `NAME=value`: how what a killed command left behind is found."""
+    marked = [pid for pid in _pids() if variable.encode() in _environment(pid)]
+    for pid in marked:
+        _kill(pid)
+
+
+def describe_status(status: int) -> str:
+    """An exit status in words: "exit status 3" or "signal SIGKILL"."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"signal {signal.Signals(-status).name}" if -status in set(signal.Signals) else f"signal {-status}"
+
+
+@contextlib.contextmanager
+def _started(command: Command, *, stderr: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command runs inside the block, in a session of its own and with no input; after it, it is gone."""
+    if shutil.which(command.argv[0], path=command.environment.get("PATH", os.defpath)) is None:
+        raise MachineError(
+            f"There is no program {command.argv[0]!r} on this machine.",
+            hint=f"Install it (for example `apt-get install {Path(command.argv[0]).name}`) and run the command again.",
+        )
+    try:
+        process = subprocess.Popen(
+            command.argv,
+            cwd=command.directory,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise refused(error, f"run {command.argv[0]}") from error
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _relay(process: "subprocess.Popen[bytes]", line: Callable[[str], None], command: Command) -> None:
+    """The process has ended and its lines were handed on, even if something it left behind holds the pipe open."""
+    assert process.stdout is not None
+    until = time.monotonic() + command.timeout_s
+    pipe, ended = process.stdout.fileno(), os.pidfd_open(process.pid)
+    os.set_blocking(pipe, False)
+    poller, lines = select.poll(), _Lines(line)
+    poller.register(pipe, select.POLLIN)
+    poller.register(ended, select.POLLIN)
+    try:
+        ready: set[int] = set()
+        while ended not in ready:
+            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, until - time.monotonic()) * 1000)}
+            if not ready:
+                raise _timed_out(command)
+            if pipe in ready and not lines.read(pipe):
+                poller.unregister(pipe)
+        while lines.read(pipe, until_empty=True):
+            pass
+        lines.finish()
+    finally:
+        os.close(ended)
+
+
+class _Lines:
+    """Cuts what comes through a pipe into lines; of a line drawn over itself with \\r the last state counts."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+        self._rest = b""
+
+    def read(self, pipe: int, *, until_empty: bool = False) -> bool:
+        """Takes what is there. False at the end of the output, or with `until_empty` also when nothing is there."""
+        try:
+            chunk = os.read(pipe, _CHUNK_BYTES)
+        except BlockingIOError:
+            return not until_empty
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        for each in whole:
+            self._tell(each)
+        if len(self._rest) > _CHUNK_BYTES:
+            self.finish()
+        return bool(chunk)
+
+    def finish(self) -> None:
+        if self._rest:
+            self._tell(self._rest)
+        self._rest = b""
+
+    def _tell(self, raw: bytes) -> None:
+        self._line(raw.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
+
+
+def _drain(pipe: IO[bytes]) -> None:
+    while pipe.read(_CHUNK_BYTES):
+        pass
+
+
+def _timed_out(command: Command) -> TimedOut:
+    return TimedOut(
+        f"{command.argv[0]} took too long and was ended.",
+        hint="Run the command again; if it hangs again, see its output.",
+    )
+
+
+@contextlib.contextmanager
+def _reaping() -> Iterator[None]:
+    """What descends from this process since the block began is gone after it."""
+    before = set(_descendants())
+    _set_subreaper(on=True)
+    try:
+        yield
+    finally:
+        try:
+            _end_descendants(before)
+        finally:
+            _set_subreaper(on=False)
+
+
+def _set_subreaper(*, on: bool) -> None:
+    import ctypes  # 10 ms that only a running command needs
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+
+
+def _end_descendants(spared: set[tuple[int, int]]) -> None:
+    until = time.monotonic() + _END_DEADLINE_S
+    while left := [pid for pid, start in _descendants() if (pid, start) not in spared]:
+        for pid in left:
+            _kill(pid)
+            with contextlib.suppress(ChildProcessError):  # a grandchild: it becomes ours when its parent is reaped
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > until:
+            raise MachineError(
+                f"A process that the command started cannot be ended (pid {left[0]}).",
+                hint="It hangs in the kernel, often in a file system. `ps -o stat,wchan -p PID` shows where.",
+            )
+        select.select((), (), (), 0.002)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _descendants() -> list[tuple[int, int]]:
+    """Pid and start time of every process below this one."""
+    parents = {pid: facts for pid in _pids() if (facts := _parent_and_start(pid))}
+    found: list[tuple[int, int]] = []
+    level = {os.getpid()}
+    while level:
+        level = {pid for pid, (parent, _) in parents.items() if parent in level}
+        found.extend((pid, parents[pid][1]) for pid in level)
+    return found
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all that is needed
+
+
+def _parent_and_start(pid: int) -> tuple[int, int] | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1]), int(fields[19])
+
+
+def _environment(pid: int) -> tuple[bytes, ...]:
+    try:
+        return tuple(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return ()
