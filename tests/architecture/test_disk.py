@@ -10,7 +10,7 @@ from support.apps import shop
 from support.command import Trivet
 from support.repository import Repository
 
-# The map of ARCHITECTURE.md. The supervisor is a process of the run stage and imports no other room, so its own writes need no watching.
+# The map of ARCHITECTURE.md. The supervisor is a process of the run stage that imports no other room: it needs no watching.
 WRITERS = (
     (r"trivet\.db(-wal|-shm)?", {"build", "release"}),
     (r"(objects|layers|cache|scratch)(/.*)?", {"build"}),

@@ -19,6 +19,7 @@ from trivet.cli.output import age, print_facts, print_json, print_table, size
 from trivet.flows import deploy as flow
 from trivet.flows.locate import locate, locate_app
 from trivet.flows.overview import show_build, show_build_log, show_builds
+from trivet.flows.releasing import Released
 from trivet.model.build import Build
 from trivet.model.names import Deploy, parse_deploy_name
 
@@ -74,7 +75,7 @@ def deploy(
     print_released(released, as_json=as_json)
 
 
-def print_released(released: flow.Released, *, as_json: bool) -> None:
+def print_released(released: Released, *, as_json: bool) -> None:
     """The last line of whatever made a release: what serves, and where."""
     release, address = released.release, released.address
     if as_json:

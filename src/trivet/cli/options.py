@@ -17,7 +17,7 @@ from trivet.model.names import DEFAULT_DEPLOY, AppName, Deploy, parse_deploy_nam
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class ReleaseNumber(click.ParamType):
+class ReleaseNumber(click.ParamType[int]):
     """A release, `v3` or `3`."""
 
     name = "vN"

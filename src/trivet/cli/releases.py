@@ -285,7 +285,7 @@ def _print_comparison(comparison: overview.Comparison) -> None:
     facts = [
         ("releases", f"{old.name} → {new.name} of {new.deploy}"),
         ("commits", "\n".join(commits) or "the same commit"),
-        ("", comparison.commits_note or ""),
+        ("", comparison.commits_note),
         ("processes", _processes(comparison.changes.lines)),
         ("config", _config_lines(comparison.changes.config)),
     ]

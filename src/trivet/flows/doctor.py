@@ -1,5 +1,6 @@
 """Doctor: what this machine has and enforces, what is missing, and how to get it. Looks only; changes nothing."""
 
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from trivet.build import tool_versions
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
+from trivet.host.git import Git
 from trivet.run import Machine
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
@@ -58,10 +59,10 @@ def _system(installation: Installation) -> Finding:
 def _tools(installation: Installation) -> Finding:
     del installation
     try:
-        versions = tool_versions()
+        git = Git(Path("/")).ask("--version").text
     except TrivetError as error:
         return Finding("tools", Verdict.BAD, error.message, error.hint)
-    return Finding("tools", Verdict.GOOD, ", ".join(f"{name} {version}" for name, version in versions.items()))
+    return Finding("tools", Verdict.GOOD, f"{git}, uv {importlib.metadata.version('uv')}")
 
 
 def _home(installation: Installation) -> Finding:

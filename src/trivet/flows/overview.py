@@ -34,14 +34,14 @@ class DeployOverview:
 class Comparison:
     """Two releases side by side; `commits` are those that the new one has beyond the old, newest first.
 
-    `commits_note` says why they could not be listed.
+    `commits_note` says why there are none to list.
     """
 
     old: Record
     new: Record
     changes: ReleaseDiff
     commits: tuple[CommitLine, ...]
-    commits_note: str | None
+    commits_note: str
 
 
 def list_deploys(installation: Installation) -> tuple[DeployOverview, ...]:
