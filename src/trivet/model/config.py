@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from trivet.errors import ConfigError
 from trivet.model.names import parse_variable
 
+_ENCODE_IT = "Encode it, for example with base64, and decode it in the app."
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -56,6 +58,8 @@ def parse_config(values: Mapping[str, str]) -> Config:
         if "\0" in value:
             raise ConfigError(
                 f"The value of {key} contains a NUL byte, which no environment variable can hold.",
-                hint="Encode it, for example with base64, and decode it in the app.",
+                hint=_ENCODE_IT,
             )
+        if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ConfigError(f"The value of {key} is not UTF-8 text.", hint=_ENCODE_IT)
     return Config(dict(sorted(values.items())))

@@ -16,6 +16,7 @@ from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
 from trivet.release.folder import remove_folders, write_folder
 from trivet.release.records import (
+    is_present,
     read_current,
     read_deploys,
     read_entries,
@@ -107,7 +108,7 @@ class Ledger:
         A deploy made under this name again goes on counting. Raises: UnknownApp.
         """
         with in_words(self._home.database), writing(self._connection):
-            if deploy not in read_deploys(self._connection):
+            if not is_present(self._connection, deploy):
                 raise UnknownApp(f"There is no deploy {deploy}.", hint="`trivet apps` lists what there is.")
             number = read_last_number(self._connection, deploy)
             self._insert(deploy, Kind.DESTROYED, number, DestroyedBody(actor))

@@ -17,22 +17,13 @@ _PENDING = Outcome(State.PENDING)
 
 _RECORDS = """
 SELECT release.position, release.body, outcome.position, outcome.body, outcome.at
-FROM ledger AS release LEFT JOIN ledger AS outcome
+FROM ledger AS release INDEXED BY ledger_numbers LEFT JOIN ledger AS outcome INDEXED BY ledger_numbers
     ON outcome.app = release.app AND outcome.deploy = release.deploy
     AND outcome.kind = 'outcome' AND outcome.number = release.number
-WHERE release.kind = 'release' AND release.app = ? AND release.deploy = ? AND release.number > ?
+WHERE release.kind = 'release' AND release.app = ? AND release.deploy = ?
 """
+_SINCE = "AND release.number > ?"
 _NEWEST_FIRST = "ORDER BY release.number DESC"
-
-_DEPLOYS = """
-SELECT DISTINCT app, deploy FROM (
-    SELECT app, deploy, max(position) AS last FROM ledger WHERE kind = 'release' GROUP BY app, deploy
-    UNION ALL
-    SELECT app, deploy, max(position) AS last FROM config_versions GROUP BY app, deploy
-) AS sign
-WHERE last >= coalesce(
-    (SELECT max(position) FROM ledger WHERE kind = 'destroyed' AND app = sign.app AND deploy = sign.deploy), 0)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +37,34 @@ class Life:
 def read_life(connection: sqlite3.Connection, deploy: Deploy) -> Life:
     """The deploy's present life: since it was destroyed last."""
     row = connection.execute(
-        "SELECT max(position), max(number) FROM ledger WHERE kind = 'destroyed' AND app = ? AND deploy = ?",
+        "SELECT position, number FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? AND kind = 'destroyed' "
+        "ORDER BY number DESC, position DESC LIMIT 1",
         (deploy.app, deploy.name),
     ).fetchone()
-    return Life(row[0] or 0, row[1] or 0)
+    return Life(0, 0) if row is None else Life(*row)
 
 
 def read_records(connection: sqlite3.Connection, deploy: Deploy, limit: int | None = None) -> Iterator[Record]:
     """The deploy's releases, newest first."""
     life = read_life(connection, deploy)
-    query = f"{_RECORDS} {_NEWEST_FIRST} LIMIT ?"
+    query = f"{_RECORDS} {_SINCE} {_NEWEST_FIRST} LIMIT ?"
     rows = connection.execute(query, (deploy.app, deploy.name, life.number, -1 if limit is None else limit))
     return (_record(row, deploy) for row in rows)
 
 
 def read_record(connection: sqlite3.Connection, deploy: Deploy, number: int) -> Record | None:
     """The release by this number, if the deploy has one."""
-    life = read_life(connection, deploy)
+    if number <= read_life(connection, deploy).number:
+        return None
     query = f"{_RECORDS} AND release.number = ?"
-    row = connection.execute(query, (deploy.app, deploy.name, life.number, number)).fetchone()
+    row = connection.execute(query, (deploy.app, deploy.name, number)).fetchone()
     return None if row is None else _record(row, deploy)
 
 
 def read_pending(connection: sqlite3.Connection, deploy: Deploy) -> tuple[Record, ...]:
     """The releases without an outcome, newest first."""
     life = read_life(connection, deploy)
-    query = f"{_RECORDS} AND outcome.position IS NULL {_NEWEST_FIRST}"
+    query = f"{_RECORDS} {_SINCE} AND outcome.position IS NULL {_NEWEST_FIRST}"
     rows = connection.execute(query, (deploy.app, deploy.name, life.number))
     return tuple(_record(row, deploy) for row in rows)
 
@@ -91,14 +84,28 @@ def read_span(connection: sqlite3.Connection, deploy: Deploy) -> tuple[int, int]
 def read_last_number(connection: sqlite3.Connection, deploy: Deploy) -> int:
     """The number of the newest release ever made under this name; 0 if none was."""
     (last,) = connection.execute(
-        "SELECT max(number) FROM ledger WHERE kind = 'release' AND app = ? AND deploy = ?", (deploy.app, deploy.name)
+        "SELECT max(number) FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? AND kind = 'release'",
+        (deploy.app, deploy.name),
     ).fetchone()
     return last or 0
 
 
 def read_deploys(connection: sqlite3.Connection) -> tuple[Deploy, ...]:
-    """Every deploy that has a release or a config and was not destroyed since, sorted."""
-    return tuple(sorted(Deploy(AppName(app), DeployName(name)) for app, name in connection.execute(_DEPLOYS)))
+    """Every deploy that exists, sorted."""
+    names = {*_names(connection, "ledger"), *_names(connection, "config_versions")}
+    return tuple(deploy for deploy in sorted(names) if is_present(connection, deploy))
+
+
+def is_present(connection: sqlite3.Connection, deploy: Deploy) -> bool:
+    """Whether the deploy has a release or a config and was not destroyed since."""
+    life = read_life(connection, deploy)
+    if read_last_number(connection, deploy) > life.number:
+        return True
+    row = connection.execute(
+        "SELECT position FROM config_versions WHERE app = ? AND deploy = ? ORDER BY version DESC LIMIT 1",
+        (deploy.app, deploy.name),
+    ).fetchone()
+    return row is not None and row[0] >= life.position
 
 
 def read_entries(connection: sqlite3.Connection, deploy: Deploy) -> Iterator[Entry]:
@@ -118,6 +125,14 @@ def read_last_entry(connection: sqlite3.Connection, deploy: Deploy) -> tuple[int
         (deploy.app, deploy.name),
     ).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+def _names(connection: sqlite3.Connection, table: str) -> Iterator[Deploy]:
+    """Every deploy that the table has ever named, in one step through the key for each: the rows are not scanned."""
+    query = f"SELECT app, deploy FROM {table} WHERE (app, deploy) > (?, ?) ORDER BY app, deploy LIMIT 1"
+    row = ("", "")
+    while (row := connection.execute(query, row).fetchone()) is not None:
+        yield Deploy(AppName(row[0]), DeployName(row[1]))
 
 
 def _record(row: tuple[int, str, int | None, str | None, str | None], deploy: Deploy) -> Record:
