@@ -10,8 +10,11 @@ from trivet.run.door.upstream import Pool, Upstream
 
 _MOST_IDLE = 256
 _IDLE_S = 4.0  # below the keep-alive of node, uvicorn and hypercorn (5 s): the door closes first
-REFUSED_S = 0.02  # how long a backend that took no connection is left alone
-_SURE_S = 1.0  # below gunicorn's (2 s): what may be sent only once goes into no connection about to be closed
+# What may be sent only once goes into no connection that is about to be closed: neither right after an answer, where
+# some apps close without having said so, nor near the end of gunicorn's keep-alive (2 s).
+_SETTLED_S = 0.005
+_SURE_S = 1.0
+_REFUSED_S = 0.02  # how long a backend that took no connection is left alone
 
 
 class Backend(Pool):
@@ -72,7 +75,7 @@ class Backend(Pool):
             self.released(self)
 
     def refused(self) -> None:
-        self.refused_until = self._loop.now + REFUSED_S
+        self.refused_until = self._loop.now + _REFUSED_S
 
     def forget_idle(self, upstream: Upstream) -> None:
         if upstream in self._idle:
@@ -89,16 +92,22 @@ class Backend(Pool):
         return True
 
     def _take_idle(self, asker: Asker) -> Upstream | None:
-        """An idle connection for this request; the last used one lives longest. None: a new one is safer."""
-        may_repeat = asker.may_repeat()
-        while self._idle and not asker.wants_fresh():
-            upstream = self._idle[-1]
-            if not may_repeat and upstream.deadline - self._loop.now < _IDLE_S - _SURE_S:
+        """An idle connection for this request. None: a new one is safer."""
+        if asker.wants_fresh() or not self._idle:
+            return None
+        return self._idle.pop() if asker.may_repeat() else self._take_sure()
+
+    def _take_sure(self) -> Upstream | None:
+        """An idle connection that will not be closed just now, for a request that can be sent only once."""
+        for upstream in list(self._idle):
+            age_s = self._loop.now - (upstream.deadline - _IDLE_S)
+            if age_s < _SETTLED_S:
                 return None
-            self._idle.pop()
-            if may_repeat or upstream.is_silent():
-                return upstream
-            upstream.close()
+            if age_s < _SURE_S:
+                self._idle.remove(upstream)
+                if upstream.is_silent():
+                    return upstream
+                upstream.close()
         return None
 
     def _connect(self) -> socket.socket:
