@@ -81,14 +81,20 @@ class ConfigStore:
 
 
 def read_config(connection: sqlite3.Connection, deploy: Deploy, version: int) -> Config | None:
-    """The config of this version; None if there is none or it was erased."""
+    """The config of this version; None if there is none or it was erased. Raises: InvalidDocument."""
+    body = read_document_of(connection, deploy, version)
+    return None if body is None else _config(body, deploy, version)
+
+
+def read_document_of(connection: sqlite3.Connection, deploy: Deploy, version: int) -> str | None:
+    """The config of this version as the document that is stored: what env.json holds, to the byte."""
     if version == 0:
-        return _EMPTY.config
+        return write_document(_EMPTY.config)
     row = connection.execute(
         "SELECT body FROM config_versions WHERE app = ? AND deploy = ? AND version = ?",
         (deploy.app, deploy.name, version),
     ).fetchone()
-    return None if row is None or row[0] is None else _config(row[0], deploy, version)
+    return None if row is None else row[0]
 
 
 def read_newest(connection: sqlite3.Connection, deploy: Deploy) -> ConfigVersion:

@@ -52,6 +52,8 @@ def in_words(path: Path) -> Iterator[None]:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("trivet_entry_hash", 8, entry_hash, deterministic=True)
     connection.create_function("trivet_first_hash", 0, lambda: FIRST_HASH, deterministic=True)
+    # A row that somebody damaged is to be named by its hash, so bytes that are no text must not end the reading of it.
+    connection.text_factory = lambda content: content.decode(errors="replace")
     # Some builds of SQLite do not let triggers call functions of the application unless told so.
     connection.execute("PRAGMA trusted_schema = ON")
     connection.execute("PRAGMA secure_delete = ON")

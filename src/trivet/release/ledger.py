@@ -11,7 +11,7 @@ from trivet.model.document import canonical
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Draft, Outcome, Record, Release, State
-from trivet.release.config_store import erase_configs, read_config
+from trivet.release.config_store import erase_configs, read_config, read_document_of
 from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
 from trivet.release.folder import remove_folders, write_folder
@@ -121,8 +121,8 @@ class Ledger:
     def verify(self, deploy: Deploy) -> Verification:
         """Whether every entry, release folder and config version says what was once written; the first that does not."""
 
-        def stored_config(version: int) -> Config | None:
-            return read_config(self._connection, deploy, version)
+        def stored_config(version: int) -> str | None:
+            return read_document_of(self._connection, deploy, version)
 
         with in_words(self._home.database):
             since = read_life(self._connection, deploy).number

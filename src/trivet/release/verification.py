@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from trivet.errors import InvalidDocument
-from trivet.model.config import Config
 from trivet.model.document import from_json, read_document
 from trivet.model.home import Home
 from trivet.model.release import Outcome
@@ -15,10 +14,12 @@ from trivet.release.entry import (
     Kind,
     ReleaseBody,
     entry_hash,
-    env_file,
     salted_digest,
 )
 from trivet.release.folder import find_change
+
+StoredConfig = Callable[[int], str | None]
+"""The document of a config version as it is stored; None if there is none."""
 
 _BODIES: dict[Kind, type[object]] = {
     Kind.RELEASE: ReleaseBody,
@@ -48,13 +49,11 @@ class _Fault:
     reason: str
 
 
-def verify(
-    entries: Iterable[Entry], home: Home, stored_config: Callable[[int], Config | None], *, since: int
-) -> Verification:
+def verify(entries: Iterable[Entry], home: Home, stored_config: StoredConfig, *, since: int) -> Verification:
     """The first bad entry, if there is one.
 
     The chain is looked at first, since digests in a broken one mean nothing; then the folders and the stored config of
-    releases with a number above `since`. `stored_config` gives a version's config, None if there is none.
+    releases with a number above `since`.
     """
     read = tuple(entries)
     fault = next(_chain_faults(read), None)
@@ -113,9 +112,7 @@ def _number_fault(entry: Entry, released: int, concluded: set[int]) -> str | Non
     return None if entry.number == expected else f"its number should be {expected}"
 
 
-def _release_faults(
-    entries: Iterable[Entry], home: Home, stored_config: Callable[[int], Config | None]
-) -> Iterator[_Fault]:
+def _release_faults(entries: Iterable[Entry], home: Home, stored_config: StoredConfig) -> Iterator[_Fault]:
     for entry in entries:
         body = read_document(ReleaseBody, entry.body, name="body")
         reason = find_change(home, body) or _config_fault(body, stored_config(body.release.config_version))
@@ -123,10 +120,10 @@ def _release_faults(
             yield _Fault(entry.position, entry.number, reason)
 
 
-def _config_fault(body: ReleaseBody, stored: Config | None) -> str | None:
+def _config_fault(body: ReleaseBody, stored: str | None) -> str | None:
     version = body.release.config_version
     if stored is None:
         return f"config version {version} is missing"
-    if salted_digest(body.env_salt, env_file(stored)) != body.env_digest:
+    if salted_digest(body.env_salt, stored.encode()) != body.env_digest:
         return f"config version {version} was changed"
     return None

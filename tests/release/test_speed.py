@@ -1,0 +1,134 @@
+"""Reading stays quick however long the ledger grows: no query reads rows it does not answer with."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from trivet.model.config import Config
+from trivet.model.document import canonical
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.model.release import Draft, Outcome, Release, State
+from trivet.release import ConfigStore, Ledger
+from trivet.release.config_store import read_config, read_newest
+from trivet.release.database import open_database, writing
+from trivet.release.entry import FIRST_HASH, entry_hash, seal
+from trivet.release.records import (
+    read_current,
+    read_deploys,
+    read_last_entry,
+    read_pending,
+    read_record,
+    read_records,
+    read_span,
+)
+
+RELEASES = 10_000
+
+
+@pytest.fixture
+def connection(home: Home) -> Iterator[sqlite3.Connection]:
+    with closing(open_database(home.database)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def long_ledger(connection: sqlite3.Connection, draft: Callable[..., Draft], deploy: Deploy) -> sqlite3.Connection:
+    """10,000 releases with their outcomes, written in one transaction and without folders."""
+    wanted = draft()
+    previous, body = FIRST_HASH, seal(_release(wanted), Config())
+    text, outcome = canonical(body), canonical(Outcome(State.SUCCEEDED))
+    with writing(connection):
+        for number in range(1, RELEASES + 1):
+            for kind, content in (("release", text.replace('"number":0', f'"number":{number}')), ("outcome", outcome)):
+                position = 2 * number - (kind == "release")
+                row = (deploy.app, deploy.name, position, kind, number, "2026-11-23T10:00:00.000Z", content, previous)
+                previous = entry_hash(*row)
+                connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, previous))
+    return connection
+
+
+def _release(wanted: Draft) -> Release:
+    return Release(
+        deploy=wanted.deploy,
+        number=0,
+        build=wanted.build,
+        config_version=0,
+        config_change=wanted.config_change,
+        cause=wanted.cause,
+        reason=wanted.reason,
+        actor=wanted.actor,
+        created_at="2026-11-23T10:00:00.000Z",
+    )
+
+
+READS: dict[str, Callable[[sqlite3.Connection, Deploy], object]] = {
+    "records": lambda connection, deploy: tuple(read_records(connection, deploy, 20)),
+    "record": lambda connection, deploy: read_record(connection, deploy, 1),
+    "current": read_current,
+    "pending": read_pending,
+    "deploys": lambda connection, deploy: read_deploys(connection),
+    "span": read_span,
+    "last entry": read_last_entry,
+    "config": lambda connection, deploy: read_config(connection, deploy, 1),
+    "newest config": read_newest,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_every_query_is_answered_from_an_index(
+    connection: sqlite3.Connection,
+    ledger: Ledger,
+    store: ConfigStore,
+    draft: Callable[..., Draft],
+    deploy: Deploy,
+    read: Callable[[sqlite3.Connection, Deploy], object],
+) -> None:
+    version = store.add(deploy, Config({"KEY": "value"}))
+    ledger.append(draft(config_version=version.version), version.config)
+    ledger.conclude(deploy, 1, Outcome(State.SUCCEEDED))
+    queries: list[str] = []
+    connection.set_trace_callback(queries.append)
+    read(connection, deploy)
+    connection.set_trace_callback(None)
+    plans = [row[3] for query in queries for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert plans
+    # By the primary key's first two columns alone is every row of the deploy, unless the order ends it at the first.
+    unordered = [query for query in queries if "ORDER BY" not in query]
+    whole = [row[3] for query in unordered for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan] == []
+    assert [plan for plan in whole if plan.endswith("USING PRIMARY KEY (app=? AND deploy=?)")] == []
+
+
+@pytest.mark.slow
+def test_the_last_twenty_of_ten_thousand_releases_are_quick(
+    home: Home, long_ledger: sqlite3.Connection, deploy: Deploy
+) -> None:
+    with Ledger(home) as ledger:
+        assert _fastest_ms(lambda: ledger.records(deploy, limit=20)) < 50
+        assert _fastest_ms(lambda: ledger.record(deploy, 5_000)) < 10
+        assert _fastest_ms(lambda: ledger.current(deploy)) < 10
+        assert _fastest_ms(ledger.deploys) < 10
+        assert _fastest_ms(lambda: ledger.pending(deploy)) < 100
+        assert [record.release.number for record in ledger.records(deploy, limit=2)] == [RELEASES, RELEASES - 1]
+
+
+@pytest.mark.slow
+def test_appending_to_a_long_ledger_is_quick(
+    home: Home, long_ledger: sqlite3.Connection, draft: Callable[..., Draft], deploy: Deploy
+) -> None:
+    with Ledger(home) as ledger:
+        assert _fastest_ms(lambda: ledger.append(draft(), Config())) < 50
+
+
+def _fastest_ms(action: Callable[[], object]) -> float:
+    """The best of five, so that another load on the machine does not decide."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return min(times) * 1000
