@@ -98,13 +98,14 @@ def commits_between(repository: str | Path, old: str, new: str) -> tuple[tuple[C
 
 
 def _export_tree(git: Git, commit: str, directory: str, folder: Path) -> None:
+    """The tree is in the folder, which is left empty if there is no such tree."""
     folder.mkdir(parents=True, exist_ok=True)
+    if git.ask("ls-tree", "--name-only", f"{commit}:{directory}").text == "":
+        return
     try:
         with git.archive(commit, directory) as stream:
             unpack(stream, folder, directory)
-    except (ChildProcessError, EOFError) as error:
-        if directory and git.ask("cat-file", "-t", f"{commit}:{directory}").text != "tree":
-            return
+    except ChildProcessError as error:
         raise SourceError(
             f"git cannot export the commit {commit[:8]}.",
             hint="`git fsck` tells what is wrong with the repository.",
@@ -129,14 +130,12 @@ def _gitlinks(git: Git, commit: str, directory: str) -> Iterator[tuple[str, str]
 
 def _submodule(git: Git, commit: str, path: str, pinned: str) -> Git:
     """Where the submodule's commit is kept: in the repository's own store, or in the work tree of the submodule."""
-    folder = Path(git.ask("rev-parse", "--git-common-dir").text)
-    store = git.at or (git.folder / folder)
-    candidates = [Git(git.folder, at=store / "modules" / _submodule_name(git, commit, path))]
-    if git.at is None and (git.folder / path / ".git").exists():
+    own = git.folder / git.ask("rev-parse", "--git-common-dir").text
+    candidates = [Git(own / "modules" / _submodule_name(git, commit, path), is_store=True)]
+    if not git.is_store and (git.folder / path / ".git").exists():
         candidates.append(Git(git.folder / path))
     for candidate in candidates:
-        there = candidate.at is None or candidate.at.is_dir()
-        if there and candidate.ask("cat-file", "-e", f"{pinned}^{{commit}}").status == 0:
+        if candidate.folder.is_dir() and candidate.ask("cat-file", "-e", f"{pinned}^{{commit}}").status == 0:
             return candidate
     raise SourceError(
         f"The submodule {path!r} is not in this clone at the commit that the source asks for ({pinned[:8]}).",

@@ -141,6 +141,8 @@ class _Making:
             "pythons": str(pythons_folder(self._job.request.caller)),
         }
         workshop.places = places
+        # uv looks for its settings in every folder upwards; here it stops, before those of whoever owns the home.
+        (workshop.scratch / "uv.toml").write_text("")
         if plan.interpreter is None:
             return None
         interpreter = workshop.find_interpreter(plan.interpreter)

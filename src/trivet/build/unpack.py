@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -13,9 +14,17 @@ _CHUNK_BYTES = 1 << 20
 def unpack(stream: IO[bytes], folder: Path, prefix: str) -> None:
     """The files below `prefix` ("" for all) are in the folder, executable or not as committed, without setuid bits.
 
-    Raises: SourceError for a link that leads out of the folder, and for what is neither file, folder nor link.
+    Raises: SourceError for a link that leads out of the folder and for what is neither file, folder nor link, EOFError.
     """
-    links: list[tuple[str, str]] = []
+    try:
+        links = list(_unpack_all_but_links(stream, folder, prefix))
+    except tarfile.ReadError as error:
+        raise EOFError(str(error)) from error
+    _make_links(folder, links)
+
+
+def _unpack_all_but_links(stream: IO[bytes], folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yields the links, name and target: they come last, so that no file is ever written through one."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             name = _name_below(prefix, member.name)
@@ -24,7 +33,7 @@ def unpack(stream: IO[bytes], folder: Path, prefix: str) -> None:
             if member.isdir():
                 (folder / name).mkdir(parents=True, exist_ok=True)
             elif member.issym():
-                links.append((name, member.linkname))
+                yield name, member.linkname
             elif member.isreg():
                 _write(archive, member, folder / name)
             else:
@@ -32,7 +41,6 @@ def unpack(stream: IO[bytes], folder: Path, prefix: str) -> None:
                     f"The commit holds {name!r}, which is neither a file nor a folder nor a symbolic link.",
                     hint="Remove it from the commit.",
                 )
-    _make_links(folder, links)
 
 
 def _name_below(prefix: str, name: str) -> str | None:
@@ -57,7 +65,6 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
 
 
 def _make_links(folder: Path, links: list[tuple[str, str]]) -> None:
-    """Links come last, so that no file is ever written through one."""
     for name, target in links:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(target)

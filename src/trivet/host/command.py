@@ -79,15 +79,23 @@ def capture(command: Command) -> Answer:
 
 @contextlib.contextmanager
 def piped(command: Command) -> Iterator[IO[bytes]]:
-    """The command's output, to be read to its end inside the block. Raises: ChildProcessError with its error output."""
+    """The command's output, to be read inside the block; EOFError in there means that there was no more of it.
+
+    Raises: ChildProcessError with the command's error output if it failed.
+    """
     with _started(command, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        yield process.stdout
-        _drain(process.stdout)
+        ended_early: EOFError | None = None
+        try:
+            yield process.stdout
+        except EOFError as error:
+            ended_early = error
+        while process.stdout.read(_CHUNK_BYTES):
+            pass
         err = process.stderr.read().decode(errors="replace").strip()
         if process.wait() != 0:
-            raise ChildProcessError(err)
+            raise ChildProcessError(err) from ended_early
 
 
 @contextlib.contextmanager
@@ -208,11 +216,6 @@ class _Lines:
 
     def _tell(self, raw: bytes) -> None:
         self._line(raw.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
-
-
-def _drain(pipe: IO[bytes]) -> None:
-    while pipe.read(_CHUNK_BYTES):
-        pass
 
 
 def _timed_out(command: Command) -> TimedOut:

@@ -25,10 +25,10 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """git in the repository around a folder, or in exactly the git directory `at`."""
+    """git in the repository around a folder, or, if `is_store`, in the folder that holds git's own files."""
 
     folder: Path
-    at: Path | None = None
+    is_store: bool = False
 
     def ask(self, *arguments: str) -> Answer:
         """What git answers. Raises: MachineError if there is no git."""
@@ -46,8 +46,8 @@ class Git:
 
     def _command(self, arguments: tuple[str, ...]) -> Command:
         settings = tuple(part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}"))
-        # A module's git directory names its work tree, which may be gone: any other will do, nothing is looked up there.
-        where = ("--git-dir", str(self.at), "--work-tree", "/") if self.at else ()
+        # The store of a submodule names its work tree, which may be gone: any other will do, nothing is looked up there.
+        where = ("--git-dir", ".", "--work-tree", ".") if self.is_store else ()
         argv = ("git", "--no-pager", "--literal-pathspecs", *settings, *where, *arguments)
         return Command(argv, self.folder, _environment(), _DEADLINE_S)
 

@@ -14,6 +14,7 @@ Place = tuple[str, ...]
 Reader = Callable[["_File", Place, object], object]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWNED = ("PATH", "HOME", "TMPDIR")
 _LONGEST_S = 24 * 3600.0
 
 
@@ -169,6 +170,12 @@ def _read_environment(file: _File, place: Place, data: object) -> Mapping[str, s
                 (*place, key),
                 f"{key!r} is not a valid variable name.",
                 "Use letters, digits and '_', not starting with a digit, for example SECRET_KEY.",
+            )
+        if key in _OWNED:
+            raise file.error(
+                (*place, key),
+                f"{key} is set by Trivet for every command of a build.",
+                "Choose another name, or set it in the command itself.",
             )
         if not isinstance(value, str) or "\0" in value:
             raise _mistyped(file, (*place, key), value, "text in quotes", f'{key} = "…"')

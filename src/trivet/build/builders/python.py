@@ -115,10 +115,13 @@ def _pip_steps(settings: Settings) -> tuple[Step, ...]:
 
 
 def _find_interpreter(tree: SourceTree) -> Step:
-    """uv heeds .python-version and requires-python of the folder it is asked in."""
-    asking = [name for name in (".python-version", "pyproject.toml") if name in tree.files]
+    """uv heeds .python-version and requires-python, but in every folder upwards, so it is asked only if the app has one."""
+    asking = [".python-version"] if ".python-version" in tree.files else []
+    if read_project(tree).is_python:
+        asking.append("pyproject.toml")
+    alone = () if asking else ("--no-config", "--no-project")
     change = f", or change what {' or '.join(asking)} asks for" if asking else ""
-    return find_python(hint=f"Install a Python that suits, for example with `uv python install`{change}.")
+    return find_python(*alone, hint=f"Install a Python that suits, for example with `uv python install`{change}.")
 
 
 def _notices(packages: Packages) -> Iterator[str]:

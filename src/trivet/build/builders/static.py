@@ -43,6 +43,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         },
         processes={"web": _WEB},
         interpreter=find_python(
+            "--no-config",
             "--no-project",
             _OLDEST_PYTHON,
             hint="Static files are served by a Python program. Install Python 3.10 or newer, "

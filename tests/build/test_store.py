@@ -1,0 +1,204 @@
+"""The store: one tree one digest, one content one object, nothing of it writable, and every change is found."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from trivet.build.store import Store
+from trivet.build.tree import read_tree
+from trivet.errors import StoreError
+from trivet.model.home import Home
+
+CHANGED_AT = 1_700_000_000
+
+
+def _fill(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def _folder(home: Home, name: str, files: dict[str, str]) -> Path:
+    return _fill(home.scratch / name, files)
+
+
+def _objects(home: Home) -> list[Path]:
+    return [path for path in home.objects.rglob("*") if path.is_file()]
+
+
+def test_a_layer_is_where_its_digest_says_read_only_and_with_the_commits_time(home: Home) -> None:
+    folder = _folder(home, "x", {"a": "1", "sub/b": "2", "empty": ""})
+    (folder / "sub/b").chmod(0o4775)
+    layer = Store(home).keep(folder, "app", CHANGED_AT)
+    path = home.layers / layer.digest
+    assert (layer.name, layer.files, layer.size_bytes) == ("app", 3, 2)
+    assert not folder.exists()
+    modes = {name: (path / name).stat().st_mode & 0o7777 for name in (".", "a", "sub", "sub/b", "empty")}
+    assert modes == {".": 0o555, "a": 0o444, "sub": 0o555, "sub/b": 0o555, "empty": 0o444}
+    assert {int((path / name).stat().st_mtime) for name in ("a", "sub", "sub/b")} == {CHANGED_AT}
+    Store(home).verify(layer)
+
+
+def test_the_digest_does_not_depend_on_times_owners_or_order(tmp_path: Path) -> None:
+    one = _fill(tmp_path / "one", {"a": "1", "b": "2", "sub/c": "3"})
+    two = _fill(tmp_path / "two", {"sub/c": "3", "b": "2", "a": "1"})
+    os.utime(one / "a", (1, 1))
+    (two / "b").chmod(0o600)
+    assert read_tree(one).digest == read_tree(two).digest
+
+
+@pytest.mark.parametrize("change", ["content", "name", "mode", "link", "empty folder", "kind"])
+def test_the_digest_depends_on_everything_else(tmp_path: Path, change: str) -> None:
+    one = _fill(tmp_path / "one", {"a": "1", "b": "2"})
+    (one / "l").symlink_to("a")
+    two = _fill(tmp_path / "two", {"a": "1", "b": "2"})
+    (two / "l").symlink_to("b" if change == "link" else "a")
+    if change == "content":
+        (two / "a").write_text("x")
+    elif change == "name":
+        (two / "a").rename(two / "c")
+    elif change == "mode":
+        (two / "a").chmod(0o755)
+    elif change == "empty folder":
+        (two / "e").mkdir()
+    elif change == "kind":
+        (two / "b").unlink()
+        _fill(two, {"b/c": "2"})
+    assert read_tree(one).digest != read_tree(two).digest
+
+
+def test_the_digest_is_the_one_that_is_documented(tmp_path: Path) -> None:
+    """A guard against changing the format without noticing: every stored layer is named by it."""
+    folder = _fill(tmp_path / "x", {"a": "1", "sub/b": "2"})
+    (folder / "l").symlink_to("a")
+    (folder / "a").chmod(0o755)
+    assert read_tree(folder).digest == "89ca9d1f38b20b524ac51762bfa686676f112a100f9db26c11ff862d5ab6a47e"
+
+
+def test_the_same_content_is_stored_once(home: Home) -> None:
+    store = Store(home)
+    one = store.keep(_folder(home, "x", {"a": "same", "b": "same", "c": "other"}), "app", CHANGED_AT)
+    two = store.keep(_folder(home, "y", {"a": "same", "c": "changed"}), "app", CHANGED_AT + 60)
+    assert len(_objects(home)) == 3
+    inodes = {(home.layers / layer.digest / "a").stat().st_ino for layer in (one, two)}
+    clones = len(inodes) == 2
+    assert clones or inodes == {(home.layers / one.digest / "b").stat().st_ino}
+    assert int((home.layers / two.digest / "a").stat().st_mtime) in (CHANGED_AT, CHANGED_AT + 60)
+
+
+def test_a_program_and_a_file_of_the_same_content_are_two_objects(home: Home) -> None:
+    folder = _folder(home, "x", {"a": "same", "b": "same"})
+    (folder / "b").chmod(0o755)
+    layer = Store(home).keep(folder, "app", CHANGED_AT)
+    assert sorted(path.suffix for path in _objects(home)) == ["", ".x"]
+    assert (home.layers / layer.digest / "a").stat().st_mode & 0o111 == 0
+
+
+def test_empty_files_are_never_linked(home: Home) -> None:
+    layer = Store(home).keep(_folder(home, "x", {"a": "", "b": "", "c": "1"}), "app", CHANGED_AT)
+    assert {(home.layers / layer.digest / name).stat().st_nlink for name in ("a", "b")} == {1}
+    assert len(_objects(home)) == 1
+
+
+def test_no_inode_is_shared_with_anything_outside(home: Home, tmp_path: Path) -> None:
+    cache = _fill(tmp_path / "cache", {"wheel.py": "x = 1"})
+    folder = _folder(home, "x", {"a": "1"})
+    os.link(cache / "wheel.py", folder / "wheel.py")
+    layer = Store(home).keep(folder, "dependencies", CHANGED_AT)
+    (cache / "wheel.py").write_text("x = 2")
+    assert (home.layers / layer.digest / "wheel.py").read_text() == "x = 1"
+    assert (cache / "wheel.py").stat().st_mode & 0o222
+    Store(home).verify(layer)
+
+
+def test_a_tree_that_is_there_already_stays_as_it_is(home: Home) -> None:
+    store = Store(home)
+    one = store.keep(_folder(home, "x", {"a": "1"}), "app", CHANGED_AT)
+    inode = (home.layers / one.digest).stat().st_ino
+    assert store.keep(_folder(home, "y", {"a": "1"}), "app", CHANGED_AT) == one
+    assert (home.layers / one.digest).stat().st_ino == inode
+    assert list(home.scratch.iterdir()) == []
+
+
+def test_unreadable_and_read_only_leftovers_of_steps_are_no_obstacle(home: Home) -> None:
+    folder = _folder(home, "x", {"sub/a": "1", "sub/deep/b": "2"})
+    (folder / "sub/a").chmod(0)
+    (folder / "sub/deep").chmod(0o500)
+    (folder / "sub").chmod(0o111)
+    layer = Store(home).keep(folder, "app", CHANGED_AT)
+    assert (home.layers / layer.digest / "sub/deep/b").read_text() == "2"
+
+
+def test_a_socket_or_a_pipe_is_refused(home: Home) -> None:
+    folder = _folder(home, "x", {"a": "1"})
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(StoreError) as caught:
+        Store(home).keep(folder, "app", CHANGED_AT)
+    assert caught.value.message == "The build left a socket, pipe or device behind: 'pipe'."
+    assert caught.value.hint == (
+        "Have the command of the build remove it: a build consists of files, folders and links."
+    )
+
+
+def test_an_altered_layer_is_found(home: Home) -> None:
+    layer = Store(home).keep(_folder(home, "x", {"a": "1"}), "app", CHANGED_AT)
+    path = home.layers / layer.digest
+    (path / "a").chmod(0o644)
+    (path / "a").write_text("2")
+    with pytest.raises(StoreError) as caught:
+        Store(home).verify(layer)
+    assert caught.value.message == f"The layer 'app' ({layer.digest[:12]}) was altered after it was built."
+    assert caught.value.hint == (
+        f"Move {path} away and make it again with `trivet build --rebuild` at the build's commit."
+    )
+
+
+def test_a_missing_layer_is_found(home: Home) -> None:
+    layer = Store(home).keep(_folder(home, "x", {"a": "1"}), "app", CHANGED_AT)
+    (home.layers / layer.digest).rename(home.root / "away")
+    with pytest.raises(StoreError) as caught:
+        Store(home).verify(layer)
+    assert caught.value.message == f"The layer 'app' ({layer.digest[:12]}) is missing from the store."
+
+
+def test_a_bad_object_does_not_spread_and_is_mended(home: Home) -> None:
+    store = Store(home)
+    store.keep(_folder(home, "x", {"a": "good", "b": "1"}), "app", CHANGED_AT)
+    (bad,) = (path for path in _objects(home) if path.read_text() == "good")
+    bad.chmod(0o644)
+    bad.write_text("evil")
+    layer = store.keep(_folder(home, "y", {"a": "good", "b": "2"}), "app", CHANGED_AT)
+    store.verify(layer)
+    assert bad.read_text() == "good"
+
+
+@pytest.mark.slow
+def test_more_copies_than_a_file_system_can_link_are_stored(home: Home) -> None:
+    """ext4 stops at 65,000 links; tmpfs and XFS do not, but the content is right everywhere."""
+    folder = _folder(home, "x", {})
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(65_050):
+        (folder / str(number)).write_text("same")
+    layer = Store(home).keep(folder, "app", CHANGED_AT)
+    assert layer.files == 65_050
+    assert (home.layers / layer.digest / "65049").read_text() == "same"
+
+
+def _race(home: Home, name: str, barrier: object) -> str:
+    folder = _folder(home, name, {f"f{number}": str(number % 7) for number in range(200)})
+    barrier.wait()  # type: ignore[attr-defined]
+    return Store(home).keep(folder, "app", CHANGED_AT).digest
+
+
+def test_builds_may_race_for_the_same_layer(home: Home) -> None:
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager, context.Pool(4) as pool:
+        barrier = manager.Barrier(4)
+        digests = pool.starmap(_race, [(home, f"x{number}", barrier) for number in range(4)])
+    assert len(set(digests)) == 1
+    assert read_tree(home.layers / digests[0]).digest == digests[0]
+    assert list(home.scratch.iterdir()) == []
+    assert not [path for path in home.root.rglob(".*") if path.is_file()]

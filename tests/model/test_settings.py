@@ -1,0 +1,149 @@
+"""trivet.toml: everything in it is checked, and told with its line."""
+
+import pytest
+
+from trivet.errors import InvalidFile
+from trivet.model.settings import (
+    BuildSettings,
+    DeploySettings,
+    ProcessSettings,
+    Settings,
+    invalid_setting,
+    parse_settings,
+)
+
+WHOLE = """
+app = "shop"
+
+[build]
+builder = "python"
+commands = ["python manage.py collectstatic --noinput", "make css"]
+
+[build.environment]
+SECRET_KEY = "only for the build"
+
+[processes.web]
+health = "/health"
+timeout = 10
+grace = 2.5
+
+[processes.worker]
+settle = 0.5
+
+[deploys.production]
+port = 8080
+host = "0.0.0.0"
+"""
+
+
+def test_everything_that_can_be_set_is_read() -> None:
+    assert parse_settings(WHOLE) == Settings(
+        app="shop",  # type: ignore[arg-type]
+        build=BuildSettings(
+            "python",
+            ("python manage.py collectstatic --noinput", "make css"),
+            {"SECRET_KEY": "only for the build"},
+        ),
+        processes={
+            "web": ProcessSettings(health="/health", timeout_s=10.0, grace_s=2.5),
+            "worker": ProcessSettings(settle_s=0.5),
+        },
+        deploys={"production": DeploySettings(8080, "0.0.0.0")},
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "[build]\r\n"])
+def test_an_empty_file_says_nothing(text: str) -> None:
+    assert parse_settings(text) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("ap = 'x'", "trivet.toml:1: unknown setting 'ap'.", "Did you mean 'app'?"),
+        ("zzz = 1", "trivet.toml:1: unknown setting 'zzz'.", "There is: app, build, processes, deploys."),
+        (
+            "\n[processes.web]\ntimeout = 1\nhealt = '/'",
+            "trivet.toml:4: unknown setting 'healt' in [processes.web].",
+            "Did you mean 'health'?",
+        ),
+        (
+            "[processes.worker]\nhealth = '/'\n[processes.web]\nhealth = 'x'",
+            "trivet.toml:4: health must be a path that starts with '/', not 'x'.",
+            'Write it like this: health = "/health"',
+        ),
+        (
+            "[processes.web]\ngrace = '30'",
+            "trivet.toml:2: grace must be a number of seconds above 0, not '30'.",
+            "Write it like this: grace = 30",
+        ),
+        (
+            "[processes.web]\ngrace = true",
+            "trivet.toml:2: grace must be a number of seconds above 0, not true.",
+            "Write it like this: grace = 30",
+        ),
+        (
+            "[processes.web]\nsettle = 0",
+            "trivet.toml:2: settle must be a number of seconds above 0, not 0.",
+            "Write it like this: settle = 30",
+        ),
+        (
+            "[processes.web]\ntimeout = nan",
+            "trivet.toml:2: timeout must be a number of seconds above 0, not nan.",
+            "Write it like this: timeout = 30",
+        ),
+        (
+            "[deploys.production]\nport = 70000",
+            "trivet.toml:2: port must be a number from 1 to 65535, not 70000.",
+            "Write it like this: port = 8000",
+        ),
+        (
+            "app = 'shop'\n[build]\ncommands = 'make'",
+            "trivet.toml:3: commands must be a list of commands, not 'make'.",
+            'Write it like this: commands = ["python manage.py collectstatic --noinput"]',
+        ),
+        (
+            "processes = 3",
+            "trivet.toml:1: processes must be a table, not 3.",
+            "Write it like this: [processes]",
+        ),
+        (
+            "[build.environment]\nA = 1",
+            "trivet.toml:2: A must be text in quotes, not 1.",
+            'Write it like this: A = "…"',
+        ),
+        (
+            "[build.environment]\nPATH = '/x'",
+            "trivet.toml:2: PATH is set by Trivet for every command of a build.",
+            "Choose another name, or set it in the command itself.",
+        ),
+        (
+            "[processes]\n[processes.'my web']\ngrace = 1",
+            "trivet.toml:2: 'my web' is not a name for a process type.",
+            "Use letters, digits, '-' and '_', starting with a letter, at most 40 characters.",
+        ),
+        ("a = [\n1,\n", "trivet.toml:2: invalid value.", None),
+        ("app = 'x'\napp = 'y'", "trivet.toml:2: cannot overwrite a value.", None),
+        ("app = 'x'\n\nwhat is this", "trivet.toml:3: expected '=' after a key in a key/value pair.", None),
+    ],
+)
+def test_a_mistake_is_an_error_with_its_line_and_a_way_out(text: str, message: str, hint: str | None) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        parse_settings(text)
+    toml = "The file is TOML: text stands in quotes, lists in brackets. https://toml.io has the rules."
+    assert (caught.value.message, caught.value.hint) == (message, hint or toml)
+
+
+def test_an_app_name_that_is_none_is_an_error_with_its_line() -> None:
+    with pytest.raises(InvalidFile, match=r"^trivet\.toml:2: 'My Shop' is not a name for an app\.$"):
+        parse_settings("# the app\napp = 'My Shop'")
+
+
+def test_a_dotted_key_is_found_in_its_line() -> None:
+    with pytest.raises(InvalidFile, match=r"^trivet\.toml:2: health must be"):
+        parse_settings("app = 'x'\nprocesses.web.health = 3")
+
+
+def test_an_error_found_later_has_its_line_as_well() -> None:
+    error = invalid_setting(WHOLE, ("processes", "worker"), "no.", "Do.")
+    assert error.message == "trivet.toml:16: no."
