@@ -81,15 +81,12 @@ def find_again(pid: int, started: int) -> int | None:
 
 def exit_of(pidfd: int) -> Exit:
     """How the process ended; our own child is reaped. What is not our child is told by Linux 6.15 and newer."""
-    try:
-        ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
-    except ChildProcessError:
-        return _exit_of_stranger(pidfd)
-    if ended is None:
-        return Exit()
-    if ended.si_code == os.CLD_EXITED:
-        return Exit(status=ended.si_status)
-    return Exit(signal=ended.si_status)
+    return _waited(pidfd, os.WEXITED | os.WNOHANG)
+
+
+def peek_exit(pidfd: int) -> Exit:
+    """How our own child, which has ended, did so; it is still to be reaped."""
+    return _waited(pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 def send_signal(pidfd: int, number: int) -> None:
@@ -146,6 +143,18 @@ def command_line(pid: int) -> str:
     except OSError:
         return ""
     return " ".join(word.decode(errors="replace") for word in words if word)
+
+
+def _waited(pidfd: int, options: int) -> Exit:
+    try:
+        ended = os.waitid(os.P_PIDFD, pidfd, options)
+    except ChildProcessError:
+        return _exit_of_stranger(pidfd)
+    if ended is None:
+        return Exit()
+    if ended.si_code == os.CLD_EXITED:
+        return Exit(status=ended.si_status)
+    return Exit(signal=ended.si_status)
 
 
 def _exit_of_stranger(pidfd: int) -> Exit:

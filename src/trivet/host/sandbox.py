@@ -17,6 +17,7 @@ from trivet.errors import CannotSeal
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture since Linux 5.1
 _VERSION_FLAG = 1
 _PATH_BENEATH = 1
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _SCOPE_SIGNAL = 1 << 1
 
@@ -108,6 +109,10 @@ class Sandbox:
         self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
         self._checked(self._libc.syscall(_RESTRICT_SELF, ruleset, 0), "restrict itself")
         os.close(ruleset)
+
+    def end_with_parent(self, number: int) -> None:
+        """This process is sent the signal when the thread that forked it ends."""
+        self._checked(self._libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "end with its parent")
 
     def _create(self, abi: int) -> int:
         scoped = _SCOPE_SIGNAL if abi >= _SCOPE_ABI else 0

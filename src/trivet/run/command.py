@@ -9,17 +9,16 @@ import re
 _SHELL = "/bin/sh"
 _ASSIGNMENTS = re.compile(r"""\s*(?:[A-Za-z_]\w*=(?:[^\s'"\\;&|<>()`$#]|\$\w+|\$\{\w+\}|'[^']*'|"[^"`$\\]*")*\s+)*""")
 _EXEC = re.compile(r"exec\s+(?!-)")
-_WORD = re.compile(r"[^\s]+")
 # Quoted text, escapes and redirections such as 2>&1 are no operators.
 _NEUTRAL = re.compile(
     r"""'[^']*'|"(?:[^"\\`$]|\\.|\$(?!\())*"|\\.|\$\{\w+\}|[0-9]*[<>]&[0-9-]|[0-9]*>>?|<""", re.DOTALL
 )
 _OPERATOR = re.compile(r"""[;&|()`\n#"']|\$\(""")
-_SHELL_WORDS = frozenset(
-    ("!", ".", ":", "[[", "{", "}", "alias", "bg", "break", "case", "cd", "continue", "do", "done", "elif", "else")
-    + ("esac", "eval", "exec", "exit", "export", "fg", "fi", "for", "function", "getopts", "hash", "if", "jobs")
-    + ("local", "read", "readonly", "return", "set", "shift", "source", "then", "time", "times", "trap", "type")
-    + ("ulimit", "umask", "unalias", "unset", "until", "wait", "while")
+# Reserved words, and commands that exist inside the shell only.
+_SHELL_WORD = re.compile(
+    r"(?:!|\.|:|\[\[|\{|\}|alias|bg|break|case|cd|continue|do|done|elif|else|esac|eval|exec|exit|export|fg|fi|for|function"
+    r"|getopts|hash|if|jobs|local|read|readonly|return|set|shift|source|then|time|times|trap|type|ulimit|umask|unalias"
+    r"|unset|until|wait|while)(?:\s|$)"
 )
 
 
@@ -42,7 +41,6 @@ def split_assignments(line: str) -> tuple[str, str]:
 
 def is_simple(command: str) -> bool:
     """Whether this is one program with its arguments: nothing that needs the shell to stay. In doubt, no."""
-    first = _WORD.match(command)
-    if first is None or first.group() in _SHELL_WORDS:
+    if not command or _SHELL_WORD.match(command):
         return False
     return _OPERATOR.search(_NEUTRAL.sub(" ", command)) is None

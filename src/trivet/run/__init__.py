@@ -1,0 +1,22 @@
+"""Run: a release's processes, kept alive. Standard library only; opens no database, resolves nothing, contacts nothing."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trivet.run.engines.machine import Machine
+    from trivet.run.logs import LogLine
+
+__all__ = ["LogLine", "Machine"]
+
+
+def __getattr__(name: str) -> object:
+    """The doors of the room, opened when they are used: the supervisor itself needs neither."""
+    if name == "Machine":
+        from trivet.run.engines.machine import Machine
+
+        return Machine
+    if name == "LogLine":
+        from trivet.run.logs import LogLine
+
+        return LogLine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

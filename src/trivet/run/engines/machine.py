@@ -1,0 +1,231 @@
+"""This machine as an engine: a client of its supervisor, which it starts when it is needed."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trivet.errors import SupervisorUnreachable
+from trivet.host import files, processes, sandbox, spawn
+from trivet.host.sandbox import Sandbox, Sealing
+from trivet.model.document import from_json, to_json
+from trivet.model.formation import Formation
+from trivet.model.home import Home
+from trivet.model.names import RELEASE_PROCESS, Deploy
+from trivet.model.process import find_process_type
+from trivet.model.run import Address, ProcessStatus, RollOut
+from trivet.run import desired, one_off, roll_outs
+from trivet.run.command import shell_argv
+from trivet.run.log_files import last_lines
+from trivet.run.logs import LogLine, read_lines
+from trivet.run.one_off import OneOff
+from trivet.run.plan import release_environment
+from trivet.run.released import check_runnable, current_release, read_release
+from trivet.run.supervisor import launch, link, status
+
+Report = Callable[[str, Mapping[str, object]], None]
+
+_ALLOW_MUTABLE = "TRIVET_ALLOW_MUTABLE"
+_SILENCE_S = 3600.0  # between two events: a process's own deadlines are what ends a roll-out
+_STARTS_WITHIN_S = 60.0
+_ENDS_WITHIN_S = 10.0
+_POLL_S = 0.005
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+class Machine:
+    """One home's processes on this machine."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def is_up(self) -> bool:
+        """Whether the supervisor runs."""
+        return link.is_listening(self._home)
+
+    def up(self) -> None:
+        """The supervisor runs, and so does what ran before. Raises: CannotSeal, SupervisorUnreachable."""
+        if not link.is_listening(self._home):
+            self._start()
+        self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)
+
+    def run_foreground(self) -> NoReturn:
+        """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
+        if self.is_up():
+            raise SupervisorUnreachable("A supervisor of this home runs already.", hint="End it first: trivet down")
+        files.make_directories(self._home.supervisor, mode=0o700)
+        spawn.become(self._command((0, 1, 2)))
+
+    def down(self) -> None:
+        """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
+        if not self.is_up():
+            return
+        pid = int(self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)["pid"])
+        started = processes.start_time(pid)
+        self._ask({"do": "down"})
+        deadline = time.monotonic() + _ENDS_WITHIN_S
+        while started is not None and processes.start_time(pid) == started and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+    def roll_out(self, deploy: Deploy, number: int, *, address: Address | None, report: Report) -> RollOut:
+        """How the roll-out ended; a failed one changed nothing. `report` is told started, ready, shifted, drained.
+
+        Raises: Busy, UnknownRelease, PortTaken, MachineError, SupervisorUnreachable; then nothing was begun.
+        """
+        request = {"do": "roll_out", "deploy": str(deploy), "number": number, "address": to_json(address)}
+        return from_json(RollOut, self._ask(request, report=report), name="the roll-out")
+
+    def abort(self, deploy: Deploy) -> None:
+        """A roll-out in flight is undone, if nothing of it serves yet; `ended` tells what became of it."""
+        if self.is_up():
+            self._ask({"do": "abort", "deploy": str(deploy)})
+
+    def ended(self, deploy: Deploy, number: int) -> RollOut | None:
+        """How the roll-out of this release ended, waiting for one in flight; None if it never began."""
+        if not self.is_up() and (self._home.run(deploy) / "intent.json").exists():
+            self.up()
+        if self.is_up():
+            self._ask({"do": "settle", "deploy": str(deploy)})
+        return roll_outs.read_roll_out(self._home, deploy, number)
+
+    def scale(self, deploy: Deploy, changes: Mapping[str, int]) -> Formation:
+        """That many processes of these types run. Raises: UnknownProcess, NothingReleased, RollOutFailed, Busy."""
+        answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes)})
+        return from_json(Formation, answer, name="the formation")
+
+    def formation(self, deploy: Deploy) -> Formation:
+        """The counts that somebody has chosen."""
+        return desired.read_formation(self._home, deploy)
+
+    def restart(self, deploy: Deploy, process: str | None) -> None:
+        """New processes of the same release have taken the place of all, of a type's, or of one.
+
+        As in a roll-out, nothing of the old ends before the new is ready.
+        Raises: UnknownProcess, NothingReleased, RollOutFailed, RunError (it is stopped), Busy.
+        """
+        self._ask({"do": "restart", "deploy": str(deploy), "process": process})
+
+    def stop(self, deploy: Deploy) -> None:
+        """No process of the deploy runs until `start`, also after a reboot; its address answers 503."""
+        self._ask({"do": "stop", "deploy": str(deploy)})
+
+    def start(self, deploy: Deploy) -> None:
+        """The deploy's formation runs again."""
+        self._ask({"do": "start", "deploy": str(deploy)})
+
+    def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
+        """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
+        statuses = self._told_processes(deploy) if self.is_up() else self._found_processes(deploy)
+        memory = processes.memory_by_session() if statuses else {}
+        return tuple(replace(each, memory_bytes=memory.get(each.pid or 0)) for each in statuses)
+
+    def address(self, deploy: Deploy) -> Address | None:
+        """Where the deploy is reached; None if no `web` process has ever served."""
+        return desired.read_address(self._home, deploy)
+
+    def current(self, deploy: Deploy) -> int | None:
+        """The number of the release that is meant to run."""
+        return current_release(self._home, deploy)
+
+    def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
+        """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come."""
+        return read_lines(self._home, deploy, processes, lines, follow=follow)
+
+    def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
+        """The exit status of the command, run in the release's environment, attached to our terminal or files.
+
+        One text is a shell line. 128 + n if signal n ended it. Raises: UnknownRelease, RunError, CannotSeal.
+        """
+        chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
+        return one_off.run_attached(chosen, self._walls())
+
+    def run_release_command(
+        self, deploy: Deploy, number: int, report_line: Callable[[str], None]
+    ) -> tuple[int, tuple[str, ...]]:
+        """The exit status and last lines of the release's own `release` command; (0, ()) if it has none.
+
+        Each line is reported as it comes, and kept in the log of `release.1`. Raises: RunError, CannotSeal.
+        """
+        release, _ = read_release(self._home, deploy, number)
+        kind = find_process_type(release.processes, RELEASE_PROCESS)
+        if kind is None:
+            return 0, ()
+        chosen = self._one_off(deploy, number, shell_argv(kind.command)[0], f"{RELEASE_PROCESS}.1")
+        return one_off.run_captured(chosen, self._walls(), report_line)
+
+    def destroy(self, deploy: Deploy) -> None:
+        """Nothing of the deploy runs, and its run/ and storage/ are gone."""
+        if self._home.run(deploy).exists():
+            self.up()
+            self._ask({"do": "destroy", "deploy": str(deploy)})
+        files.remove_tree(self._home.run(deploy))
+        files.remove_tree(self._home.storage(deploy))
+
+    def sealing(self) -> Sealing:
+        """What this machine enforces on running processes."""
+        return Sandbox().sealing
+
+    def _ask(self, request: Mapping[str, object], *, within_s: float = _SILENCE_S, report: Report | None = None) -> Any:
+        return link.ask(self._home, request, within_s=within_s, report=report)
+
+    def _told_processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
+        answer = self._ask({"do": "processes", "deploy": str(deploy) if deploy is not None else None})
+        return from_json(tuple[ProcessStatus, ...], answer, name="the processes")
+
+    def _found_processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
+        deploys = desired.find_deploys(self._home) if deploy is None else (deploy,)
+        return tuple(
+            each.shown(owner)
+            for owner in deploys
+            for each in status.read_all(self._home.run(owner) / "status")
+            if each.pid is not None and processes.start_time(each.pid) == each.start_time
+        )
+
+    def _one_off(self, deploy: Deploy, number: int, argv: tuple[str, ...], process: str) -> OneOff:
+        release, config = read_release(self._home, deploy, number)
+        check_runnable(self._home, release)
+        return OneOff(self._home, release, release_environment(self._home, release, config), argv, process)
+
+    def _walls(self) -> Sandbox:
+        walls = Sandbox()
+        sandbox.check(walls.sealing, allow_mutable=_allows_mutable())
+        return walls
+
+    def _start(self) -> None:
+        self._walls()
+        files.make_directories(self._home.supervisor, mode=0o700)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log = os.open(launch.log_path(self._home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            child = spawn.spawn(self._command((null, log, log)))
+        finally:
+            os.close(log)
+            os.close(null)
+        try:
+            self._await_listening(child)
+        finally:
+            os.close(child.report)
+            os.close(child.pidfd)
+
+    def _await_listening(self, child: spawn.Child) -> None:
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while not self.is_up():
+            ended = processes.exit_of(child.pidfd) if processes.start_time(child.pid) is None else None
+            # It ends well when somebody else's supervisor was faster: that one will listen.
+            if (ended is not None and ended.status != 0) or time.monotonic() > deadline:
+                raise SupervisorUnreachable(
+                    f"The supervisor did not start{f': it {ended.told}' if ended is not None else ' in time'}.",
+                    hint=f"{launch.log_path(self._home)} says more.",
+                    detail=last_lines(launch.log_path(self._home), 5),
+                )
+            time.sleep(_POLL_S)
+
+    def _command(self, descriptors: tuple[int, int, int]) -> spawn.Command:
+        options = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
+        return spawn.Command(launch.argv(self._home, *options), _ENVIRONMENT, Path("/"), descriptors)
+
+
+def _allows_mutable() -> bool:
+    return os.environ.get(_ALLOW_MUTABLE) == "1"

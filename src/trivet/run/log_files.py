@@ -1,0 +1,58 @@
+"""The logs of a deploy: which there are, and which are old enough to go."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.run.log_index import index_path
+
+KEPT_RELEASES = 10
+_NAME = re.compile(r"v([0-9]+)\.(.+)\.log")
+_BLOCK_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """The log of one process of one release."""
+
+    release: int
+    process: str
+    path: Path
+
+
+def list_logs(home: Home, deploy: Deploy) -> tuple[LogFile, ...]:
+    """Every log of the deploy, by release and process."""
+    folder = home.run(deploy) / "logs"
+    found = [
+        LogFile(int(match[1]), match[2], path)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := _NAME.fullmatch(path.name))
+    ]
+    return tuple(sorted(found, key=lambda log: (log.release, log.process)))
+
+
+def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, ...]:
+    """Only the logs of the last ten releases are kept, and those in `but`; the removed ones."""
+    logs = list_logs(home, deploy)
+    kept = sorted({log.release for log in logs})[-KEPT_RELEASES:]
+    gone = tuple(log.path for log in logs if log.release not in kept and log.path not in but)
+    for path in gone:
+        path.unlink(missing_ok=True)
+        index_path(path).unlink(missing_ok=True)
+    return gone
+
+
+def last_lines(path: Path, count: int) -> tuple[str, ...]:
+    """The last lines of the log, without their ends; read from its end."""
+    try:
+        with path.open("rb") as file:
+            position, data = file.seek(0, 2), b""
+            while position > 0 and data.count(b"\n") <= count:
+                step = min(_BLOCK_BYTES, position)
+                position = file.seek(position - step)
+                data = file.read(step) + data
+    except FileNotFoundError:
+        return ()
+    return tuple(data.decode(errors="replace").splitlines()[-count:])

@@ -1,0 +1,294 @@
+"""The supervisor's dealings with the front door: it is there, holds our listening sockets, and knows the way.
+
+We open the sockets and keep a copy, so a dead door is replaced at once and nobody is refused; a living door gives
+them back to a supervisor that has started anew.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trivet.errors import PortTaken, SupervisorUnreachable
+from trivet.host import processes, spawn
+from trivet.host.files import refused
+from trivet.model.home import Home
+from trivet.model.names import AppName, Deploy, DeployName
+from trivet.model.run import Address
+from trivet.run.door import launch, link
+from trivet.run.supervisor.loop import Loop
+
+_FIRST_PORT, _LAST_PORT = 8000, 8999
+_BACKLOG = 1024
+_STARTS_WITHIN_S = 10.0
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A `web` process that requests may go to."""
+
+    process: str
+    release: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a deploy's requests go; `stopped`: nowhere, and whoever asks is told so at once."""
+
+    backends: tuple[Backend, ...]
+    stopped: bool = False
+
+
+class Doorkeeper:
+    """One front door for all deploys; started when the first is opened."""
+
+    def __init__(self, home: Home, loop: Loop) -> None:
+        self._home = home
+        self._loop = loop
+        self._link: link.DoorLink | None = None
+        self._listeners: dict[tuple[Deploy, Address], socket.socket] = {}
+        self._opened: set[tuple[Deploy, Address]] = set()
+        self._routes: dict[Deploy, Route] = {}
+        self._drains: dict[tuple[str, int], Callable[[], None]] = {}
+
+    def find(self) -> None:
+        """A door that is still there is ours again, with the sockets it holds."""
+        try:
+            self._use(link.connect(self._home))
+        except SupervisorUnreachable:
+            return
+        answer = self._ask({"do": "listeners"})
+        for door, descriptor in zip(answer.data["doors"], answer.fds, strict=True):
+            app, _, name = door["deploy"].partition("/")
+            address = Address(door["host"], door["port"])
+            self._listeners[Deploy(AppName(app), DeployName(name)), address] = socket.socket(fileno=descriptor)
+        self._opened.update(self._listeners)
+
+    def reserve(self, deploy: Deploy, address: Address) -> Address:
+        """We listen on the address for this deploy; nobody is served yet. Port 0: the first free one from 8000 on.
+
+        Raises: PortTaken, MachineError (no such address on this machine, or not allowed).
+        """
+        if address.port == 0:
+            return self._reserve_any(deploy, address.host)
+        if (deploy, address) not in self._listeners:
+            self._listeners[deploy, address] = self._listen(deploy, address)
+        return address
+
+    def give_up(self, deploy: Deploy, address: Address) -> None:
+        """Nobody listens on the address."""
+        listener = self._listeners.pop((deploy, address), None)
+        if (deploy, address) in self._opened:
+            self._opened.discard((deploy, address))
+            self._tell({"do": "close", "deploy": str(deploy), "host": address.host, "port": address.port})
+        if listener is not None:
+            listener.close()
+
+    def give_up_all(self, deploy: Deploy, but: Address | None = None) -> None:
+        """The deploy is reached nowhere, except on this address."""
+        for owner, address in tuple(self._listeners):
+            if owner == deploy and address != but:
+                self.give_up(deploy, address)
+
+    def serve(self, deploy: Deploy, address: Address, route: Route) -> None:
+        """Requests to the address go this way from now on. Raises: SupervisorUnreachable (the door cannot start)."""
+        self._routes[deploy] = route
+        self._opened.add((deploy, address))
+        self._sync(lambda: self._open(deploy, address), partial(self._route, deploy, route))
+
+    def route(self, deploy: Deploy, route: Route) -> None:
+        """The deploy's requests go this way from now on, if it is reached anywhere. Raises: SupervisorUnreachable."""
+        if any(owner == deploy for owner, _ in self._opened):
+            self._routes[deploy] = route
+            self._sync(partial(self._route, deploy, route))
+
+    def when_idle(self, deploy: Deploy, port: int, action: Callable[[], None]) -> None:
+        """The action is done once the last request to this backend, which is no longer routed to, was answered."""
+        if self._is_busy(deploy, port):
+            self._drains[str(deploy), port] = action
+        else:
+            self._loop.soon(action)
+
+    def cut(self, deploy: Deploy, port: int) -> None:
+        """Requests that this backend still works on are cut."""
+        self._drains.pop((str(deploy), port), None)
+        self._tell({"do": "cut", "deploy": str(deploy), "port": port})
+
+    def end(self) -> None:
+        """The front door is gone."""
+        if self._link is None:
+            return
+        self._tell({"do": "end"})
+        if self._link is not None:
+            self._loop.forget(self._link.fileno())
+            self._link.close()
+            self._link = None
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        self._opened.clear()
+
+    def _reserve_any(self, deploy: Deploy, host: str) -> Address:
+        for port in range(_FIRST_PORT, _LAST_PORT + 1):
+            if any(address.port == port for _, address in self._listeners):
+                continue
+            try:
+                return self.reserve(deploy, Address(host, port))
+            except PortTaken:
+                continue
+        raise PortTaken(
+            f"Every port from {_FIRST_PORT} to {_LAST_PORT} is taken.", hint="Choose another one: trivet deploy --port"
+        )
+
+    def _listen(self, deploy: Deploy, address: Address) -> socket.socket:
+        for other, known in self._listeners:
+            if known.port == address.port and other != deploy:
+                raise PortTaken(
+                    f"Port {address.port} is the address of {other}.", hint="Choose another one: trivet deploy --port"
+                )
+        listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address.host, address.port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise _taken(address.port) from error
+            raise refused(error, f"listen on {address.host} port {address.port}") from error
+        listener.setblocking(False)  # noqa: FBT003
+        return listener
+
+    def _sync(self, *requests: Callable[[], object]) -> None:
+        """The door has done what is asked; one that is not there, or ends over it, is replaced and told everything."""
+        if self._link is None:
+            self._start()
+            return
+        try:
+            for request in requests:
+                request()
+        except SupervisorUnreachable:
+            self._lose()
+            self._start()
+
+    def _start(self) -> None:
+        log, null = _open_log(self._home), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            command = spawn.Command(launch.argv(self._home), {"LANG": "C.UTF-8"}, Path("/"), (null, log, log))
+            child = spawn.spawn(command)
+        finally:
+            os.close(log)
+            os.close(null)
+        self._loop.watch(child.pidfd, partial(self._reap, child.pidfd))
+        os.close(child.report)
+        self._use(self._connect())
+        for deploy, address in self._opened:
+            self._open(deploy, address)
+        for deploy, route in self._routes.items():
+            self._route(deploy, route)
+        drains, self._drains = self._drains, {}
+        for action in drains.values():
+            self._loop.soon(action)
+
+    def _connect(self) -> link.DoorLink:
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while True:
+            try:
+                return link.connect(self._home)
+            except SupervisorUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_S)
+
+    def _use(self, door: link.DoorLink) -> None:
+        self._link = door
+        self._loop.watch(door.fileno(), self._take_events)
+
+    def _take_events(self) -> None:
+        if self._link is None:
+            return
+        for event in self._link.events():
+            action = self._drains.pop((event["deploy"], event["port"]), None)
+            if event["event"] == "idle" and action is not None:
+                self._loop.soon(action)
+        if self._link.ended:
+            sys.stderr.write("trivet: the front door ended; it is started again\n")
+            self._lose()
+            self._start()
+
+    def _is_busy(self, deploy: Deploy, port: int) -> bool:
+        if self._link is None:
+            return False
+        try:
+            deploys = self._ask({"do": "status"}).data["deploys"]
+        except SupervisorUnreachable:
+            return False
+        backends = deploys.get(str(deploy), {}).get("backends", ())
+        return any(backend["port"] == port and backend["leaving"] for backend in backends)
+
+    def _lose(self) -> None:
+        if self._link is not None:
+            self._loop.forget(self._link.fileno())
+            self._link.close()
+            self._link = None
+
+    def _open(self, deploy: Deploy, address: Address) -> None:
+        listener = self._listeners[deploy, address]
+        request = {"do": "open", "deploy": str(deploy), "host": address.host, "port": address.port}
+        self._ask(request, (listener.fileno(),))
+
+    def _route(self, deploy: Deploy, route: Route) -> None:
+        self._ask(_routing(deploy, route))
+
+    def _tell(self, request: Mapping[str, Any]) -> None:
+        """Asked only if the door is there; one that is not, or is about to end, has nothing to be told."""
+        if self._link is not None:
+            with contextlib.suppress(SupervisorUnreachable):
+                self._ask(request)
+
+    def _ask(self, request: Mapping[str, Any], descriptors: tuple[int, ...] = ()) -> link.Answer:
+        if self._link is None:
+            raise _gone()
+        try:
+            answer = self._link.ask(request, descriptors)
+        except SupervisorUnreachable:
+            self._loop.soon(self._take_events)
+            raise
+        if self._link.has_events():
+            self._loop.soon(self._take_events)
+        return answer
+
+    def _reap(self, pidfd: int) -> None:
+        processes.exit_of(pidfd)
+        self._loop.forget(pidfd)
+        os.close(pidfd)
+
+
+def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:
+    backends = [{"process": each.process, "release": each.release, "port": each.port} for each in route.backends]
+    return {"do": "route", "deploy": str(deploy), "backends": backends, "stopped": route.stopped}
+
+
+def _taken(port: int) -> PortTaken:
+    holder = processes.port_holder(port)
+    who = f"process {holder.pid} ({holder.command})" if holder is not None else "a process of another user"
+    return PortTaken(
+        f"Port {port} is taken by {who}.", hint="End that process, or choose another port: trivet deploy --port"
+    )
+
+
+def _gone() -> SupervisorUnreachable:
+    return SupervisorUnreachable("The front door is gone.", hint="`trivet up` starts it again.")
+
+
+def _open_log(home: Home) -> int:
+    return os.open(launch.log_path(home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,159 @@
+"""The gate of a new process: when it counts as ready, and what it is told it failed for.
+
+A `web` process must answer on its port; another must stay up for a while. That it ended is the process's own matter.
+"""
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trivet.host import processes
+from trivet.model.run_plan import ProcessPlan
+from trivet.run.supervisor.loop import Alarm, Loop
+
+_FIRST_INTERVAL_S, _LONGEST_INTERVAL_S, _GROWTH = 0.02, 0.25, 1.5
+_ONE_PROBE_S = 10.0
+_STATUS_LINE_BYTES = 12  # "HTTP/1.1 200"
+_LOWEST_FAILURE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a gate tells, once: `reason` is None if the process is ready."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A process at the gate."""
+
+    plan: ProcessPlan
+    pid: int
+    port: int | None
+
+
+Listener = Callable[[Verdict], None]
+
+
+def judge(path: str | None, status: int) -> str | None:
+    """What is wrong with this answer's status; None: nothing. `path` is the health path, if there is one. Pure."""
+    if path is None:
+        return f"GET / answered {status}" if status >= _LOWEST_FAILURE else None
+    return None if 200 <= status < 400 else f"GET {path} answered {status}"
+
+
+class Gate:
+    """Watches one process until it is ready or its time is over."""
+
+    def __init__(self, loop: Loop, candidate: Candidate, tell: Listener) -> None:
+        self._loop = loop
+        self._candidate = candidate
+        self._tell = tell
+        self._interval_s = _FIRST_INTERVAL_S
+        self._trouble: str | None = None
+        self._probe: Probe | None = None
+        plan = candidate.plan
+        self._deadline = time.monotonic() + plan.timeout_s
+        self._alarm = loop.after(0.0 if candidate.port is not None else plan.settle_s, self._next)
+
+    def close(self) -> None:
+        """Nothing will be told any more."""
+        self._alarm.cancel()
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
+    def _next(self) -> None:
+        candidate = self._candidate
+        if candidate.port is None:
+            self._tell(Verdict(None))
+        else:
+            path = candidate.plan.health or "/"
+            patience_s = min(_ONE_PROBE_S, max(0.05, self._deadline - time.monotonic()))
+            self._probe = Probe(self._loop, ("127.0.0.1", candidate.port), path, self._on_answer)
+            self._alarm = self._loop.after(patience_s, self._on_silence)
+
+    def _on_silence(self) -> None:
+        self._on_answer(None)
+
+    def _on_answer(self, status: int | None) -> None:
+        self.close()
+        trouble = None if status is None else judge(self._candidate.plan.health, status)
+        if status is not None and trouble is None:
+            self._tell(Verdict(None))
+            return
+        self._trouble = trouble or self._trouble
+        if time.monotonic() >= self._deadline:
+            self._tell(Verdict(self._reason()))
+            return
+        wait_s = min(self._interval_s, max(0.0, self._deadline - time.monotonic()))
+        self._interval_s = min(self._interval_s * _GROWTH, _LONGEST_INTERVAL_S)
+        self._alarm = self._loop.after(wait_s, self._next)
+
+    def _reason(self) -> str:
+        plan, port = self._candidate.plan, self._candidate.port
+        within = f"within {plan.timeout_s:g} s"
+        if self._trouble is not None:
+            return f"{plan.name} did not become ready {within}: {self._trouble}"
+        ports = processes.listening_ports(processes.session_members(self._candidate.pid))
+        if port in ports:
+            return f"{plan.name} accepted connections on port {port} but did not answer {within}"
+        if ports:
+            others = ", ".join(map(str, ports))
+            return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on {others} instead"
+        return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on no port"
+
+
+class Probe:
+    """One request to a port: tells the answer's status, or None if there is no HTTP answer."""
+
+    def __init__(self, loop: Loop, address: tuple[str, int], path: str, tell: Callable[[int | None], None]) -> None:
+        self._loop = loop
+        self._tell = tell
+        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: trivet\r\nConnection: close\r\n\r\n"
+        self._answer = b""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setblocking(False)  # noqa: FBT003
+        self._ending: Alarm | None = None
+        if self._socket.connect_ex(address) in (0, errno.EINPROGRESS):
+            loop.watch(self._socket.fileno(), self._on_connected, writable=True)
+        else:
+            self._ending = loop.after(0.0, lambda: tell(None))
+
+    def close(self) -> None:
+        """Nothing will be told any more."""
+        if self._ending is not None:
+            self._ending.cancel()
+        if self._socket.fileno() >= 0:
+            self._loop.forget(self._socket.fileno())
+            self._socket.close()
+
+    def _on_connected(self) -> None:
+        try:
+            self._socket.sendall(self._request.encode())
+        except OSError:
+            self._tell(None)
+            return
+        self._loop.watch(self._socket.fileno(), self._on_bytes)
+
+    def _on_bytes(self) -> None:
+        try:
+            data = self._socket.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._answer += data
+        if len(self._answer) >= _STATUS_LINE_BYTES or not data:
+            self._tell(read_status(self._answer))
+
+
+def read_status(answer: bytes) -> int | None:
+    """The status of an HTTP/1 answer; None if it is none. Pure."""
+    words = answer[: _STATUS_LINE_BYTES + 1].split(None, 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        return None
+    return int(words[1])

@@ -1,0 +1,197 @@
+"""Keeps one deploy: its processes, the change in flight, and the way from its address to those that serve."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from trivet.errors import Busy, MachineError, SupervisorUnreachable
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.model.run import Address, ProcessStatus
+from trivet.model.run_plan import ProcessPlan
+from trivet.run import desired, log_files
+from trivet.run.released import current_release
+from trivet.run.supervisor.change import Change, Deed, Failure
+from trivet.run.supervisor.departure import Departure
+from trivet.run.supervisor.doorkeeper import Backend, Doorkeeper, Route
+from trivet.run.supervisor.loop import Action
+from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.yard import Yard
+
+DEFAULT_HOST = "127.0.0.1"
+
+
+class Keeper:
+    """One deploy. `members` are the processes meant to run, by name; `leaving` those on their way out."""
+
+    def __init__(self, yard: Yard, door: Doorkeeper, deploy: Deploy) -> None:
+        self.yard = yard
+        self.door = door
+        self.deploy = deploy
+        self.members: dict[str, Process] = {}
+        self.leaving: set[Process] = set()
+        self._starting: tuple[Process, ...] = ()
+        self._change: Change | None = None
+        self._departure = Departure(yard, door, deploy, self._on_gone)
+        self._when_settled: list[Action] = []
+        self._when_gone: list[Action] = []
+
+    @property
+    def home(self) -> Home:
+        return self.yard.home
+
+    @property
+    def current(self) -> int | None:
+        """The release that is meant to run."""
+        return current_release(self.home, self.deploy)
+
+    @property
+    def is_stopped(self) -> bool:
+        return desired.is_stopped(self.home, self.deploy)
+
+    def statuses(self) -> tuple[ProcessStatus, ...]:
+        """Every process there is, those that leave last."""
+        return tuple(process.status.shown(self.deploy) for process in self.all())
+
+    def all(self) -> tuple[Process, ...]:
+        """Every process there is, those that leave last."""
+        return tuple(dict.fromkeys((*self.members.values(), *self._starting, *self.leaving)))
+
+    def check_free(self) -> None:
+        """Raises: Busy, while a change is in flight."""
+        if self._change is not None:
+            raise Busy(
+                f"{self.deploy} is being changed already.", hint="Wait for that to end, then try again: trivet ps"
+            )
+
+    def make_processes(self, release: int, plans: Iterable[ProcessPlan]) -> tuple[Process, ...]:
+        """New processes of the release, not started yet. Raises: MachineError (no free port)."""
+        return tuple(Process(self.yard, self._belonging(release, plan.name), plan) for plan in plans)
+
+    def reserve(self, wish: Address | None) -> Address:
+        """The address that the deploy is to be reached on is ours to listen on. Raises: PortTaken, MachineError."""
+        kept = desired.read_address(self.home, self.deploy)
+        if wish is not None and wish.port:
+            return self.door.reserve(self.deploy, wish)
+        host = wish.host if wish is not None else (kept.host if kept is not None else DEFAULT_HOST)
+        return self.door.reserve(self.deploy, Address(host, kept.port if kept is not None else 0))
+
+    def begin(self, deed: Deed) -> None:
+        """The change is in flight."""
+        self._starting = deed.starts
+        self._change = Change(self.yard, self._departure, replace(deed, end=partial(self._on_end, deed.end)))
+        self._change.begin()
+
+    def abort(self, reason: str) -> None:
+        """The change in flight is undone, if nothing has shifted yet."""
+        if self._change is not None:
+            self._change.abort(reason)
+
+    def take_over(
+        self, starts: Iterable[Process], drops: Iterable[Process], address: Address | None, commit: Action
+    ) -> None:
+        """These processes are meant to run instead of those, and requests to the address go to them.
+
+        `commit` writes down what is meant to run, last of all that may fail. If anything raises, `put_back` mends the
+        way. Raises: SupervisorUnreachable (the front door cannot be started), MachineError.
+        """
+        drops = tuple(drops)
+        dropped = {process.plan.name for process in drops}
+        kept = {name: process for name, process in self.members.items() if name not in dropped}
+        members = {**kept, **{process.plan.name: process for process in starts}}
+        self._lay_way(members, address)
+        commit()
+        self.members = members
+        self.leaving |= set(drops)
+        if address is not None:
+            self.door.give_up_all(self.deploy, but=address)
+
+    def put_back(self, address: Address | None) -> None:
+        """Requests go to the members again, at the address of before, as far as the machine lets us."""
+        with contextlib.suppress(MachineError, SupervisorUnreachable):
+            if address is not None and desired.read_address(self.home, self.deploy) != address:
+                desired.write_address(self.home, self.deploy, address)
+            self.door.route(self.deploy, _route(self.members, stopped=self.is_stopped))
+        self.door.give_up_all(self.deploy, but=address)
+
+    def let_all_go(self, gone: Action) -> None:
+        """No member is left, and whoever asks at the address is told that the app is stopped; then `gone` is called."""
+        members = tuple(self.members.values())
+        self.members = {}
+        self.leaving |= set(members)
+        with contextlib.suppress(SupervisorUnreachable):  # no door, no requests
+            self.door.route(self.deploy, Route((), stopped=True))
+        self._departure.let_go(members, drained=_nothing)
+        self.when_gone(gone)
+
+    def let_go(self, processes: Iterable[Process]) -> None:
+        """These, which are no members, end as soon as they work on no request."""
+        processes = tuple(processes)
+        self.leaving |= set(processes)
+        self._departure.let_go(processes, drained=_nothing)
+
+    def when_settled(self, action: Action) -> None:
+        """The action is done once no change is in flight."""
+        self._when_settled.append(action)
+        self._tell_waiting()
+
+    def when_gone(self, action: Action) -> None:
+        """The action is done once no process is on its way out."""
+        self._when_gone.append(action)
+        self._tell_waiting()
+
+    def prune(self) -> None:
+        """Only the logs of the last releases are kept, and those that are written to."""
+        written = frozenset(process.log for process in (*self.members.values(), *self.leaving))
+        for path in log_files.prune_logs(self.home, self.deploy, written):
+            self.yard.logs.forget(path)
+
+    def _lay_way(self, members: Mapping[str, Process], address: Address | None) -> None:
+        route = _route(members, stopped=False)
+        if address is None:
+            self.door.route(self.deploy, route)
+            return
+        if address != desired.read_address(self.home, self.deploy):
+            desired.write_address(self.home, self.deploy, address)
+        self.door.serve(self.deploy, address, route)
+
+    def _belonging(self, release: int, process: str) -> Belonging:
+        there = [*self.members.values(), *self.leaving]
+        turns = [
+            each.belonging.turn for each in there if (each.belonging.release, each.plan.name) == (release, process)
+        ]
+        return Belonging(self.deploy, release, max(turns) + 1 if turns else 0)
+
+    def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
+        self._change = None
+        self._starting = ()
+        then(failure)
+        self._tell_waiting()
+
+    def _on_gone(self, process: Process) -> None:
+        self.leaving.discard(process)
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        if self._change is None:
+            waiting, self._when_settled = self._when_settled, []
+            for action in waiting:
+                self.yard.loop.soon(action)
+        if not self.leaving:
+            waiting, self._when_gone = self._when_gone, []
+            for action in waiting:
+                self.yard.loop.soon(action)
+
+
+def _route(members: Mapping[str, Process], *, stopped: bool) -> Route:
+    backends = tuple(
+        Backend(process.plan.name, process.belonging.release, process.status.port)
+        for process in members.values()
+        if process.status.port is not None
+    )
+    return Route(backends, stopped=stopped or not backends)
+
+
+def _nothing() -> None:
+    return

@@ -1,0 +1,275 @@
+"""One process that is kept alive: started, watched through its pidfd, started again when it ends, ended when told."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from trivet.errors import MachineError
+from trivet.host import files, processes, spawn
+from trivet.host.sandbox import Walls
+from trivet.model.names import Deploy
+from trivet.model.run import ProcessState
+from trivet.model.run_plan import ProcessPlan
+from trivet.run.plan import log_path, process_environment
+from trivet.run.supervisor import restart, status
+from trivet.run.supervisor.loop import Alarm
+from trivet.run.supervisor.status import Status
+from trivet.run.supervisor.yard import Yard
+
+Ended = Callable[["Process", str], None]
+Gone = Callable[["Process"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Whose process it is."""
+
+    deploy: Deploy
+    release: int
+    turn: int = 0
+
+
+class Process:
+    """One process of a release. `status` says how it is; the process's file in run/status says the same.
+
+    While `on_end` is set (it is at the gate) its end is told there and it is not started again.
+    """
+
+    __slots__ = ("_alarm", "_child", "_failure", "_gone", "_started", "_yard", "belonging", "on_end", "plan", "status")
+
+    def __init__(self, yard: Yard, belonging: Belonging, plan: ProcessPlan, found: Status | None = None) -> None:
+        self._yard = yard
+        self.belonging = belonging
+        self.plan = plan
+        self.on_end: Ended | None = None
+        self.status = found or Status(
+            release=belonging.release,
+            process=plan.name,
+            turn=belonging.turn,
+            state=ProcessState.STARTING,
+            port=yard.ports.take() if plan.has_port else None,
+            boot_id=yard.boot_id,
+            since=time.time(),
+        )
+        self._child: spawn.Child | None = None
+        self._failure: str | None = None
+        self._alarm: Alarm | None = None
+        self._gone: Gone | None = None
+        self._started = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """Unique within the deploy: `v12.web.1`."""
+        return self.status.name
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return log_path(self._yard.home, self.belonging.deploy, self.belonging.release, self.plan.name)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._gone is not None
+
+    def start(self) -> None:
+        """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
+        yard = self._yard
+        temporary = yard.make_temporary()
+        self.status = replace(self.status, temporary=str(temporary), since=time.time())
+        log, null = self._open_log(), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._child = spawn.spawn(self._command(temporary, (null, log, log)), self._confinement(temporary))
+        finally:
+            os.close(null)
+            os.close(log)
+        self._started = time.monotonic()
+        started = processes.start_time(self._child.pid)
+        self.status = replace(self.status, pid=self._child.pid, start_time=started)
+        yard.loop.watch(self._child.pidfd, self._on_exit)
+        yard.loop.watch(self._child.report, self._on_report)
+        yard.logs.follow(self.log)
+
+    def start_for_good(self) -> None:
+        """It runs, and is started again whenever it ends or cannot be started: what once was good is kept alive."""
+        self._try_to_start()
+
+    def adopt(self, pidfd: int) -> None:
+        """The process, found running, is watched as if we had started it."""
+        pid = self.status.pid or 0
+        self._child = spawn.Child(pid, pidfd, -1)
+        self._started = time.monotonic() - max(0.0, time.time() - self.status.since)
+        if self.status.port is not None:
+            self._yard.ports.keep(self.status.port)
+        self._yard.loop.watch(pidfd, self._on_exit)
+        self._yard.logs.follow(self.log)
+
+    def become_ready(self) -> None:
+        """From now on it is started again whenever it ends."""
+        self.on_end = None
+        self._set(state=ProcessState.RUNNING)
+
+    def stop(self, gone: Gone, grace_s: float | None = None) -> None:
+        """It has been told to end, and is killed with its whole group after its grace; `gone` is called once it is."""
+        if self._gone is not None:
+            return
+        self._gone = gone
+        self.on_end = None
+        if self._child is None:
+            self._cancel_alarm()
+            self._yard.loop.soon(self._finish)
+            return
+        self._set(state=ProcessState.STOPPING)
+        self._tell_to_end(self._child)
+        patience_s = self.plan.grace_s if grace_s is None else grace_s
+        self._alarm = self._yard.loop.after(patience_s, partial(self._kill, self._child))
+
+    def leave(self) -> None:
+        """It is no longer watched, and goes on running."""
+        self._cancel_alarm()
+        self._close()
+
+    def _tell_to_end(self, child: spawn.Child) -> None:
+        if self.plan.ends_as_group:
+            processes.signal_group(child.pid, signal.SIGTERM)
+        else:
+            processes.send_signal(child.pidfd, signal.SIGTERM)
+
+    def _kill(self, child: spawn.Child) -> None:
+        processes.send_signal(child.pidfd, signal.SIGKILL)
+        processes.signal_group(child.pid, signal.SIGKILL)
+
+    def _on_exit(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        # Before it is reaped: its number, which is its group's, cannot have been given to somebody else.
+        processes.signal_group(child.pid, signal.SIGKILL)
+        self._on_report()
+        failure, self._failure = self._failure, None
+        ended = processes.exit_of(child.pidfd)
+        up_s = time.monotonic() - self._started
+        self._close()
+        self._discard_temporary()
+        how = f"could not be started ({failure})" if failure else ended.told
+        self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
+        if self._gone is not None:
+            self._finish()
+        elif self.on_end is not None:
+            tell, self.on_end = self.on_end, None
+            tell(self, f"{self.plan.name} {how}" + ("" if failure else f" after {up_s:.1f} s"))
+        else:
+            self._start_again(how, up_s)
+
+    def _start_again(self, how: str, up_s: float) -> None:
+        before = restart.Restarts(self.status.restarts, self.status.streak)
+        restarts, wait_s = restart.after_exit(before, up_s)
+        self.status = replace(self.status, restarts=restarts.count, streak=restarts.streak)
+        if wait_s == 0:
+            self._try_to_start()
+        else:
+            self._set(state=ProcessState.BACKOFF, since=time.time())
+            self._alarm = self._yard.loop.after(wait_s, self._try_to_start)
+        self._tell_log(restart.crash_line(self.plan.name, how, restarts, wait_s))
+
+    def _try_to_start(self) -> None:
+        self.status = replace(self.status, state=ProcessState.RUNNING)
+        try:
+            self.start()
+        except (OSError, MachineError) as error:
+            self._child = None
+            self._start_again(f"could not be started ({error})", 0.0)
+
+    def _finish(self) -> None:
+        gone, self._gone = self._gone, None
+        self._cancel_alarm()
+        if self.status.port is not None:
+            self._yard.ports.give_back(self.status.port)
+        status.remove(self._status_folder, self.status)
+        if gone is not None:
+            gone(self)
+
+    def _command(self, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
+        environment = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
+        return spawn.Command(
+            self.plan.argv, environment, self.plan.folder, descriptors, open_files=self._yard.open_files
+        )
+
+    def _confinement(self, temporary: Path) -> spawn.Confinement:
+        folder, written = self._status_folder, self.status
+        walls = Walls((temporary, self._yard.home.storage(self.belonging.deploy), Path("/dev/shm")), (self.log,))
+
+        def announce() -> None:
+            status.write_started(folder, written, processes.start_time(os.getpid()))
+
+        return spawn.Confinement(self._yard.sandbox, walls, announce)
+
+    def _on_report(self) -> None:
+        """The program runs, or never will, and then its exit follows."""
+        child = self._child
+        if child is None or child.report < 0:
+            return
+        try:
+            self._failure = spawn.read_failure(child.report)
+        except BlockingIOError:
+            return
+        self._yard.loop.forget(child.report)
+        os.close(child.report)
+        self._child = replace(child, report=-1)
+
+    def _open_log(self) -> int:
+        return os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _tell_log(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not keep the process from being started again
+            descriptor = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                size = os.fstat(descriptor).st_size
+                unfinished = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                os.write(descriptor, (("\n" if unfinished else "") + line).encode())
+            finally:
+                os.close(descriptor)
+
+    def _set(self, *, state: ProcessState, since: float | None = None) -> None:
+        self.status = replace(self.status, state=state, since=self.status.since if since is None else since)
+        with contextlib.suppress(OSError):  # what the file misses is found out anew at the next start
+            status.write(self._status_folder, self.status)
+
+    def _discard_temporary(self) -> None:
+        folder = Path(self.status.temporary)
+        if not self.status.temporary:
+            return
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:  # not empty: a large tree would hold up everybody else
+            pidfd = spawn.fork_off(partial(files.remove_tree, folder))
+            self._yard.loop.watch(pidfd, partial(_reap, self._yard, pidfd))
+
+    def _close(self) -> None:
+        child, self._child = self._child, None
+        self._cancel_alarm()
+        for descriptor in (child.pidfd, child.report) if child is not None else ():
+            if descriptor >= 0:
+                self._yard.loop.forget(descriptor)
+                os.close(descriptor)
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    @property
+    def _status_folder(self) -> Path:
+        return self._yard.home.run(self.belonging.deploy) / "status"
+
+
+def _reap(yard: Yard, pidfd: int) -> None:
+    processes.exit_of(pidfd)
+    yard.loop.forget(pidfd)
+    os.close(pidfd)

@@ -1,0 +1,162 @@
+"""What a supervisor that starts finds of a deploy: adopted, started again, finished or undone, until it is as meant."""
+
+import os
+import sys
+from pathlib import Path
+
+from trivet.errors import InvalidDocument, TrivetError
+from trivet.host import files, processes
+from trivet.model.names import Deploy
+from trivet.model.process import find_process_type
+from trivet.model.run import ProcessState, RollOut
+from trivet.model.run_plan import ProcessPlan, RunPlan
+from trivet.run import desired, roll_outs
+from trivet.run.plan import plan
+from trivet.run.released import read_release
+from trivet.run.supervisor import intent as intents
+from trivet.run.supervisor import status as statuses
+from trivet.run.supervisor.intent import Intent, Recovery
+from trivet.run.supervisor.keeper import Keeper
+from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.status import Status
+from trivet.run.supervisor.verbs import bring_up, intent_path
+
+INTERRUPTED = "interrupted: the supervisor ended before all of its processes were ready"
+_AGAIN_S = 5.0
+
+Found = dict[str, tuple[Status, int]]
+
+
+def recover(keeper: Keeper) -> None:
+    """What is meant to run of the deploy runs: found again if it still ran. Trouble is told on standard error."""
+    desired.make_folders(keeper.home, keeper.deploy)
+    intent = _read_intent(keeper)
+    finish = intents.recover(intent, (), ()).finish
+    if intent is not None and finish:
+        desired.write_current(keeper.home, keeper.deploy, intent.release)
+        if intent.address is not None:
+            desired.write_address(keeper.home, keeper.deploy, intent.address)
+    try:
+        wanted = _read_wanted(keeper)
+    except TrivetError as error:
+        # What cannot be told apart is better left running than ended.
+        _tell(keeper.deploy, f"its processes are left as they are: {error.message}")
+        return
+    found = _find(keeper)
+    _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted)))
+    _bring_up(keeper, wanted)
+    if intent is not None:
+        _conclude(keeper, intent, finished=finish)
+
+
+def discard_leftovers(root: Path, used: frozenset[str]) -> None:
+    """Temporary folders that nobody uses are gone. `used` are their paths; a one-off's carries its process's number."""
+    for path in root.iterdir() if root.is_dir() else ():
+        if str(path) not in used and not _is_of_living_one_off(path.name):
+            files.remove_tree(path)
+
+
+def _read_intent(keeper: Keeper) -> Intent | None:
+    try:
+        return intents.read(intent_path(keeper))
+    except InvalidDocument as error:
+        _tell(keeper.deploy, f"counts as absent: {error.message}")
+        return None
+
+
+def _read_wanted(keeper: Keeper) -> RunPlan:
+    number = keeper.current
+    if number is None or keeper.is_stopped:
+        return RunPlan(keeper.deploy, number or 0, ())
+    release, config = read_release(keeper.home, keeper.deploy, number)
+    return plan(keeper.home, release, config, desired.read_formation(keeper.home, keeper.deploy))
+
+
+def _find(keeper: Keeper) -> Found:
+    """The processes that have a file and still run, with a pidfd each; the files of the others are gone."""
+    folder = keeper.home.run(keeper.deploy) / "status"
+    found: Found = {}
+    for status in statuses.read_all(folder):
+        pidfd = None
+        if status.boot_id == keeper.yard.boot_id and status.pid is not None and status.start_time is not None:
+            pidfd = processes.find_again(status.pid, status.start_time)
+        if pidfd is None:
+            statuses.remove(folder, status)
+        else:
+            found[status.name] = (status, pidfd)
+    return found
+
+
+def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> None:
+    plans = {process.name: process for process in wanted.processes}
+    leaving: list[Process] = []
+    for name, (status, pidfd) in found.items():
+        keeps = name in recovery.keep and status.state is not ProcessState.STOPPING
+        process_plan = plans[status.process] if keeps else _plan_of(keeper, status)
+        belonging = Belonging(keeper.deploy, status.release, status.turn)
+        process = Process(keeper.yard, belonging, process_plan, status)
+        process.adopt(pidfd)
+        if keeps:
+            process.become_ready()
+            keeper.members[status.process] = process
+        else:
+            leaving.append(process)
+    keeper.when_settled(lambda: keeper.let_go(leaving))
+
+
+def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
+    """Enough to end the process the way it wants to be ended."""
+    bare = ProcessPlan(status.process, (), Path("/"), {}, has_port=status.port is not None)
+    try:
+        release, config = read_release(keeper.home, keeper.deploy, status.release)
+    except TrivetError:
+        return bare
+    kind = find_process_type(release.processes, status.process.rpartition(".")[0])
+    if kind is None:
+        return bare
+    formation = desired.read_formation(keeper.home, keeper.deploy).scaled({kind.name: 1})
+    plans = plan(keeper.home, release, config, formation).processes
+    return next(each for each in plans if each.name.rpartition(".")[0] == kind.name)
+
+
+def _bring_up(keeper: Keeper, wanted: RunPlan) -> None:
+    address = None
+    try:
+        if wanted.has_ports or desired.read_address(keeper.home, keeper.deploy) is not None:
+            address = keeper.reserve(None)
+    except TrivetError as error:
+        _tell(keeper.deploy, f"it cannot be reached, tried again every {_AGAIN_S:g} s: {error.message}")
+        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+    try:
+        bring_up(keeper, wanted, address)
+    except TrivetError as error:
+        _tell(keeper.deploy, error.message)
+        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+
+
+def _reach_again(keeper: Keeper) -> None:
+    try:
+        keeper.take_over((), (), keeper.reserve(None), lambda: None)
+    except TrivetError:
+        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+
+
+def _conclude(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
+    home, deploy = keeper.home, keeper.deploy
+    if intent.recorded and roll_outs.read_roll_out(home, deploy, intent.release) is None:
+        reason, address = ("", intent.address) if finished else (INTERRUPTED, None)
+        roll_outs.write_roll_out(home, RollOut(deploy, intent.release, finished, reason, address=address))
+    files.remove(intent_path(keeper))
+
+
+def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
+    return tuple(f"v{wanted.release}.{process.name}" for process in wanted.processes)
+
+
+def _is_of_living_one_off(name: str) -> bool:
+    pid, _, started = name.removeprefix("run-").partition(".")
+    return name.startswith("run-") and pid.isdigit() and str(processes.start_time(int(pid))) == started
+
+
+def _tell(deploy: Deploy, text: str) -> None:
+    sys.stderr.write(f"trivet [{os.getpid()}]: {deploy}: {text}\n")

@@ -1,0 +1,164 @@
+"""The supervisor of one home: all its deploys' keepers, the front door, and whoever asks for something."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from trivet.errors import RunError, TrivetError
+from trivet.host.files import refused
+from trivet.model.document import from_json
+from trivet.model.home import Home
+from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
+from trivet.model.run import Address
+from trivet.run import desired
+from trivet.run.supervisor import recovery, verbs
+from trivet.run.supervisor.control import Client, Control
+from trivet.run.supervisor.doorkeeper import Doorkeeper
+from trivet.run.supervisor.keeper import Keeper
+from trivet.run.supervisor.yard import Yard
+
+_ABORTED = "interrupted"
+
+Request = Mapping[str, Any]
+
+
+class Supervisor:
+    """Keeps what is meant to run in this home running, until it is told to end it."""
+
+    def __init__(self, yard: Yard) -> None:
+        self._yard = yard
+        self._home: Home = yard.home
+        self._door = Doorkeeper(yard.home, yard.loop)
+        self._keepers: dict[Deploy, Keeper] = {}
+        self._ending: list[Client] = []
+        self._is_ending = False
+        self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
+            "hello": self._hello,
+            "processes": self._processes,
+            "down": self._down,
+            "roll_out": self._roll_out,
+            "abort": self._abort,
+            "settle": self._settle,
+            "scale": self._scale,
+            "restart": self._restart,
+            "stop": self._stop,
+            "start": self._start,
+            "destroy": self._destroy,
+        }
+
+    def run(self) -> None:
+        """Returns when everything has been ended. Whoever asks meanwhile waits until what ran before is back."""
+        control = Control(self._home, self._yard.loop, self._serve)
+        self._door.find()
+        for deploy in desired.find_deploys(self._home):
+            self._recover(deploy)
+        used = frozenset(process.status.temporary for keeper in self._keepers.values() for process in keeper.all())
+        recovery.discard_leftovers(self._home.temporary, used)
+        self._yard.loop.run()
+        control.close()
+
+    def end(self) -> None:
+        """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        for keeper in self._keepers.values():
+            keeper.abort(_ABORTED)
+            keeper.when_settled(partial(keeper.let_all_go, self._end_when_empty))
+        self._yard.loop.soon(self._end_when_empty)
+
+    def _end_when_empty(self) -> None:
+        if any(keeper.all() for keeper in self._keepers.values()):
+            return
+        self._door.end()
+        for client in self._ending:
+            client.done(None)
+        self._yard.loop.stop()
+
+    def _recover(self, deploy: Deploy) -> None:
+        keeper = self._keeper(deploy)
+        try:
+            recovery.recover(keeper)
+        except (OSError, TrivetError) as error:
+            sys.stderr.write(f"trivet: {deploy} is not as it should be: {error}\n")
+
+    def _keeper(self, deploy: Deploy) -> Keeper:
+        if deploy not in self._keepers:
+            self._keepers[deploy] = Keeper(self._yard, self._door, deploy)
+        return self._keepers[deploy]
+
+    def _serve(self, client: Client, request: Request) -> None:
+        verb = self._verbs.get(str(request.get("do")))
+        try:
+            if verb is None or self._is_ending:
+                raise _cannot_serve(request, ending=self._is_ending)
+            verb(client, request)
+        except TrivetError as error:
+            client.refused(error)
+        except OSError as error:
+            client.refused(refused(error, f"do {request.get('do')!r}"))
+
+    def _hello(self, client: Client, _: Request) -> None:
+        client.done({"pid": os.getpid()})
+
+    def _processes(self, client: Client, request: Request) -> None:
+        chosen = [self._keeper_of(request)] if request.get("deploy") else self._keepers.values()
+        client.done([status for keeper in chosen for status in keeper.statuses()])
+
+    def _down(self, client: Client, _: Request) -> None:
+        self._ending.append(client)
+        self.end()
+
+    def _roll_out(self, client: Client, request: Request) -> None:
+        wish = from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
+        verbs.roll_out(self._keeper_of(request), int(request["number"]), wish, _listener(client))
+
+    def _abort(self, client: Client, request: Request) -> None:
+        self._keeper_of(request).abort(_ABORTED)
+        client.done(None)
+
+    def _settle(self, client: Client, request: Request) -> None:
+        self._keeper_of(request).when_settled(lambda: client.done(None))
+
+    def _scale(self, client: Client, request: Request) -> None:
+        changes = {str(name): int(count) for name, count in request["changes"].items()}
+        verbs.scale(self._keeper_of(request), changes, _listener(client))
+
+    def _restart(self, client: Client, request: Request) -> None:
+        verbs.restart(self._keeper_of(request), request["process"], _listener(client))
+
+    def _stop(self, client: Client, request: Request) -> None:
+        verbs.stop(self._keeper_of(request), _listener(client))
+
+    def _start(self, client: Client, request: Request) -> None:
+        verbs.start(self._keeper_of(request), _listener(client))
+
+    def _destroy(self, client: Client, request: Request) -> None:
+        keeper = self._keeper_of(request)
+
+        def forget() -> None:
+            self._door.give_up_all(keeper.deploy)
+            self._keepers.pop(keeper.deploy, None)
+            client.done(None)
+
+        keeper.abort(_ABORTED)
+        keeper.when_settled(partial(keeper.let_all_go, forget))
+
+    def _keeper_of(self, request: Request) -> Keeper:
+        app, _, name = str(request["deploy"]).partition("/")
+        return self._keeper(Deploy(parse_app_name(app), parse_deploy_name(name)))
+
+
+def _listener(client: Client) -> verbs.Listener:
+    return verbs.Listener(client.report, client.done, client.refused)
+
+
+def _cannot_serve(request: Request, *, ending: bool) -> RunError:
+    if ending:
+        return RunError("The supervisor is ending.", hint="Wait a moment, then: trivet up")
+    return RunError(
+        f"The supervisor does not know what {request.get('do')!r} means.",
+        hint="It was started by another version of Trivet: trivet down && trivet up",
+    )

@@ -1,0 +1,40 @@
+"""What every process of the supervisor's needs to be started and kept: the loop, the walls, ports, logs, folders."""
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.host.files import make_directories
+from trivet.host.sandbox import Sandbox
+from trivet.model.home import Home
+from trivet.run.supervisor.log_times import LogTimes
+from trivet.run.supervisor.loop import Loop
+from trivet.run.supervisor.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """One supervisor's surroundings. `open_files` is the soft limit that processes get, as it was before ours rose."""
+
+    home: Home
+    loop: Loop
+    sandbox: Sandbox
+    ports: Ports
+    logs: LogTimes
+    boot_id: str
+    open_files: int
+
+    def make_temporary(self) -> Path:
+        """A new empty folder of a process's own. The path is short: Unix sockets lie in it."""
+        path = self.home.temporary / os.urandom(5).hex()
+        make_directories(self.home.temporary, mode=0o711)
+        path.mkdir(mode=0o700)
+        return path
+
+
+def raise_open_files() -> int:
+    """We may open as many files as the kernel lets us: one a process. The limit as it was, for the processes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
