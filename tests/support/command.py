@@ -94,7 +94,22 @@ class Trivet:
     @property
     def supervisor_pid(self) -> int:
         """The pid of the supervisor."""
-        return int((self.home / "run" / "supervisor.lock").read_text().split()[0])
+        return self._pid_of("run/__main__.py")
+
+    @property
+    def door_pid(self) -> int:
+        """The pid of the front door."""
+        return self._pid_of("door/__main__.py")
+
+    def _pid_of(self, program: str) -> int:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                argv = (folder / "cmdline").read_bytes().decode().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if {str(self.home), str(self.home / "run")} & set(argv) and any(argument.endswith(program) for argument in argv):
+                return int(folder.name)
+        raise LookupError(f"no {program} runs for {self.home}")
 
 
 def fetch(url: str, *, deadline_s: float = 10.0) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 from support.apps import DIES, SILENT, shop
 from support.command import Trivet, eventually, fetch
@@ -86,14 +85,9 @@ def _the_supervisor_is_killed(trivet: Trivet, url: str) -> None:
 
 
 def _the_machine_is_rebooted(trivet: Trivet, url: str) -> None:
-    doomed = [trivet.supervisor_pid, *trivet.pids().values(), *_pids_of(trivet.home / "run")]
+    doomed = [trivet.supervisor_pid, *trivet.pids().values(), trivet.door_pid]
     for pid in doomed:
         os.kill(pid, signal.SIGKILL)
     trivet.ok("up")
     eventually(lambda: set(trivet.pids()) == {"web.1", "worker.1"}, what="the reboot")
     assert fetch(url) == (200, "v1 - v6\n")
-
-
-def _pids_of(folder: Path) -> list[int]:
-    text = (folder / "door.lock").read_text().split()
-    return [int(text[0])] if text else []

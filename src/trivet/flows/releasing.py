@@ -1,5 +1,6 @@
 """From a draft to a release that serves: the second half that deploy, promote, rollback and reconfigure share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trivet.errors import Interrupted, ReleaseCommandFailed, RollOutFailed, TrivetError
@@ -12,6 +13,12 @@ from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
 from trivet.release import Ledger
 from trivet.run import Machine
+
+_EVENTS = {
+    "started": "{process} started, pid {pid}",
+    "ready": "{process} is ready after {after_s:.2f} s",
+    "shifted": "{release} has taken over after {after_s:.2f} s",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,9 @@ class Releasing:
             )
 
     def _roll_out(self, release: Release, address: Address | None) -> RollOut:
-        def report(event: str, facts: object) -> None:
-            self.progress.step("run", f"{event}{f' {facts}' if facts else ''}")
+        def report(event: str, facts: Mapping[str, object]) -> None:
+            if event in _EVENTS:
+                self.progress.step("run", _EVENTS[event].format(release=release.name, **facts))
 
         roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
         if not roll_out.succeeded:
