@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trivet.errors import SupervisorUnreachable
 from trivet.model.home import Home
 from trivet.run.door import launch
 from trivet.run.door.link import Answer, DoorLink, connect
@@ -107,7 +108,7 @@ class FrontDoor:
         while True:
             try:
                 return connect(self.home)
-            except Exception:
+            except SupervisorUnreachable:
                 assert self._process.poll() is None, f"the front door ended with {self._process.returncode}"
                 assert time.monotonic() < deadline, "the front door does not listen"
                 time.sleep(0.01)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _READ_BYTES = 65536
 _MOST_FDS = 253  # SCM_MAX_FD in the kernel
+_DESCRIPTOR = struct.Struct("i")
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -71,5 +72,13 @@ def receive(connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
 
     The receiver owns the descriptors. Raises: OSError (BlockingIOError: nothing yet; TimeoutError).
     """
-    data, fds, _, _ = socket.recv_fds(connection, _READ_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+    # not socket.recv_fds: in Python 3.11 it drops the flags
+    space = socket.CMSG_LEN(_MOST_FDS * _DESCRIPTOR.size)
+    data, ancillary, _, _ = connection.recvmsg(_READ_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+    fds = [
+        fd
+        for level, kind, content in ancillary
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        for (fd,) in _DESCRIPTOR.iter_unpack(content[: len(content) - len(content) % _DESCRIPTOR.size])
+    ]
     return data, tuple(fds)
