@@ -11,6 +11,8 @@ from trivet.host.files import refused
 from trivet.release.entry import FIRST_HASH, entry_hash
 from trivet.release.schema import STATEMENTS
 
+_OLDEST = (3, 37, 0)  # the first with STRICT tables
+
 
 def open_database(path: Path) -> sqlite3.Connection:
     """A connection with our tables, triggers and functions. Raises: LedgerError, MachineError, Busy."""
@@ -50,6 +52,11 @@ def in_words(path: Path) -> Iterator[None]:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise MachineError(
+            f"This Python uses SQLite {sqlite3.sqlite_version}; Trivet needs {'.'.join(map(str, _OLDEST))} or later.",
+            hint="Install Trivet with a newer Python, for example: uv tool install --python 3.12 trivet",
+        )
     connection.create_function("trivet_entry_hash", 8, entry_hash, deterministic=True)
     connection.create_function("trivet_first_hash", 0, lambda: FIRST_HASH, deterministic=True)
     # A row that somebody damaged is to be named by its hash, so bytes that are no text must not end the reading of it.
