@@ -107,7 +107,9 @@ class Trivet:
                 argv = (folder / "cmdline").read_bytes().decode().split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if {str(self.home), str(self.home / "run")} & set(argv) and any(argument.endswith(program) for argument in argv):
+            if {str(self.home), str(self.home / "run")} & set(argv) and any(
+                argument.endswith(program) for argument in argv
+            ):
                 return int(folder.name)
         raise LookupError(f"no {program} runs for {self.home}")
 

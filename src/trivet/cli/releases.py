@@ -280,12 +280,9 @@ def _describe(change: ConfigChange) -> str:
 def _print_comparison(comparison: overview.Comparison) -> None:
     old, new = comparison.old.release, comparison.new.release
     commits = [f"{line.commit[:8]} {line.subject} ({line.author})" for line in comparison.commits]
-    if not commits and old.build.source.commit != new.build.source.commit:
-        commits = [f"{old.build.source.short} → {new.build.source.short}"]
     facts = [
         ("releases", f"{old.name} → {new.name} of {new.deploy}"),
-        ("commits", "\n".join(commits) or "the same commit"),
-        ("", comparison.commits_note),
+        ("commits", "\n".join(commits) or comparison.commits_note),
         ("processes", _processes(comparison.changes.lines)),
         ("config", _config_lines(comparison.changes.config)),
     ]
@@ -297,9 +294,11 @@ def _print_plan(plan: RollbackPlan) -> None:
     source = target.build.source
     running = plan.current.release if plan.current else None
     click.echo(f"Rolling back {target.deploy} to {target.name}:", err=True)
-    was = f"{running.build.source.short} {running.build.source.subject} → " if running else ""
+    is_moved = running is not None and running.build.source.commit != source.commit
+    was = f"{running.build.source.short} {running.build.source.subject} → " if running and is_moved else ""
+    same = "" if is_moved else " (the same commit)"
     for name, text in (
-        ("commit", f"{was}{source.short} {source.subject}"),
+        ("commit", f"{was}{source.short} {source.subject}{same}"),
         ("processes", _processes(plan.changes.lines)),
         ("config", _config_lines(plan.changes.config)),
     ):
