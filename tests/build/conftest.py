@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from support.building import Builder
 from support.repository import Repository
-
 from trivet.model.home import Home
 
 

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.repository import Repository
 
+from support.repository import Repository
 from trivet.build.source import commits_between, export, find_repository, has_uncommitted_changes, read_commit
 from trivet.errors import MachineError, SourceError
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from support.command import eventually, fetch
 from support.repository import Repository
-
 from trivet.build import BuildRequest, Built, make_build
 from trivet.model.build import Build
 from trivet.model.home import Home
@@ -48,12 +47,12 @@ class Builder:
     told: Recorder = field(default_factory=Recorder)
     caller: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
-    def commit(self, files: Mapping[str, str | None], **options: object) -> Built:
+    def commit(self, files: Mapping[str, str | None]) -> Built:
         """The build of a new commit with these files."""
         self.repository.commit(files)
-        return self.build(**options)
+        return self.build()
 
-    def build(self, revision: str = "HEAD", **options: object) -> Built:
+    def build(self, revision: str = "HEAD", *, directory: str = "", rebuild: bool = False) -> Built:
         """The build of a revision."""
         self.told = Recorder()
         request = BuildRequest(
@@ -61,8 +60,8 @@ class Builder:
             APP,
             self.repository.path,
             revision,
-            directory=str(options.get("directory", "")),
-            rebuild=bool(options.get("rebuild", False)),
+            directory=directory,
+            rebuild=rebuild,
             caller=self.caller,
         )
         return make_build(request, self.told)
@@ -75,14 +74,14 @@ class Builder:
         return (self.bundle(build) / "app" / name).read_text()
 
     @contextlib.contextmanager
-    def serve(self, build: Build, process_type: str = "web") -> Iterator[str]:
-        """The URL at which a process of the build answers."""
+    def serve(self, build: Build, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+        """The URL at which the web process of the build answers."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        command = next(process.command for process in build.processes if process.name == process_type)
-        with self.start(build, command, {"PORT": str(port)}) as process:
+        command = next(process.command for process in build.processes if process.name == "web")
+        with self.start(build, command, {**(environment or {}), "PORT": str(port)}) as process:
             eventually(lambda: process.poll() is not None or _answers(url), what="an answer")
             assert process.poll() is None
             yield url

@@ -1,5 +1,6 @@
 """The build stage: source → builder → plan → layers → build."""
 
+import contextlib
 import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import scratch_folder
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
-from trivet.errors import Interrupted, TrivetError
+from trivet.errors import Interrupted, MachineError, TrivetError
 from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
 from trivet.host.files import make_directories, refused
@@ -85,8 +86,9 @@ def _make(job: _Job, records: Records, listener: Listener) -> Build:
         except Interrupted:
             raise
         except TrivetError as error:
-            journal.output(f"error: {error.message}")
-            write_failed_log(job.request.home, job.request.app, log)
+            with contextlib.suppress(OSError, MachineError):  # on a full disk the error itself is what must be told
+                journal.output(f"error: {error.message}")
+                write_failed_log(job.request.home, job.request.app, log)
             raise
         finally:
             journal.close()
@@ -141,8 +143,9 @@ class _Making:
             "pythons": str(pythons_folder(self._job.request.caller)),
         }
         workshop.places = places
-        # uv looks for its settings in every folder upwards; here it stops, before those of whoever owns the home.
-        (workshop.scratch / "uv.toml").write_text("")
+        # uv looks for a project and for settings in every folder upwards; here it stops, before what lies above the home.
+        for name in ("pyproject.toml", "uv.toml"):
+            (workshop.scratch / name).touch()
         if plan.interpreter is None:
             return None
         interpreter = workshop.find_interpreter(plan.interpreter)

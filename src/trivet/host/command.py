@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from trivet.errors import Interrupted, MachineError, TrivetError
+from trivet.errors import Interrupted, MachineError
 from trivet.host.files import refused
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -50,17 +50,11 @@ class Answer:
         return self.out.decode(errors="replace").strip()
 
 
-class TimedOut(TrivetError):
-    """A command took longer than it may; it was ended."""
-
-    exit_code = MachineError.exit_code
-
-
 def stream(command: Command, line: Callable[[str], None]) -> int:
     """The command has ended, with all that it started; `line` was called with each line of its output as it came.
 
     Returns the exit status, -N if signal N killed it. Whatever is raised meanwhile (Ctrl-C, too) ends it as well.
-    Raises: MachineError if there is no such program, TimedOut.
+    Raises: MachineError if there is no such program, or if it takes too long.
     """
     with _reaping(), _started(command, stderr=subprocess.STDOUT) as process:
         _relay(process, line, command)
@@ -68,7 +62,7 @@ def stream(command: Command, line: Callable[[str], None]) -> int:
 
 
 def capture(command: Command) -> Answer:
-    """The command has ended. Raises: MachineError if there is no such program, TimedOut."""
+    """The command has ended. Raises: MachineError if there is no such program, or if it takes too long."""
     with _started(command, stderr=subprocess.PIPE) as process:
         try:
             out, err = process.communicate(timeout=command.timeout_s)
@@ -218,10 +212,10 @@ class _Lines:
         self._line(raw.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
 
 
-def _timed_out(command: Command) -> TimedOut:
-    return TimedOut(
-        f"{command.argv[0]} took too long and was ended.",
-        hint="Run the command again; if it hangs again, see its output.",
+def _timed_out(command: Command) -> MachineError:
+    return MachineError(
+        f"{command.argv[0]} took longer than {command.timeout_s:g} s and was ended.",
+        hint="Run the command again; if it hangs again, its output (-v) shows where.",
     )
 
 
