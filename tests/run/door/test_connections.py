@@ -1,5 +1,6 @@
 """Long, slow, half-closed and upgraded connections; bodies larger than any buffer."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -253,3 +254,32 @@ def test_four_hundred_clients_at_once_are_answered(door: FrontDoor, recorder: Re
     finally:
         for client in clients:
             client.close()
+
+
+def test_an_answer_that_ends_an_upload_early_is_not_lost_with_the_connection(door: FrontDoor, serve: Serve) -> None:
+    def handle(connection: socket.socket) -> None:
+        read_until(connection, b"\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig")
+
+    door.route(serve(handle).port)
+    for _ in range(20):
+        with connect(door.address) as client:
+            sender = threading.Thread(target=push, args=(client, 8 * MIB))
+            sender.start()
+            assert read_until(client, b"\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+            assert read_exactly(client, 3) == b"big"
+        sender.join(DEADLINE_S)
+
+
+def push(client: socket.socket, size: int) -> None:
+    with contextlib.suppress(OSError):
+        client.sendall(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n" % size)
+        client.sendall(b"x" * size)
+
+
+def test_half_a_request_behind_a_whole_one_ends_with_the_connection(door: FrontDoor, recorder: Recorder) -> None:
+    with connect(door.address) as client:
+        client.sendall(GET + b"GET / HT")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).endswith(b"\r\n\r\nok")
+    assert len(recorder.requests) == 1

@@ -113,6 +113,7 @@ class Backend(Pool):
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(0)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = connection.connect_ex(("127.0.0.1", self.port))
         if code not in (0, EINPROGRESS):
             connection.close()

@@ -328,6 +328,8 @@ class Client(Watched, Asker):
         data, self._buffer = self._buffer, b""
         if data:
             self._parse(data, 0)
+        if self._ended and self._state == _HEAD:  # half a request will never be whole
+            self._vanish()
 
     def _finish(self) -> None:
         """The connection ends after this answer."""

@@ -37,7 +37,7 @@ class Listener(Watched):
         self._deploy = deploy
         self.socket = listening
         self._is_open = True
-        listening.settimeout(0)
+        _prepare(listening)
         loop.watch(listening.fileno(), EPOLLIN, self)
 
     def ready(self, mask: int) -> None:
@@ -82,3 +82,16 @@ class Listener(Watched):
     def _resume(self) -> None:
         if self._is_open:
             self._loop.watch(self.socket.fileno(), EPOLLIN, self)
+
+
+def _prepare(listening: socket.socket) -> None:
+    """Accepted connections inherit: no delay of small packets, and the end after two minutes of a silent network."""
+    listening.settimeout(0)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_NODELAY, 1),
+        (socket.TCP_KEEPIDLE, 60),
+        (socket.TCP_KEEPINTVL, 15),
+        (socket.TCP_KEEPCNT, 4),
+    ):
+        listening.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -114,7 +114,13 @@ class Loop:
             call(*arguments)
         except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
             self._report(_describe(error))
-            watched.fail()
+            self._attempt(watched.fail)
+
+    def _attempt(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report(_describe(error))
 
     def _close_all(self) -> None:
         for connection in self._closing:
@@ -135,7 +141,7 @@ class Loop:
 
     def _run_timers(self) -> None:
         while self._calls and self._calls[0][0] <= self.now:
-            heapq.heappop(self._calls)[2]()
+            self._attempt(heapq.heappop(self._calls)[2])
         while self._slots and self._slots[0] <= self.now:
             slot = heapq.heappop(self._slots)
             due = self._wheel[slot]

@@ -10,7 +10,6 @@ from trivet.run.door.loop import Loop, Watched
 
 READ_BYTES = 65536  # larger buffers come from mmap each time and halve the rate
 CONGESTED_BYTES = 262144
-_IPPROTO_TCP, _TCP_NODELAY = socket.IPPROTO_TCP, socket.TCP_NODELAY
 
 
 class Stream:
@@ -19,7 +18,6 @@ class Stream:
     __slots__ = ("_loop", "_mask", "_out", "_owner", "_socket", "_wants", "closed", "shut")
 
     def __init__(self, loop: Loop, connection: socket.socket, owner: Watched) -> None:
-        connection.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         self._loop = loop
         self._socket = connection
         self._owner = owner

@@ -73,7 +73,7 @@ class Upstream(Watched, Carrier):
         try:
             self._stream.write(data)
         except OSError:
-            self._lose()
+            self._salvage()
             return True
         return not self._stream.is_congested
 
@@ -150,7 +150,7 @@ class Upstream(Watched, Carrier):
         try:
             drained = self._stream.flush()
         except OSError:
-            self._read(EPOLLIN)  # an answer may have come before the connection broke
+            self._salvage()
             return
         if drained and self._asker is not None:
             self._asker.drained()
@@ -168,6 +168,22 @@ class Upstream(Watched, Carrier):
             self._end()
         elif not mask & EPOLLIN:
             self._lose()
+
+    def _salvage(self) -> None:
+        """The backend takes no more of the request; what it had answered by then is still relayed."""
+        while self._asker is not None:
+            try:
+                data = self._stream.read()
+            except OSError:
+                data = None
+            if data:
+                self._begun = True
+                self._receive(data)
+            elif data is None:
+                self._lose()
+            else:
+                self._end()
+                return
 
     def _receive(self, data: bytes) -> None:
         asker = self._asker
