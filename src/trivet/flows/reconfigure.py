@@ -47,8 +47,9 @@ def reconfigure(
         Ledger(installation.home) as ledger,
         ConfigStore(installation.home) as store,
     ):
+        # An interrupted command is settled first: it may have made another release the current one.
+        machine = prepare(installation, ledger, deploy, progress) if ledger.records(deploy, limit=1) else None
         current = ledger.current(deploy)
-        machine = prepare(installation, ledger, deploy, progress) if current else None
         old = store.current(deploy).config
         _check_present(deploy, old, changes)
         new = old.changed(changes)

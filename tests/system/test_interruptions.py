@@ -1,0 +1,167 @@
+"""Killed, interrupted, raced: whatever happens to a command, a whole release serves and the next command works without help."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support.apps import SERVER, shop
+from support.command import Trivet, eventually, fetch
+from support.repository import Repository
+
+SLOW_START = "import time; time.sleep(1.0)\n" + SERVER
+PROCFILE = "web: python3 server.py\nworker: python3 worker.py\n"
+
+
+def _url(trivet: Trivet) -> str:
+    return f"http://127.0.0.1:{trivet.ok('apps', '--json').json()[0]['address']['port']}/"
+
+
+def _states(trivet: Trivet) -> dict[int, str]:
+    return {release["release"]: release["state"] for release in trivet.ok("releases", "--json", "--all").json()}
+
+
+def test_a_second_deploy_waits_and_is_told_for_whom(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    repository.commit(shop("v2", web=SLOW_START))
+    with trivet.start("deploy") as first:
+        eventually(lambda: len(_states(trivet)) == 2, what="the first deploy's release")
+        refused = trivet.run("config", "set", "A=1", "--no-wait")
+        second = trivet.run("config", "set", "A=1")
+        first.communicate()
+    assert refused.status == 75
+    assert f"(trivet deploy HEAD, pid {first.pid}, since 20" in refused.err
+    assert refused.err.endswith("is at work on this deploy.\nhint:  Wait for it to end, then try again.\n")
+    assert "waiting for shop/production: " in second.err
+    assert second.status == 0
+    assert _states(trivet) == {3: "succeeded", 2: "succeeded", 1: "succeeded"}
+
+
+def test_two_deploys_never_wait_for_each_other(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1", web=SLOW_START))
+    with trivet.start("deploy") as first:
+        eventually(lambda: (trivet.home / "locks" / "shop.production").exists(), what="the lock")
+        done = trivet.ok("deploy", "-d", "staging", "--no-wait")
+        first.communicate()
+    assert "waiting" not in done.err
+    assert first.returncode == 0
+
+
+def test_ctrl_c_while_the_new_release_starts_undoes_it(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    before = trivet.pids()
+    repository.commit(shop("v2", web=SLOW_START))
+    with trivet.start("deploy") as command:
+        eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=20)
+    assert out == ""
+    assert err.endswith(
+        "error: Interrupted. v2 is recorded as failed; v1 still serves.\nhint:  Run the command again when you are ready.\n"
+    )
+    assert command.returncode == 130
+    assert trivet.pids() == before
+    assert _states(trivet) == {2: "failed", 1: "succeeded"}
+
+
+def test_ctrl_c_in_a_build_ends_its_whole_process_tree(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(
+        {
+            **shop("v1"),
+            "trivet.toml": 'app = "shop"\n[build]\ncommands = ["(setsid sleep 987 &) ; trap \'\' TERM; sleep 986; true"]\n',
+        }
+    )
+    with trivet.start("deploy", "-v") as command:
+        eventually(lambda: _running("sleep 986"), what="the build command")
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert out == ""
+    assert "error: The build was interrupted; nothing of it is left.\n" in err
+    assert not _running("sleep 986")
+    assert not _running("sleep 987")
+    assert [path.name for path in (trivet.home / "scratch").iterdir() if path.is_dir()] == []
+
+
+def test_a_killed_deploy_is_finished_by_the_supervisor_and_told_by_the_next_command(
+    trivet: Trivet, repository: Repository
+) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    repository.commit(shop("v2", web=SLOW_START))
+    with trivet.start("deploy") as command:
+        eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
+        command.kill()
+    assert _states(trivet) == {2: "pending", 1: "succeeded"}
+    done = trivet.ok("config", "set", "GREETING=hello")
+    assert "an interrupted command left v2 without an outcome; it succeeded" in done.err
+    assert fetch(_url(trivet)) == (200, "v2 hello v3\n")
+    assert _states(trivet) == {3: "succeeded", 2: "succeeded", 1: "succeeded"}
+
+
+def test_a_killed_release_command_ends_with_its_command(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    repository.commit(shop("v2", procfile=f"{PROCFILE}release: sleep 988\n"))
+    with trivet.start("deploy") as command:
+        eventually(lambda: _running("sleep 988"), what="the release command")
+        command.kill()
+    eventually(lambda: not _running("sleep 988"), what="the end of the release command")
+    repository.commit(shop("v3"))
+    done = trivet.ok("deploy")
+    assert (
+        "an interrupted command left v2 without an outcome; it failed: interrupted before its roll-out began"
+        in done.err
+    )
+    assert fetch(_url(trivet)) == (200, "v3 - v3\n")
+
+
+def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    before = trivet.pids()
+    repository.commit(shop("v2", procfile=f"{PROCFILE}release: echo no such table; exit 3\n"))
+    done = trivet.run("deploy")
+    assert done.status == 40
+    assert done.err.endswith(
+        "error: The release command of v2 ended with exit status 3: echo no such table; exit 3\n"
+        "  | no such table\n"
+        "hint:  Nothing that runs was touched. Mend the command and deploy again; "
+        "`trivet releases show v2` keeps its last lines.\n"
+    )
+    assert trivet.pids() == before
+    assert _states(trivet) == {2: "failed", 1: "succeeded"}
+
+
+@pytest.mark.slow
+def test_commands_killed_at_any_moment_leave_a_whole_release(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v0"))
+    trivet.ok("deploy")
+    url = _url(trivet)
+    moments = random.Random(5)
+    for number in range(1, 21):
+        repository.commit(shop(f"v{number}"))
+        with trivet.start("deploy", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
+            time.sleep(moments.uniform(0.05, 0.6))  # the moment is the point of the test, not a wait
+            command.kill()
+        if number % 4 == 0:
+            os.kill(trivet.supervisor_pid, signal.SIGKILL)
+        assert fetch(url)[0] == 200
+    repository.commit(shop("last"))
+    trivet.ok("deploy")
+    assert fetch(url)[1].startswith("last ")
+    states = _states(trivet)
+    assert sorted(states) == list(range(1, len(states) + 1))
+    assert "pending" not in states.values()
+    eventually(lambda: len(trivet.processes()) == 1, what="the end of all old processes")
+    trivet.ok("releases", "verify")
+
+
+def _running(command_line: str) -> bool:
+    found = subprocess.run(("pgrep", "-f", f"^{command_line}$"), capture_output=True, check=False)
+    return found.returncode == 0
