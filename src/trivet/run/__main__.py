@@ -1,54 +1,15 @@
-"""The supervisor's own program: `python -I -S -OO .../run/__main__.py HOME [--foreground] [--allow-mutable]`."""
+"""The supervisor's own program: `python -I -S -OO .../run/__main__.py HOME [--allow-mutable]`."""
 
-import fcntl
 import os
-import signal
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from trivet.errors import TrivetError  # isolated: the package is found from here on only
-from trivet.host import sandbox
-from trivet.host.files import make_directories
-from trivet.host.processes import boot_id
-from trivet.model.home import Home
-from trivet.run.supervisor import launch, yard
-from trivet.run.supervisor.log_times import LogTimes
-from trivet.run.supervisor.loop import Loop
-from trivet.run.supervisor.ports import Ports
-from trivet.run.supervisor.supervisor import Supervisor
-
-
-def main(arguments: list[str]) -> int:
-    """Runs until everything has been ended; 0 at once if another supervisor of this home runs."""
-    home = Home(Path(arguments[0]))
-    make_directories(home.supervisor, mode=0o700)
-    lock = os.open(launch.lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.stderr.write(f"trivet: another supervisor runs {home.root}\n")
-        return 0
-    try:
-        _supervise(home, allow_mutable=launch.ALLOW_MUTABLE in arguments[1:])
-    except TrivetError as error:
-        sys.stderr.write(f"trivet: {error.message}\n{error.hint}\n")
-        return error.exit_code
-    return 0
-
-
-def _supervise(home: Home, *, allow_mutable: bool) -> None:
-    os.umask(0o077)
-    walls = sandbox.Sandbox()
-    sandbox.check(walls.sealing, allow_mutable=allow_mutable)
-    loop = Loop()
-    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), boot_id(), yard.raise_open_files())
-    supervisor = Supervisor(surroundings)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)
-    supervisor.run()
-
+from trivet.run import lean  # isolated: the package is found from here on only
 
 if __name__ == "__main__":
+    lean.leave_out()
+
+    from trivet.run.supervisor.daemon import main
+
     sys.exit(main(sys.argv[1:]))

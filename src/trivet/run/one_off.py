@@ -74,18 +74,21 @@ def run_captured(one_off: OneOff, sandbox: Sandbox, report_line: Callable[[str],
 
     It and all it started are gone when this returns or raises, and it does not outlive us.
     """
+    log = log_path(one_off.home, one_off.release.deploy, one_off.release.number, one_off.process)
     reading, writing = os.pipe2(os.O_CLOEXEC)
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     manner = Manner((null, writing, writing), own_session=True, parting_signal=signal.SIGKILL)
+    ours = [writing, null]
     try:
         with _started(one_off, sandbox, manner) as child:
-            os.close(writing)
-            os.close(null)
-            lines = _Lines(log_path(one_off.home, one_off.release.deploy, one_off.release.number, one_off.process))
+            while ours:
+                os.close(ours.pop())  # else the output would never end
+            lines = _Lines(log)
             lines.copy(reading, child.pidfd, report_line)
             return _exit_status(child), lines.last
     finally:
-        os.close(reading)
+        for descriptor in (*ours, reading):
+            os.close(descriptor)
 
 
 class _Lines:

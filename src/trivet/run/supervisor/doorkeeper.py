@@ -81,7 +81,7 @@ class Doorkeeper:
         if address.port == 0:
             return self._reserve_any(deploy, address.host)
         if (deploy, address) not in self._listeners:
-            self._listeners[deploy, address] = self._listen(deploy, address)
+            self._listeners[deploy, address] = self._open_listener(deploy, address)
         return address
 
     def give_up(self, deploy: Deploy, address: Address) -> None:
@@ -149,24 +149,24 @@ class Doorkeeper:
             f"Every port from {_FIRST_PORT} to {_LAST_PORT} is taken.", hint="Choose another one: trivet deploy --port"
         )
 
-    def _listen(self, deploy: Deploy, address: Address) -> socket.socket:
+    def _open_listener(self, deploy: Deploy, address: Address) -> socket.socket:
         for other, known in self._listeners:
             if known.port == address.port and other != deploy:
                 raise PortTaken(
                     f"Port {address.port} is the address of {other}.", hint="Choose another one: trivet deploy --port"
                 )
-        listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address.host, address.port))
-            listener.listen(_BACKLOG)
+            return _listen(address)
         except OSError as error:
-            listener.close()
-            if error.errno == errno.EADDRINUSE:
+            if error.errno != errno.EADDRINUSE:
+                raise refused(error, f"listen on {address.host} port {address.port}") from error
+            own = [listener for (_, known), listener in self._listeners.items() if known.port == address.port]
+            if not own:
                 raise _taken(address.port) from error
-            raise refused(error, f"listen on {address.host} port {address.port}") from error
-        listener.setblocking(False)  # noqa: FBT003
-        return listener
+        # The same port on other addresses: the kernel lets both listen until the old one is closed.
+        for listener in own:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return _listen(address, shared=True)
 
     def _sync(self, *requests: Callable[[], object]) -> None:
         """The door has done what is asked; one that is not there, or ends over it, is replaced and told everything."""
@@ -271,6 +271,20 @@ class Doorkeeper:
         processes.exit_of(pidfd)
         self._loop.forget(pidfd)
         os.close(pidfd)
+
+
+def _listen(address: Address, *, shared: bool = False) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.settimeout(0)
+    return listener
 
 
 def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from trivet.model.home import Home
 
 ALLOW_MUTABLE = "--allow-mutable"
-FOREGROUND = "--foreground"
 
 
 def argv(home: Home, *options: str) -> tuple[str, ...]:

@@ -36,13 +36,12 @@ def recover(keeper: Keeper) -> None:
         desired.write_current(keeper.home, keeper.deploy, intent.release)
         if intent.address is not None:
             desired.write_address(keeper.home, keeper.deploy, intent.address)
+    found = _find(keeper)
     try:
         wanted = _read_wanted(keeper)
     except TrivetError as error:
-        # What cannot be told apart is better left running than ended.
-        _tell(keeper.deploy, f"its processes are left as they are: {error.message}")
-        return
-    found = _find(keeper)
+        _tell(keeper.deploy, f"what still runs of it runs on, and nothing is started: {error.message}")
+        wanted = _plan_of_found(keeper, found)
     _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted)))
     _bring_up(keeper, wanted)
     if intent is not None:
@@ -70,6 +69,13 @@ def _read_wanted(keeper: Keeper) -> RunPlan:
         return RunPlan(keeper.deploy, number or 0, ())
     release, config = read_release(keeper.home, keeper.deploy, number)
     return plan(keeper.home, release, config, desired.read_formation(keeper.home, keeper.deploy))
+
+
+def _plan_of_found(keeper: Keeper, found: Found) -> RunPlan:
+    """What runs of the current release, as far as can be told without the release."""
+    number = keeper.current or 0
+    own = [status for status, _ in found.values() if status.release == number]
+    return RunPlan(keeper.deploy, number, tuple(_bare_plan(status) for status in own))
 
 
 def _find(keeper: Keeper) -> Found:
@@ -106,17 +112,20 @@ def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> 
 
 def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
     """Enough to end the process the way it wants to be ended."""
-    bare = ProcessPlan(status.process, (), Path("/"), {}, has_port=status.port is not None)
     try:
         release, config = read_release(keeper.home, keeper.deploy, status.release)
     except TrivetError:
-        return bare
+        return _bare_plan(status)
     kind = find_process_type(release.processes, status.process.rpartition(".")[0])
     if kind is None:
-        return bare
+        return _bare_plan(status)
     formation = desired.read_formation(keeper.home, keeper.deploy).scaled({kind.name: 1})
     plans = plan(keeper.home, release, config, formation).processes
     return next(each for each in plans if each.name.rpartition(".")[0] == kind.name)
+
+
+def _bare_plan(status: Status) -> ProcessPlan:
+    return ProcessPlan(status.process, ("/nonexistent",), Path("/"), {}, has_port=status.port is not None)
 
 
 def _bring_up(keeper: Keeper, wanted: RunPlan) -> None:

@@ -1,0 +1,58 @@
+"""Release + config + formation → run plan."""
+
+from pathlib import Path
+
+from run.shop import Shop
+from trivet.model.config import Config
+from trivet.model.formation import Formation
+from trivet.model.process import ProcessType
+from trivet.run.plan import plan, process_environment, release_environment
+from trivet.run.released import read_release
+
+
+def test_a_plan_holds_every_process_of_the_formation_in_the_procfiles_order(shop: Shop) -> None:
+    types = tuple(ProcessType(name, "true") for name in ("release", "web", "clock", "worker"))
+    release, config = read_release(shop.home, shop.deploy, shop.release(1, {}, types))
+    made = plan(shop.home, release, config, Formation({"worker": 2}))
+    assert [process.name for process in made.processes] == ["web.1", "worker.1", "worker.2"]
+    assert [process.has_port for process in made.processes] == [True, False, False]
+    assert made.has_ports
+
+
+def test_a_program_that_takes_its_shells_place_is_signalled_alone(shop: Shop) -> None:
+    types = (ProcessType("web", "node x.js"), ProcessType("worker", "cd x && node y.js"))
+    release, config = read_release(shop.home, shop.deploy, shop.release(1, {}, types))
+    web, worker = plan(shop.home, release, config, Formation({"worker": 1})).processes
+    assert (web.argv, web.ends_as_group) == (("/bin/sh", "-c", "exec node x.js"), False)
+    assert (worker.argv, worker.ends_as_group) == (("/bin/sh", "-c", "cd x && node y.js"), True)
+
+
+def test_an_environment_is_config_build_and_what_trivet_sets(shop: Shop) -> None:
+    release, _ = read_release(shop.home, shop.deploy, shop.release(1, {}, {"web": "true"}))
+    config = Config({"GREETING": "hello", "LANG": "de_DE.UTF-8", "BUNDLE": "mine"})
+    bundle = str(shop.home.bundle(shop.deploy.app, release.build.id))
+    shared = release_environment(shop.home, release, config)
+    assert process_environment(shared, "web.1", Path("/tmp/x"), 20001) == {
+        "LANG": "de_DE.UTF-8",
+        "GREETING": "hello",
+        "BUNDLE": bundle,
+        "PATH": f"{bundle}/app/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TRIVET_APP": "shop",
+        "TRIVET_DEPLOY": "production",
+        "TRIVET_RELEASE": "v1",
+        "TRIVET_COMMIT": "c" * 40,
+        "TRIVET_STORAGE": str(shop.home.storage(shop.deploy)),
+        "TRIVET_PROCESS": "web.1",
+        "TMPDIR": "/tmp/x",
+        "HOME": "/tmp/x",
+        "PORT": "20001",
+    }
+    assert "PORT" not in process_environment(shared, "worker.1", Path("/tmp/x"), None)
+
+
+def test_nothing_of_the_callers_environment_reaches_a_process(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    names = {line.partition("=")[0] for line in shop.fetch("/environment").splitlines()}
+    expected = "BUNDLE HOME LANG PATH PORT PWD TMPDIR TRIVET_APP TRIVET_COMMIT TRIVET_DEPLOY TRIVET_PROCESS "
+    assert names - {"LC_CTYPE"} == {*expected.split(), "TRIVET_RELEASE", "TRIVET_STORAGE"}
