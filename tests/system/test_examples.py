@@ -1,0 +1,78 @@
+"""The examples, built for real and asked for real; among them a whole published site that nobody here wrote."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import trivet as package
+from support.command import Trivet, eventually, fetch
+
+ROOT = Path(package.__file__).parent.parent.parent
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def deploy(trivet: Trivet) -> Callable[[str], str]:
+    """Deploys an example from this repository's commit; the address it is reached at."""
+
+    def deploy_example(name: str) -> str:
+        released = trivet.at(ROOT).ok("deploy", "--dir", f"examples/{name}", "--json").json()
+        return str(released["address"])
+
+    return deploy_example
+
+
+def test_the_guestbook_takes_an_entry_and_keeps_it(trivet: Trivet, deploy: Callable[[str], str]) -> None:
+    import urllib.request
+
+    url = deploy("guestbook")
+    trivet.ok("scale", "-a", "guestbook", "worker=1")
+    with urllib.request.urlopen(f"{url}/", data=b"name=Ada&text=Hello+there", timeout=10) as answer:
+        page = answer.read().decode()
+    assert "<strong>Ada</strong>: Hello there" in page
+    stylesheet = page.split('href="')[1].split('"')[0]
+    assert fetch(url + stylesheet)[1].startswith("body{font:18px")
+    eventually(lambda: "1 entries, 2 words" in fetch(url)[1], what="the worker's count")
+    trivet.ok("config", "set", "-a", "guestbook", "TITLE=My guests")
+    assert "<h1>My guests</h1>" in fetch(url)[1]
+    assert "<strong>Ada</strong>" in fetch(url)[1]
+    log = trivet.ok("logs", "-a", "guestbook").out
+    assert "v1 release.1 | migration 1 applied" in log.replace("  ", " ")
+    assert "worker.1" in log
+
+
+def test_a_static_site_is_served_with_its_folder_pages(deploy: Callable[[str], str]) -> None:
+    url = deploy("static-site")
+    status, page = fetch(f"{url}/")
+    assert status == 200
+    assert "<html" in page
+    assert fetch(f"{url}/Procfile")[0] == 404
+    assert fetch(f"{url}/nosuch")[0] == 404
+
+
+def test_an_app_with_requirements_and_no_procfile_gets_its_obvious_process(deploy: Callable[[str], str]) -> None:
+    assert fetch(deploy("requirements"))[0] == 200
+
+
+def test_an_app_with_nothing_but_a_procfile(deploy: Callable[[str], str]) -> None:
+    assert fetch(deploy("procfile-only"))[0] == 200
+
+
+@pytest.mark.timeout(400)
+def test_a_whole_published_site_is_built_migrated_and_served(trivet: Trivet, deploy: Callable[[str], str]) -> None:
+    url = deploy("pretalx")
+    status, page = fetch(f"{url}/orga/login/")
+    assert status == 200
+    assert "pretalx" in page
+    stylesheet = page.split('href="/static/', 1)[-1].split("/static/", 1)[-1].split(" ")[0].split('"')[0]
+    assert fetch(f"{url}/static/{stylesheet}")[0] == 200
+    database = trivet.home / "apps" / "conference" / "deploys" / "production" / "storage" / "db.sqlite3"
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        assert connection.execute("SELECT count(*) FROM django_migrations").fetchone()[0] > 100
+    finally:
+        connection.close()
+    done = trivet.ok("run", "-a", "conference", "python", "-c", "import pretalx; print(pretalx.__file__)")
+    assert f"{trivet.home}/apps/conference/builds/" in done.out
