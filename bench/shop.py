@@ -12,6 +12,7 @@ import http.server, os, signal, threading
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
 
     def do_GET(self):
         self.send_response(200)

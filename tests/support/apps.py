@@ -7,6 +7,7 @@ VERSION = "v1"
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
 
     def do_GET(self):
         body = f"{VERSION} {os.environ.get('GREETING', '-')} {os.environ['TRIVET_RELEASE']}\\n".encode()
