@@ -15,6 +15,7 @@ from support.building import APP, Builder
 from support.command import eventually
 from trivet.build import list_builds, read_build, read_log, remove_builds, verify_layer
 from trivet.errors import BuildError, InvalidFile, MachineError, SourceError, StepFailed
+from trivet.host.files import remove_tree
 from trivet.model.home import Home
 
 PROCFILE = {"Procfile": "web: python3 -m http.server $PORT\n"}
@@ -117,7 +118,7 @@ def test_another_folder_is_another_build(builder: Builder) -> None:
 
 def test_a_build_whose_layer_is_gone_is_made_again(builder: Builder) -> None:
     build = builder.commit(PROCFILE).build
-    (builder.home.layers / build.layers[0].digest).rename(builder.home.root / "away")
+    remove_tree(builder.home.layers / build.layers[0].digest)
     again = builder.build()
     assert (again.found, again.build.id) == (False, build.id)
     verify_layer(builder.home, build.layers[0])
@@ -371,3 +372,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(builder: Builder) -> None:
         assert _left_in(builder.home) == set()
     finally:
         subprocess.run(("umount", "-l", str(builder.home.root)), check=True)
+
+
+def test_a_long_command_is_one_line_in_the_list_of_steps(builder: Builder) -> None:
+    builder.commit(_commands("true \\\n  " + "x" * 100))
+    assert builder.told.steps[1] == f"running true \\ {'x' * 72}…"

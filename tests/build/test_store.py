@@ -9,6 +9,7 @@ import pytest
 from trivet.build.store import Store
 from trivet.build.tree import read_tree
 from trivet.errors import StoreError
+from trivet.host.files import remove_tree
 from trivet.model.home import Home
 
 CHANGED_AT = 1_700_000_000
@@ -158,7 +159,7 @@ def test_an_altered_layer_is_found(home: Home) -> None:
 
 def test_a_missing_layer_is_found(home: Home) -> None:
     layer = Store(home).keep(_folder(home, "x", {"a": "1"}), "app", CHANGED_AT)
-    (home.layers / layer.digest).rename(home.root / "away")
+    remove_tree(home.layers / layer.digest)
     with pytest.raises(StoreError) as caught:
         Store(home).verify(layer)
     assert caught.value.message == f"The layer 'app' ({layer.digest[:12]}) is missing from the store."

@@ -1,7 +1,6 @@
 """The build stage: source → builder → plan → layers → build."""
 
 import contextlib
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import scratch_folder
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
+from trivet.build.uv import find_uv, uv_version
 from trivet.errors import Interrupted, MachineError, TrivetError
 from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
@@ -47,18 +47,6 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
             return Built(_make(_Job(request, commit, settings, key), records, listener), settings, found=False)
     except OSError as error:
         raise refused(error, "build") from error
-
-
-def uv_version() -> str:
-    """The version of uv that comes with Trivet."""
-    return importlib.metadata.version("uv")
-
-
-def find_uv() -> str:
-    """The path of the uv that comes with Trivet."""
-    from uv import find_uv_bin
-
-    return str(find_uv_bin())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +127,7 @@ class _Making:
             "source": str(workshop.source),
             "scratch": str(workshop.scratch),
             "cache": str(cache),
-            "uv": find_uv(),
+            "uv": find_uv() if plan.interpreter else "",
             "pythons": str(pythons_folder(self._job.request.caller)),
         }
         workshop.places = places

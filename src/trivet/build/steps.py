@@ -8,6 +8,8 @@ from trivet.model.settings import Settings
 VENV = f"{BUNDLE}/dependencies"
 APP = f"{BUNDLE}/app"
 
+_SHOWN_CHARACTERS = 80
+
 UV_ENVIRONMENT: Mapping[str, str] = {
     "UV_CACHE_DIR": f"{CACHE}/uv",
     "UV_LINK_MODE": "copy",  # a hard link would share an inode with uv's cache
@@ -36,7 +38,7 @@ def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[S
     """The commands of `[build] commands`, each run by the shell in the app's folder."""
     return tuple(
         Step(
-            title=f"running {command}",
+            title=f"running {_shorten(command)}",
             argv=("/bin/sh", "-c", literal(command)),
             directory=APP,
             environment={**declared(settings), **environment},
@@ -45,6 +47,12 @@ def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[S
         )
         for command in settings.build.commands
     )
+
+
+def _shorten(command: str) -> str:
+    """The command on one line of a screen."""
+    line = " ".join(command.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
 
 
 def find_python(*asked: str, hint: str) -> Step:
