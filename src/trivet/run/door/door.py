@@ -42,16 +42,15 @@ class Door:
         return self._deploy(name).cut(port)
 
     def close(self, name: str, address: Address | None) -> None:
-        """The address, or all of the deploy, is closed; requests under way are answered."""
+        """The address, or all of the deploy, is closed; with its last address a deploy is, once its clients are served."""
         listeners = self._listeners.get(name, {})
         for known in [known for known in listeners if address in (None, known)]:
             listeners.pop(known).close()
         deploy = self._room.deploys.get(name)
-        if address is None and deploy is not None:
+        if deploy is not None and not listeners:
+            self._listeners.pop(name, None)
             deploy.close()
             deploy.report_idle()
-            self._listeners.pop(name, None)
-            del self._room.deploys[name]
 
     def listeners(self) -> list[tuple[str, Address, int]]:
         """(deploy, address, descriptor) of every listening socket."""
@@ -63,6 +62,7 @@ class Door:
 
     def status(self) -> Json:
         """Counts, for a person or a test to look at."""
+        self._forget_closed()
         deploys = self._room.deploys
         return {
             "connections": sum(len(deploy.clients) for deploy in deploys.values()),
@@ -72,9 +72,15 @@ class Door:
 
     def _deploy(self, name: str) -> Deploy:
         deploys = self._room.deploys
-        if name not in deploys:
+        if name not in deploys or deploys[name].is_closed:
+            self._forget_closed()
             deploys[name] = Deploy(self._loop, lambda port: self._on_idle(name, port))
         return deploys[name]
+
+    def _forget_closed(self) -> None:
+        deploys = self._room.deploys
+        for name in [name for name, deploy in deploys.items() if deploy.is_closed and not deploy.clients]:
+            del deploys[name]
 
 
 def _describe(deploy: Deploy) -> Json:

@@ -23,8 +23,10 @@ class Room:
         self.report = report
         self.deploys: dict[str, Deploy] = {}
 
-    def is_full(self) -> bool:
-        return sum(len(deploy.clients) for deploy in self.deploys.values()) >= self.most
+    @property
+    def left(self) -> int:
+        """For how many more connections there are descriptors."""
+        return self.most - sum(len(deploy.clients) for deploy in self.deploys.values())
 
 
 class Listener(Watched):
@@ -41,10 +43,11 @@ class Listener(Watched):
         loop.watch(listening.fileno(), EPOLLIN, self)
 
     def ready(self, mask: int) -> None:
-        if self._room.is_full():
+        left = self._room.left
+        if left <= 0:
             self._pause(f"{self._room.most} connections are open, as many as there are descriptors for")
             return
-        for _ in range(_BATCH):
+        for _ in range(min(left, _BATCH)):
             try:
                 connection, address = self.socket.accept()
             except (BlockingIOError, ConnectionAbortedError):
