@@ -69,6 +69,10 @@ class Shop:
     deploy: Deploy
     machine: Machine
 
+    def beside(self, app: str) -> "Shop":
+        """Another app in the same home."""
+        return Shop(self.home, Deploy(AppName(app), self.deploy.name), self.machine)
+
     def release(
         self,
         number: int,

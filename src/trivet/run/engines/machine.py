@@ -121,7 +121,9 @@ class Machine:
         """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
         statuses = self._told_processes(deploy) if self.is_up() else self._found_processes(deploy)
         memory = processes.memory_by_session() if statuses else {}
-        return tuple(replace(each, memory_bytes=memory.get(each.pid or 0)) for each in statuses)
+        return tuple(
+            replace(each, memory_bytes=memory.get(each.pid) if each.pid is not None else None) for each in statuses
+        )
 
     def address(self, deploy: Deploy) -> Address | None:
         """Where the deploy is reached; None if no `web` process has ever served."""

@@ -18,6 +18,7 @@ from trivet.model.run_plan import ProcessPlan
 from trivet.run.plan import log_path, process_environment
 from trivet.run.supervisor import restart, status
 from trivet.run.supervisor.loop import Alarm
+from trivet.run.supervisor.remains import Remains
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.yard import Yard
 
@@ -40,7 +41,19 @@ class Process:
     While `on_end` is set (it is at the gate) its end is told there and it is not started again.
     """
 
-    __slots__ = ("_alarm", "_child", "_failure", "_gone", "_started", "_yard", "belonging", "on_end", "plan", "status")
+    __slots__ = (
+        "_alarm",
+        "_child",
+        "_failure",
+        "_gone",
+        "_remains",
+        "_started",
+        "_yard",
+        "belonging",
+        "on_end",
+        "plan",
+        "status",
+    )
 
     def __init__(self, yard: Yard, belonging: Belonging, plan: ProcessPlan, found: Status | None = None) -> None:
         self._yard = yard
@@ -60,6 +73,7 @@ class Process:
         self._failure: str | None = None
         self._alarm: Alarm | None = None
         self._gone: Gone | None = None
+        self._remains: Remains | None = None
         self._started = time.monotonic()
 
     @property
@@ -128,11 +142,6 @@ class Process:
         patience_s = self.plan.grace_s if grace_s is None else grace_s
         self._alarm = self._yard.loop.after(patience_s, partial(self._kill, self._child))
 
-    def leave(self) -> None:
-        """It is no longer watched, and goes on running."""
-        self._cancel_alarm()
-        self._close()
-
     def _tell_to_end(self, child: spawn.Child) -> None:
         if self.plan.ends_as_group:
             processes.signal_group(child.pid, signal.SIGTERM)
@@ -142,11 +151,24 @@ class Process:
     def _kill(self, child: spawn.Child) -> None:
         processes.send_signal(child.pidfd, signal.SIGKILL)
         processes.signal_group(child.pid, signal.SIGKILL)
+        if self._remains is not None:
+            self._end(child)
 
     def _on_exit(self) -> None:
         child = self._child
         if child is None:
             return
+        if self.is_stopping and self.plan.ends_as_group and self._remains is None:
+            # The shell ends at once; what it has started has the same grace to end in.
+            self._yard.loop.forget(child.pidfd)
+            self._remains = Remains(self._yard.loop, child.pid, partial(self._end, child))
+        else:
+            self._end(child)
+
+    def _end(self, child: spawn.Child) -> None:
+        if self._remains is not None:
+            self._remains.close()
+            self._remains = None
         # Before it is reaped: its number, which is its group's, cannot have been given to somebody else.
         processes.signal_group(child.pid, signal.SIGKILL)
         self._on_report()
@@ -181,7 +203,7 @@ class Process:
         try:
             self.start()
         except (OSError, MachineError) as error:
-            self._child = None
+            self._discard_temporary()
             self._start_again(f"could not be started ({error})", 0.0)
 
     def _finish(self) -> None:
