@@ -76,9 +76,6 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         print_error(Interrupted("Interrupted; nothing was changed.", hint="Run the command again when you are ready."))
         return Interrupted.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
     return status if isinstance(status, int) else 0
 
 
