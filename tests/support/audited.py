@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from types import FrameType
 
 _VERBS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -25,12 +26,12 @@ def _watch(home: str, report: int) -> None:
 
 
 def _room() -> str:
-    frame = sys._getframe(2)
-    while frame is not None:
+    frame: FrameType | None = sys._getframe(2)
+    while frame:
         parts = str(frame.f_globals.get("__name__", "")).split(".")
         if parts[0] == "trivet" and len(parts) > 1 and parts[1] != "host":
             return parts[1]
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return "nobody"
 
 
