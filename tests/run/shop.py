@@ -174,6 +174,11 @@ class Shop:
         """The pid of the running supervisor."""
         return int(link.ask(self.home, {"do": "hello"}, within_s=DEADLINE_S)["pid"])
 
+    def end(self, *pids: int | None) -> None:
+        """These processes were killed and are gone."""
+        for pid in pids:
+            kill(pid or 0)
+
     def kill_supervisor(self) -> None:
         """The supervisor was killed with SIGKILL and is gone."""
         kill(self.supervisor_pid())

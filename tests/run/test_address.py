@@ -1,0 +1,124 @@
+"""The one stable address of a deploy."""
+
+import os
+import socket
+import urllib.request
+
+import pytest
+
+from run.shop import WORKER, Shop, wait_until
+from trivet.errors import MachineError, PortTaken
+from trivet.host import processes
+from trivet.model.process import ProcessType
+from trivet.model.run import Address, RollOut
+
+
+def _roll_out(shop: Shop, number: int, host: str, port: int) -> RollOut:
+    return shop.machine.roll_out(shop.deploy, number, address=Address(host, port), report=lambda *_: None)
+
+
+def _free_port(host: str = "127.0.0.1") -> int:
+    with socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_a_port_can_be_chosen_and_is_kept(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2)
+    port = _free_port()
+    assert _roll_out(shop, 1, "127.0.0.1", port).address == Address("127.0.0.1", port)
+    assert shop.ok(2).address == Address("127.0.0.1", port)
+    assert _answers("127.0.0.1", port)
+
+
+def test_another_port_moves_the_front_door(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2)
+    first, second = _free_port(), _free_port()
+    _roll_out(shop, 1, "127.0.0.1", first)
+    assert _roll_out(shop, 2, "127.0.0.1", second).succeeded
+    assert shop.machine.address(shop.deploy) == Address("127.0.0.1", second)
+    assert _answers("127.0.0.1", second)
+    assert not _answers("127.0.0.1", first)
+
+
+def test_the_same_port_can_be_opened_to_other_machines(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2)
+    port = _free_port()
+    _roll_out(shop, 1, "127.0.0.1", port)
+    assert _roll_out(shop, 2, "0.0.0.0", port).succeeded
+    assert shop.machine.address(shop.deploy) == Address("0.0.0.0", port)
+    assert _answers("127.0.0.1", port)
+    shop.kill_supervisor()
+    shop.machine.up()
+    assert _answers("127.0.0.1", port)
+
+
+def test_a_failed_roll_out_does_not_move_the_front_door(shop: Shop) -> None:
+    shop.shop(1)
+    shop.web(2, "raise SystemExit(1)")
+    first, second = _free_port(), _free_port()
+    _roll_out(shop, 1, "127.0.0.1", first)
+    assert not _roll_out(shop, 2, "127.0.0.1", second).succeeded
+    assert _answers("127.0.0.1", first)
+    with socket.create_server(("127.0.0.1", second)):
+        assert shop.machine.address(shop.deploy) == Address("127.0.0.1", first)
+
+
+def test_a_port_that_another_process_holds_is_refused_by_name_before_anything_starts(shop: Shop) -> None:
+    shop.shop(1)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(PortTaken) as raised:
+            _roll_out(shop, 1, "127.0.0.1", port)
+    command = processes.command_line(os.getpid())
+    assert raised.value.message == f"Port {port} is taken by process {os.getpid()} ({command})."
+    assert raised.value.hint == "End that process, or choose another port: trivet deploy --port"
+    assert not (shop.home.run(shop.deploy) / "logs" / "v1.web.1.log").exists()
+    assert shop.machine.ended(shop.deploy, 1) is None
+
+
+def test_a_port_of_another_deploy_is_refused_by_its_name(shop: Shop) -> None:
+    other = shop.beside("blog")
+    other.shop(1), shop.shop(1)
+    address = other.ok(1).address
+    assert address is not None
+    with pytest.raises(PortTaken) as raised:
+        _roll_out(shop, 1, "127.0.0.1", address.port)
+    assert raised.value.message == f"Port {address.port} is the address of blog/production."
+    assert raised.value.hint == "Choose another one: trivet deploy --port"
+    assert other.fetch().startswith("v1 ")
+
+
+def test_an_address_that_this_machine_does_not_have_is_refused(shop: Shop) -> None:
+    shop.shop(1)
+    with pytest.raises(MachineError) as raised:
+        _roll_out(shop, 1, "192.0.2.1", 8099)
+    assert raised.value.message == "Cannot listen on 192.0.2.1 port 8099: Cannot assign requested address."
+
+
+def test_an_address_that_is_taken_after_a_reboot_is_served_once_it_is_free(shop: Shop) -> None:
+    shop.shop(1)
+    port = _free_port()
+    _roll_out(shop, 1, "127.0.0.1", port)
+    shop.machine.down()
+    with socket.create_server(("127.0.0.1", port)):
+        shop.machine.up()
+        assert set(shop.pids()) == {"v1.web.1"}
+        told = (shop.home.supervisor / "supervisor.log").read_text()
+        assert f"it cannot be reached, tried again every 5 s: Port {port} is taken by process {os.getpid()}" in told
+    wait_until(lambda: _answers("127.0.0.1", port))
+
+
+def test_a_release_that_gives_up_its_web_processes_answers_503(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    shop.release(2, {"w.py": WORKER}, (ProcessType("worker", "sleep 600", settle_s=0.1),))
+    shop.ok(2)
+    assert shop.get() == (503, "This app is stopped.\n")

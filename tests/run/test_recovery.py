@@ -1,0 +1,171 @@
+"""The supervisor is killed in the middle of a roll-out, at each phase; whoever starts next finishes or undoes it."""
+
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from run.shop import WEB, Shop, wait_until
+from trivet.errors import RunError
+from trivet.host import processes
+from trivet.model.run import RollOut
+from trivet.run import desired
+from trivet.run.supervisor import intent as intents
+from trivet.run.supervisor.intent import Phase
+
+SLEEPS_BEFORE = "import os, time\nwhile not os.path.exists(os.environ['TRIVET_STORAGE'] + '/go'): time.sleep(0.01)\n"
+HANGS = "import time; time.sleep(600)"
+
+
+def _in_the_middle(shop: Shop) -> dict[str, int | None]:
+    """v1 serves, v2 has been started and is not ready; the pids."""
+    shop.web(1, WEB, timeout_s=5.0)
+    shop.ok(1)
+    shop.web(2, HANGS, timeout_s=60.0)
+    shop.begin(2)
+    wait_until(lambda: len(shop.pids()) == 2)
+    return shop.pids()
+
+
+def test_killed_before_the_shift_the_new_release_is_undone(shop: Shop) -> None:
+    before = _in_the_middle(shop)
+    shop.kill_supervisor()
+    ended = shop.machine.ended(shop.deploy, 2)  # starts the supervisor: there is an intent
+    assert ended is not None
+    assert not ended.succeeded
+    assert ended.reason == "interrupted: the supervisor ended before all of its processes were ready"
+    wait_until(lambda: shop.pids() == {"v1.web.1": before["v1.web.1"]})
+    wait_until(lambda: processes.start_time(before["v2.web.1"] or 0) is None)
+    assert shop.fetch().startswith("v1 ")
+    assert shop.machine.current(shop.deploy) == 1
+    assert not (shop.home.run(shop.deploy) / "intent.json").exists()
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["link not moved yet", "link moved"])
+@pytest.mark.parametrize("phase", [Phase.SHIFTING, Phase.SHIFTED])
+def test_killed_while_or_after_shifting_the_new_release_is_finished(shop: Shop, phase: Phase, moved: bool) -> None:
+    shop.web(1, WEB, timeout_s=5.0)
+    shop.ok(1)
+    shop.web(2, SLEEPS_BEFORE + WEB, timeout_s=60.0)
+    shop.begin(2)
+    wait_until(lambda: len(shop.pids()) == 2)
+    before = shop.pids()
+    shop.kill_supervisor()
+    path = shop.home.run(shop.deploy) / "intent.json"
+    intent = intents.read(path)
+    assert intent is not None
+    intents.write(path, intents.Intent(2, 1, phase, True, intent.starts, intent.drops, intent.began_at, intent.address))
+    if moved:
+        desired.write_current(shop.home, shop.deploy, 2)
+    (shop.home.storage(shop.deploy) / "go").touch()
+    shop.machine.up()
+    assert shop.fetch().startswith("v2 ")
+    ended = shop.machine.ended(shop.deploy, 2)
+    assert ended is not None
+    assert (ended.succeeded, ended.address) == (True, shop.machine.address(shop.deploy))
+    wait_until(lambda: shop.pids() == {"v2.web.1": before["v2.web.1"]})
+    assert shop.machine.current(shop.deploy) == 2
+
+
+def test_killed_while_the_old_release_drains_it_is_still_waited_for_and_then_ended(shop: Shop) -> None:
+    slow = WEB.replace(
+        'body = (os.environ["TRIVET_RELEASE"]',
+        'if self.path == "/slow":\n            print("begun", flush=True)\n            __import__("time").sleep(1.5)\n'
+        '        body = (os.environ["TRIVET_RELEASE"]',
+    )
+    shop.web(1, slow, timeout_s=5.0)
+    shop.web(2, WEB, timeout_s=5.0)
+    shop.ok(1)
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(shop.fetch("/slow")))
+    thread.start()
+    wait_until(lambda: "begun" in shop.log("v1.web.1"))
+    shop.begin(2)
+    wait_until(lambda: shop.machine.current(shop.deploy) == 2)
+    shop.kill_supervisor()
+    shop.machine.up()
+    assert shop.fetch().startswith("v2 ")
+    thread.join()
+    assert answers[0].startswith("v1 ")
+    wait_until(lambda: set(shop.pids()) == {"v2.web.1"})
+    ended = shop.machine.ended(shop.deploy, 2)
+    assert ended is not None
+    assert ended.succeeded
+
+
+def test_after_a_reboot_in_the_middle_only_the_old_release_is_started(shop: Shop) -> None:
+    before = _in_the_middle(shop)
+    shop.kill_supervisor()
+    for path in (shop.home.run(shop.deploy) / "status").glob("*.json"):
+        path.write_text(path.read_text().replace(processes.boot_id(), "another-boot"))
+    shop.machine.up()
+    assert set(shop.pids()) == {"v1.web.1"}
+    assert shop.pids()["v1.web.1"] != before["v1.web.1"]
+    assert shop.fetch().startswith("v1 ")
+    shop.end(*before.values())
+
+
+def test_an_intent_that_cannot_be_read_counts_as_absent(shop: Shop) -> None:
+    before = _in_the_middle(shop)
+    shop.kill_supervisor()
+    (shop.home.run(shop.deploy) / "intent.json").write_text("{")
+    shop.machine.up()
+    wait_until(lambda: shop.pids() == {"v1.web.1": before["v1.web.1"]})
+    assert shop.fetch().startswith("v1 ")
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_there_is_one_release_that_serves_and_one_truth(shop: Shop) -> None:
+    chance = random.Random(20261123)
+    shop.shop(1)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    current = 1
+    outcomes: list[bool] = []
+    for number in range(2, 22):
+        shop.shop(number)
+        _roll_out_and_kill(shop, number, chance.uniform(0.0, 0.35))
+        ended = shop.machine.ended(shop.deploy, number)
+        if ended is not None and ended.succeeded:
+            current = number
+        assert shop.machine.current(shop.deploy) == current
+        assert shop.fetch().startswith(f"v{current} ")
+        expected = {f"v{current}.web.1", f"v{current}.worker.1"}
+        wait_until(lambda expected=expected: sorted(shop.pids()) == sorted(expected))  # type: ignore[misc]
+        assert len(shop.processes()) == 2
+        assert not (shop.home.run(shop.deploy) / "intent.json").exists()
+        outcomes.append(ended is not None and ended.succeeded)
+    assert len(set(outcomes)) == 2, "the moments were chosen badly: all ended alike"
+    assert _count_of(shop, "web.py") == 1
+    assert _count_of(shop, "worker.py") == 1
+
+
+def _roll_out_and_kill(shop: Shop, number: int, after_s: float) -> None:
+    told: list[RollOut] = []
+
+    def ask() -> None:
+        try:
+            told.append(shop.roll_out(number))
+        except RunError:
+            return
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(after_s)
+    shop.kill_supervisor()
+    thread.join()
+    shop.machine.up()
+
+
+def _count_of(shop: Shop, program: str) -> int:
+    """How many processes run this program of the shop, whatever anybody thinks."""
+    root = str(shop.home.root)
+
+    def is_it(path: Path) -> bool:
+        try:
+            return program in processes.command_line(int(path.name)) and (path / "cwd").readlink().is_relative_to(root)
+        except OSError:
+            return False
+
+    return sum(is_it(path) for path in Path("/proc").iterdir() if path.name.isdigit())
