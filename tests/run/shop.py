@@ -170,6 +170,10 @@ class Shop:
         """What is in the log, for example of `v1.web.1`."""
         return (self.home.run(self.deploy) / "logs" / f"{name}.log").read_text()
 
+    def log_bytes(self, name: str) -> bytes:
+        """The same, as it was written."""
+        return (self.home.run(self.deploy) / "logs" / f"{name}.log").read_bytes()
+
     def supervisor_pid(self) -> int:
         """The pid of the running supervisor."""
         return int(link.ask(self.home, {"do": "hello"}, within_s=DEADLINE_S)["pid"])

@@ -1,0 +1,144 @@
+"""Logs: written straight by the processes, merged by time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from run.shop import PYTHON, Shop, wait_until
+from trivet.model.process import ProcessType
+from trivet.run import LogLine, log_index
+from trivet.run.log_files import last_lines
+
+TICKS = """
+import os, sys, time
+start = float(os.environ["START"])
+mine = int(os.environ["TRIVET_PROCESS"].partition(".")[2])
+for tick in range(4):
+    time.sleep(max(0, start + 0.3 * tick + 0.15 * (mine - 1) - time.time()))
+    print(f"tick {tick}", flush=True)
+time.sleep(600)
+"""
+
+
+def _texts(lines: Iterator[LogLine]) -> list[str]:
+    return [f"{line.process} {line.text}" for line in lines]
+
+
+def _ticking(shop: Shop) -> None:
+    kind = ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1)
+    shop.release(1, {"w.py": TICKS}, (kind,), config={"START": str(time.time() + 1.0)})
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 2})
+    wait_until(lambda: shop.log("v1.worker.2").count("\n") == 4)
+
+
+MERGED = [f"worker.{process} tick {tick}" for tick in range(4) for process in (1, 2)]
+
+
+def _when_indexed(shop: Shop) -> None:
+    def is_indexed() -> bool:
+        folder = shop.home.run(shop.deploy) / "logs"
+        sizes = {path: path.stat().st_size for path in folder.glob("*.log")}
+        return all(log_index.read_index(path, 0.0).at(size - 1) > 0.0 for path, size in sizes.items() if size)
+
+    wait_until(is_indexed)
+
+
+def test_lines_of_several_processes_are_merged_by_time(shop: Shop) -> None:
+    _ticking(shop)
+    _when_indexed(shop)
+    lines = list(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False))
+    assert [f"{line.process} {line.text}" for line in lines] == MERGED
+    assert [line.at for line in lines] == sorted(line.at for line in lines)
+    assert {line.release for line in lines} == {1}
+
+
+def test_the_last_lines_are_those_of_all_processes_together(shop: Shop) -> None:
+    _ticking(shop)
+    _when_indexed(shop)
+    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=3, follow=False)) == MERGED[-3:]
+    assert _texts(shop.machine.logs(shop.deploy, processes=("worker.2",), lines=2, follow=False)) == [
+        "worker.2 tick 2",
+        "worker.2 tick 3",
+    ]
+    assert _texts(shop.machine.logs(shop.deploy, processes=("worker",), lines=None, follow=False)) == MERGED
+    assert _texts(shop.machine.logs(shop.deploy, processes=("web",), lines=None, follow=False)) == []
+    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=0, follow=False)) == []
+
+
+def test_logs_that_are_followed_tell_what_comes_also_of_new_releases(shop: Shop) -> None:
+    for number in (1, 2):
+        code = f"import time\nprint('release {number}', flush=True)\ntime.sleep(600)"
+        shop.release(number, {"w.py": code}, (ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1, grace_s=1.0),))
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    seen: list[str] = []
+
+    def follow() -> None:
+        for line in shop.machine.logs(shop.deploy, processes=(), lines=5, follow=True):
+            seen.append(f"v{line.release} {line.process} {line.text}")
+            if line.release == 2:
+                return
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    wait_until(lambda: seen)
+    shop.ok(2)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert seen == ["v1 worker.1 release 1", "v2 worker.1 release 2"]
+
+
+def test_a_line_counts_once_its_end_is_written(shop: Shop) -> None:
+    code = (
+        "import os, time\nprint('whole', flush=True)\nprint('half', end='', flush=True)\n"
+        "while not os.path.exists(os.environ['TRIVET_STORAGE'] + '/go'): time.sleep(0.01)\nprint(' and half', flush=True)\n"
+        "time.sleep(600)"
+    )
+    shop.release(1, {"w.py": code}, (ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1),))
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: "half" in shop.log("v1.worker.1"))
+    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False)) == ["worker.1 whole"]
+    following = shop.machine.logs(shop.deploy, processes=(), lines=1, follow=True)
+    assert next(following).text == "whole"
+    (shop.home.storage(shop.deploy) / "go").touch()
+    assert next(following).text == "half and half"
+
+
+def test_what_is_no_utf_8_is_shown_as_far_as_it_is(shop: Shop) -> None:
+    code = "import os, time\nos.write(1, b'caf\\xe9 \\r\\n')\ntime.sleep(600)"
+    shop.release(1, {"w.py": code}, (ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1),))
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: shop.log_bytes("v1.worker.1").endswith(b"\n"))
+    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False)) == ["worker.1 caf\ufffd "]
+
+
+def test_an_idle_supervisor_uses_no_processor_time(shop: Shop) -> None:
+    shop.release(1, {}, {"worker": "sleep 600"})
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 5})
+    stat = Path(f"/proc/{shop.supervisor_pid()}/schedstat")
+    wait_until(lambda: _is_quiet(stat))
+    before = int(stat.read_text().split()[0])
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert int(stat.read_text().split()[0]) - before == 0
+
+
+def test_the_last_lines_of_a_log_are_found_however_long_it_is(shop: Shop) -> None:
+    shop.home.root.mkdir(exist_ok=True)
+    path = shop.home.root / "long.log"
+    path.write_text("".join(f"line {number} {'x' * 500}\n" for number in range(2000)))
+    assert [line.split()[1] for line in last_lines(path, 3)] == ["1997", "1998", "1999"]
+    assert len(last_lines(path, 5000)) == 2000
+    assert last_lines(path.with_name("none.log"), 3) == ()
+
+
+def _is_quiet(stat: Path) -> bool:
+    first = stat.read_text()
+    time.sleep(0.2)
+    return stat.read_text() == first

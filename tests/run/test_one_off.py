@@ -1,0 +1,220 @@
+"""One-offs: attached to whoever started them, in a release's environment, behind its walls."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from run.shop import DEADLINE_S, PYTHON, WORKER, Shop, wait_until
+from trivet.errors import RunError, UnknownRelease
+from trivet.host import processes
+from trivet.model.process import ProcessType
+
+CLIENT = """
+import sys
+from pathlib import Path
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.run import Machine
+home, command = Path(sys.argv[1]), tuple(sys.argv[2:])
+sys.exit(Machine(Home(home)).run_once(Deploy("shop", "production"), 1, command))
+"""
+
+RELEASE_CLIENT = """
+import sys
+from pathlib import Path
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.run import Machine
+machine = Machine(Home(Path(sys.argv[1])))
+sys.exit(machine.run_release_command(Deploy("shop", "production"), 1, lambda line: print(line, flush=True))[0])
+"""
+
+
+def _client(shop: Shop, *command: str, code: str = CLIENT) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        (sys.executable, "-c", code, str(shop.home.root), *command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "SECRET": "mine"},
+    )
+
+
+def _run(shop: Shop, *command: str, text: str = "") -> tuple[int, str, str]:
+    with _client(shop, *command) as client:
+        out, err = client.communicate(text, timeout=DEADLINE_S)
+    return client.returncode, out, err
+
+
+@pytest.fixture
+def released(shop: Shop) -> Shop:
+    """A deploy with one release, nothing of which runs."""
+    shop.release(1, {"w.py": WORKER, "data": "42\n"}, {"worker": "sleep 600"}, config={"GREETING": "hello"})
+    return shop
+
+
+def test_a_one_off_has_our_standard_files_and_the_releases_environment_and_folder(released: Shop) -> None:
+    line = "cat; cat data; echo $GREETING $TRIVET_RELEASE [$SECRET] [$PORT]; echo trouble >&2"
+    assert _run(released, line, text="typed\n") == (0, "typed\n42\nhello v1 [] []\n", "trouble\n")
+
+
+def test_several_words_are_a_program_and_its_arguments(released: Shop) -> None:
+    assert _run(released, "printf", "%s|", "a b", "$HOME", "*") == (0, "a b|$HOME|*|", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -9 $$", 137), ("no-such-program", 127)],
+)
+def test_the_exit_status_is_handed_on(released: Shop, command: str, status: int) -> None:
+    assert _run(released, command)[0] == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_are_passed_on(released: Shop, number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'echo got {name}; exit 3' {name}; echo ready; while :; do sleep 0.05; done"
+    with _client(released, script) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        client.send_signal(number)
+        out, _ = client.communicate(timeout=DEADLINE_S)
+    assert (client.returncode, out) == (3, f"got {name}\n")
+
+
+def test_all_that_a_one_off_has_started_ends_with_it(released: Shop) -> None:
+    status, out, _ = _run(released, "sleep 600 >/dev/null 2>&1 & echo $!; exit 4")
+    assert status == 4
+    wait_until(lambda: processes.start_time(int(out)) is None)
+
+
+def test_a_one_off_whose_client_is_killed_ends_too(released: Shop) -> None:
+    with _client(released, "echo $$; sleep 600") as client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        client.kill()
+        wait_until(lambda: processes.start_time(pid) is None)
+
+
+def test_a_one_off_leaves_no_temporary_folder(released: Shop) -> None:
+    status, out, _ = _run(released, "touch $TMPDIR/x; echo $TMPDIR")
+    assert status == 0
+    assert not Path(out.strip()).exists()
+
+
+def test_the_folder_of_a_killed_client_is_removed_by_the_next_supervisor(released: Shop) -> None:
+    with _client(released, "touch $TMPDIR/x; echo ready; sleep 600") as client:
+        assert client.stdout is not None
+        client.stdout.readline()
+        client.kill()
+    assert len(list(released.home.temporary.iterdir())) == 1
+    released.kill_supervisor()
+    released.machine.up()
+    assert list(released.home.temporary.iterdir()) == []
+
+
+def test_the_folder_of_a_living_one_off_is_left_alone_by_a_new_supervisor(released: Shop) -> None:
+    with _client(released, "echo ready; read x; ls -d $TMPDIR") as client:
+        assert client.stdout is not None
+        client.stdout.readline()
+        released.kill_supervisor()
+        released.machine.up()
+        out, err = client.communicate("\n", timeout=DEADLINE_S)
+    assert (out.count("run-"), err) == (1, "")
+
+
+def test_a_one_off_has_our_terminal_and_ctrl_c_reaches_it_once(released: Shop) -> None:
+    code = (
+        "import os, signal, sys, time\ncount = 0\n"
+        "def on_interrupt(*_):\n    global count\n    count += 1\n"
+        "signal.signal(signal.SIGINT, on_interrupt)\n"
+        "print(os.isatty(0), os.isatty(1), os.environ.get('TERM'), flush=True)\n"
+        "while not count: time.sleep(0.01)\ntime.sleep(0.2)\n"
+        "print('interrupts', count, flush=True)\nsys.exit(9)"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(PYTHONPATH=str(Path(__file__).parents[2] / "src"), TERM="vt100")
+        root = str(released.home.root)
+        os.execv(sys.executable, (sys.executable, "-c", CLIENT, root, sys.executable, "-S", "-c", code))
+    _read_until(terminal, b"True True vt100")
+    os.write(terminal, b"\x03")
+    _read_until(terminal, b"interrupts 1")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 9
+
+
+def test_a_one_off_of_a_release_that_is_not_there_is_refused(released: Shop) -> None:
+    with pytest.raises(UnknownRelease, match="has no release v9"):
+        released.machine.run_once(released.deploy, 9, "true")
+
+
+def test_a_one_off_whose_folder_is_gone_is_refused(released: Shop) -> None:
+    build = released.home.bundle(released.deploy.app, f"{1:012x}")
+    build.rename(build.with_name("moved"))
+    with pytest.raises(RunError) as raised:
+        released.machine.run_once(released.deploy, 1, "true")
+    assert raised.value.message == (f"The build 000000000001 of v1 is not on this machine: {build / 'app'} is missing.")
+    assert raised.value.hint == "Deploy its commit again: trivet deploy cccccccc"
+
+
+def _releasing(shop: Shop, code: str) -> Shop:
+    shop.release(1, {"r.py": code}, (ProcessType("release", f"{PYTHON} r.py"), ProcessType("worker", "sleep 600")))
+    return shop
+
+
+def test_the_release_commands_output_is_reported_line_by_line_and_kept(shop: Shop) -> None:
+    code = "import os, sys\nprint('migrating', os.environ['TRIVET_PROCESS'])\nprint('half', end='')\nsys.exit(3)"
+    lines: list[str] = []
+    status, last = _releasing(shop, code).machine.run_release_command(shop.deploy, 1, lines.append)
+    assert (status, lines, last) == (3, ["migrating release.1", "half"], ("migrating release.1", "half"))
+    assert shop.log("v1.release.1") == "migrating release.1\nhalf"
+
+
+def test_only_the_last_twenty_lines_of_a_release_command_are_handed_back(shop: Shop) -> None:
+    lines: list[str] = []
+    _, last = _releasing(shop, "for i in range(5000): print(i)").machine.run_release_command(
+        shop.deploy, 1, lines.append
+    )
+    assert lines == [str(number) for number in range(5000)]
+    assert last == tuple(lines[-20:])
+
+
+def test_a_release_without_a_release_command_has_succeeded(released: Shop) -> None:
+    assert released.machine.run_release_command(released.deploy, 1, print) == (0, ())
+
+
+def test_what_a_release_command_leaves_behind_is_ended(shop: Shop) -> None:
+    code = "import os, time\nif os.fork() == 0:\n    time.sleep(600)\nprint('done')"
+    status, _ = _releasing(shop, code).machine.run_release_command(shop.deploy, 1, lambda _: None)
+    assert status == 0
+    assert list(shop.home.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_release_command_does_not_outlive_its_client(shop: Shop, number: signal.Signals) -> None:
+    _releasing(shop, "import os, time\nprint(os.getpid())\ntime.sleep(600)")
+    with _client(shop, code=RELEASE_CLIENT) as client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        client.send_signal(number)
+        client.communicate(timeout=DEADLINE_S)
+    wait_until(lambda: processes.start_time(pid) is None)
+
+
+def _read_until(terminal: int, wanted: bytes) -> bytes:
+    deadline, seen = time.monotonic() + DEADLINE_S, b""
+    while wanted not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, seen
+        seen += os.read(terminal, 4096)
+    return seen
