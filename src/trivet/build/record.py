@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trivet.build.store import Store
 from trivet.errors import BuildError, MachineError
-from trivet.host.database import connect
+from trivet.host import database
 from trivet.host.files import create_once, make_directories, refused, remove_tree, replace, sync_directory
 from trivet.model.build import Build, Layer
 from trivet.model.document import read_document, write_document
@@ -42,8 +42,8 @@ class Records:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> "Records":
-        with _database_errors():
-            self._connection = connect(self._home.database)
+        with _database_errors(self._home.database):
+            self._connection = database.connect(self._home.database)
             self._connection.executescript(_TABLES)
         return self
 
@@ -94,7 +94,7 @@ class Records:
 
     def _ask(self, statement: str, *values: str | int) -> list[tuple[str | int, ...]]:
         assert self._connection is not None, "Records is a context manager"
-        with _database_errors():
+        with _database_errors(self._home.database):
             return self._connection.execute(statement, values).fetchall()
 
 
@@ -169,15 +169,10 @@ def _unknown(app: AppName, build_id: str) -> BuildError:
 
 
 @contextlib.contextmanager
-def _database_errors() -> Iterator[None]:
+def _database_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-            raise MachineError(
-                "Cannot record the build: the disk is full.",
-                hint="Free some space (df -h shows where) and run the command again.",
-            ) from error
-        raise MachineError(
+        raise database.refusal(error, path) or MachineError(
             f"Cannot read or write the index of builds: {error}.", hint="`trivet doctor` checks the home's files."
         ) from error

@@ -1,5 +1,6 @@
 """`trivet`: the group of all commands, and the one place where an error becomes words and an exit status."""
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -9,7 +10,8 @@ import click
 from trivet import __version__
 from trivet.cli import apps, building, completion, config, machine, processes, releases
 from trivet.cli.output import color_choice, print_error
-from trivet.errors import Interrupted, TrivetError
+from trivet.errors import Interrupted, MachineError, TrivetError
+from trivet.flows.installation import refusal
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
@@ -76,7 +78,22 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         print_error(Interrupted("Interrupted; nothing was changed.", hint="Run the command again when you are ready."))
         return Interrupted.exit_code
+    except OSError as error:
+        print_error(refusal(error))
+        return MachineError.exit_code
+    except Exception as error:  # the last place that can say it in words
+        if os.environ.get("TRIVET_DEBUG"):
+            raise
+        print_error(_bug(error))
+        return TrivetError.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _bug(error: Exception) -> TrivetError:
+    return TrivetError(
+        f"This is a bug in Trivet: {type(error).__name__}: {error}",
+        hint="What ran before still runs. Run the command again with TRIVET_DEBUG=1 for the whole story, and report it.",
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from trivet.errors import MachineError
 from trivet.host import lock
 from trivet.host.clock import now
+from trivet.host.files import refused
 from trivet.model.home import Home, home_from_environment
 from trivet.model.names import Deploy
 from trivet.model.release import Actor
@@ -56,6 +58,11 @@ def open_installation(environment: Mapping[str, str], *, wait: bool = True) -> I
     """The installation that the environment points to, used by the person who runs this process."""
     home = home_from_environment(environment, is_root=os.geteuid() == 0)
     return Installation(home, Actor(_user(), platform.node() or "localhost"), dict(environment), wait)
+
+
+def refusal(error: OSError) -> MachineError:
+    """The machine's refusal in words, where no flow has said yet what it was about."""
+    return refused(error, f"use {error.filename}" if error.filename else "go on")
 
 
 def _user() -> str:

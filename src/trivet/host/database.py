@@ -4,7 +4,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from trivet.host.files import make_directories
+from trivet.errors import Busy, MachineError
+from trivet.host.files import is_full, make_directories
 
 _WAIT_S = 60
 _POLL_S = 0.01
@@ -26,6 +27,30 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def error_name(error: sqlite3.Error) -> str:
+    """SQLite's own name of the error, `SQLITE_BUSY`; "" if it has none. https://www.sqlite.org/rescode.html"""
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def refusal(error: sqlite3.Error, path: Path) -> MachineError | Busy | None:
+    """The machine's refusal in words, if the error is one; None if it is about what the database holds."""
+    name = error_name(error)
+    # On a full disk SQLite cannot make room for its index of the write-ahead log and calls that an I/O error.
+    if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and is_full(path.parent)):
+        return MachineError(
+            f"Cannot write {path}: the disk is full.",
+            hint="Nothing was changed. Free some space (df -h shows where) and run the command again.",
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
+        return MachineError(
+            f"Cannot use {path}: {error}.",
+            hint="Run Trivet as the user who owns this file, with its disk writable and whole, or set TRIVET_HOME.",
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(f"Another program is writing to {path}.", hint="Wait for it to end, then try again.")
+    return None
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trivet.errors import MachineError
 
+_SMALL_BYTES = 64 * 1024
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -85,6 +86,12 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk that the folder lies on has no room even for a small file."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _SMALL_BYTES
 
 
 def refused(error: OSError, what: str) -> MachineError:

@@ -1,5 +1,6 @@
 """Locks that belong to the kernel: `flock` on a file that is never removed; a killed holder leaves nothing locked."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trivet.errors import Busy
-from trivet.host.files import make_directories
+from trivet.host.files import make_directories, refused
 
 _POLL_S = 0.05
 
@@ -20,15 +21,23 @@ def hold(path: Path, holder: str, *, wait: bool, waiting: Callable[[str], None] 
     `waiting` is called once with the present holder's line before the first wait. Raises: Busy when `wait` is False.
     """
     make_directories(path.parent, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise refused(error, f"lock {path}") from error
     try:
         _take(descriptor, wait=wait, waiting=waiting)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
+        _write(descriptor, holder)
         yield
-        os.ftruncate(descriptor, 0)
+        _write(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, holder: str) -> None:
+    os.ftruncate(descriptor, 0)
+    with contextlib.suppress(OSError):  # a full disk: whoever waits is not told for whom, but the lock is held
+        os.pwrite(descriptor, holder.encode(errors="replace"), 0)
 
 
 def _take(descriptor: int, *, wait: bool, waiting: Callable[[str], None] | None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trivet.errors import Busy, LedgerError, MachineError, TrivetError
+from trivet.errors import LedgerError, MachineError, TrivetError
 from trivet.host import database
 from trivet.host.files import refused
 from trivet.release.entry import FIRST_HASH, entry_hash
@@ -80,20 +80,10 @@ def _is_complete(connection: sqlite3.Connection) -> bool:
 
 
 def _in_words(error: sqlite3.Error, path: Path) -> TrivetError:
-    name: str = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
-        return MachineError(
-            f"Cannot write {path}: the disk is full.",
-            hint="Nothing was changed. Free some space (df -h shows where) and run the command again.",
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
-        return MachineError(
-            f"Cannot use {path}: {error}.",
-            hint="Run Trivet as the user who owns this file, with its disk writable and whole, or set TRIVET_HOME.",
-        )
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Busy(f"Another program is writing to {path}.", hint="Wait for it to end, then try again.")
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+    machine = database.refusal(error, path)
+    if machine is not None:
+        return machine
+    if database.error_name(error).startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return LedgerError(
             f"The database {path} is damaged: {error}.",
             hint="What runs is not touched by this. Restore the file from a backup; "
