@@ -59,6 +59,32 @@ def peer_uid(connection: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(credentials)[1])
 
 
+def peer_pid(connection: socket.socket) -> int:
+    """The process that connected, as the kernel knows it (SO_PEERCRED)."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[0])
+
+
+def is_trusted(connection: socket.socket) -> bool:
+    """Whether our own user (or root) connected, and not from behind the walls of an app.
+
+    Who is sealed has `no_new_privs`, for ever and with all its children; that tells apps from people, who have the same
+    user. It tells nothing if we have it too (a container started that way).
+    """
+    if peer_uid(connection) not in (0, os.geteuid()):
+        return False
+    return not has_no_new_privileges(peer_pid(connection)) or has_no_new_privileges(os.getpid())
+
+
+def has_no_new_privileges(pid: int) -> bool:
+    """Whether the process has `no_new_privs` set; also true of one that is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    return "NoNewPrivs:\t1" in status
+
+
 def send_line(connection: socket.socket, line: bytes, fds: Sequence[int] = ()) -> None:
     """The line and its newline are sent whole; the descriptors travel with its first byte. Raises: OSError."""
     data = line + b"\n"

@@ -60,6 +60,8 @@ class Confinement:
 def spawn(command: Command, confinement: Confinement | None = None) -> Child:
     """The child exists and becomes the command on its own; nobody waits. Raises: OSError when there can be no child."""
     report, told = os.pipe2(os.O_CLOEXEC)
+    # A signal for a child that still has our handlers would be lost on them: it waits until the child has none.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
@@ -69,6 +71,7 @@ def spawn(command: Command, confinement: Confinement | None = None) -> Child:
         raise
     finally:
         os.close(told)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.set_blocking(report, False)
     return Child(pid, os.pidfd_open(pid), report)
 

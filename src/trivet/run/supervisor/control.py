@@ -4,7 +4,7 @@
     {"event": "ready", "facts": {…}}
     {"ok": true, "result": …}   or   {"ok": false, "error": {"kind", "message", "hint", "detail"}}
 
-Only the user who runs the supervisor (and root) is listened to. A client that goes away ends nothing.
+Only the user who runs the supervisor (and root) is listened to, and no app. A client that goes away ends nothing.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trivet.errors import TrivetError
-from trivet.host.sockets import listen_unix, peer_uid, receive, send_line
+from trivet.host.sockets import is_trusted, listen_unix, receive, send_line
 from trivet.model.document import to_json
 from trivet.model.home import Home
 from trivet.run.supervisor.launch import socket_path
@@ -107,7 +107,7 @@ class Control:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if peer_uid(connection) in (0, os.geteuid()):
+        if is_trusted(connection):
             connection.settimeout(0)
             Client(self._loop, connection, self._serve)
         else:
