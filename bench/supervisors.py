@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shop import Shop, make_shop
@@ -49,7 +49,9 @@ def main() -> None:
 def _install(folder: Path) -> Path:
     subprocess.run((sys.executable, "-m", "venv", folder / "tools"), check=True)
     pip = folder / "tools" / "bin" / "pip"
-    subprocess.run((pip, "install", "--quiet", "supervisor", "honcho", "setuptools<81"), check=True)
+    subprocess.run(
+        (pip, "install", "--quiet", "supervisor", "honcho", "setuptools<81"), check=True, capture_output=True
+    )
     return folder / "tools" / "bin"
 
 
@@ -85,9 +87,18 @@ def _trivet(folder: Path, count: int) -> Iterator[int]:
         try:
             shop.trivet("deploy")
             shop.trivet("scale", f"worker={count}")
-            yield int((Path(own) / "home" / "run" / "supervisor.lock").read_text().split()[0])
+            yield _supervisor_of(Path(own) / "home")
         finally:
             shop.trivet("down")
+
+
+def _supervisor_of(home: Path) -> int:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            argv = (folder / "cmdline").read_bytes().split(b"\0")
+            if str(home).encode() in argv and any(part.endswith(b"run/__main__.py") for part in argv):
+                return int(folder.name)
+    raise LookupError(f"no supervisor runs for {home}")
 
 
 @contextmanager

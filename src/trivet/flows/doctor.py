@@ -1,6 +1,5 @@
 """Doctor: what this machine has and enforces, what is missing, and how to get it. Looks only; changes nothing."""
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -57,6 +56,8 @@ def _system(installation: Installation) -> Finding:
 
 
 def _tools(installation: Installation) -> Finding:
+    import importlib.metadata  # 10 ms that no other command should pay
+
     del installation
     try:
         git = Git(Path("/")).ask("--version").text
