@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from trivet.cli.options import (
+    Manner,
     app_option,
     deploy_options,
     installation,
     json_option,
-    message_option,
+    manner_options,
     named_app,
     progress_options,
     view,
-    wait_option,
 )
 from trivet.cli.output import age, print_facts, print_json, print_table, size
 from trivet.flows import deploy as flow
@@ -38,10 +38,7 @@ def _source(revision: str, directory: str | None, *, rebuild: bool) -> flow.Buil
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the deploy is reached; kept across releases.")
 @click.option("--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only.")
 @click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
-@message_option
-@wait_option
-@progress_options
-@json_option
+@manner_options
 def deploy(
     revision: str,
     app: str | None,
@@ -50,11 +47,7 @@ def deploy(
     port: int | None,
     host: str | None,
     rebuild: bool,
-    message: str,
-    no_wait: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
+    manner: Manner,
 ) -> None:
     """Build a commit, release it, roll it out.
 
@@ -68,11 +61,11 @@ def deploy(
       trivet deploy main --dir services/shop --port 8080 -m "new checkout"
     """
     target = Deploy(locate_app(Path.cwd(), app, directory), parse_deploy_name(deploy_name))
-    place = installation(no_wait=no_wait)
-    choice = flow.DeployChoice(message, host, port)
-    with view(verbose, quiet) as progress:
-        released = flow.deploy(place, target, _source(revision, directory, rebuild=rebuild), choice, progress)
-    print_released(released, as_json=as_json)
+    source = _source(revision, directory, rebuild=rebuild)
+    choice = flow.DeployChoice(manner.message, host, port)
+    with manner.view as progress:
+        released = flow.deploy(manner.installation, target, source, choice, progress)
+    print_released(released, as_json=manner.as_json)
 
 
 def print_released(released: Released, *, as_json: bool) -> None:

@@ -7,14 +7,12 @@ import click
 
 from trivet.cli.building import print_released
 from trivet.cli.options import (
+    Manner,
     deploy_options,
     installation,
     json_option,
-    message_option,
+    manner_options,
     named_deploy,
-    progress_options,
-    view,
-    wait_option,
 )
 from trivet.cli.output import print_json, print_table
 from trivet.errors import ConfigError, InputError
@@ -86,20 +84,13 @@ def get(key: str, app: str | None, deploy_name: str, as_json: bool) -> None:
     help="Also take all keys of a .env file.",
 )
 @deploy_options
-@message_option
-@wait_option
-@progress_options
-@json_option
+@manner_options
 def set_(
     assignments: tuple[str, ...],
     file: Path | None,
     app: str | None,
     deploy_name: str,
-    message: str,
-    no_wait: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
+    manner: Manner,
 ) -> None:
     """Set keys, all in one new release.
 
@@ -120,27 +111,20 @@ def set_(
     if not changes:
         raise click.UsageError("Nothing to set. Give KEY=VALUE, or --file.")
     deploy = named_deploy(app, deploy_name)
-    with view(verbose, quiet) as progress:
-        done = reconfigure(installation(no_wait=no_wait), deploy, changes, message, progress)
-    _print_done(deploy, done, as_json=as_json)
+    with manner.view as progress:
+        done = reconfigure(manner.installation, deploy, changes, manner.message, progress)
+    _print_done(deploy, done, as_json=manner.as_json)
 
 
 @config.command("unset")
 @click.argument("keys", nargs=-1, required=True)
 @deploy_options
-@message_option
-@wait_option
-@progress_options
-@json_option
+@manner_options
 def unset(
     keys: tuple[str, ...],
     app: str | None,
     deploy_name: str,
-    message: str,
-    no_wait: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
+    manner: Manner,
 ) -> None:
     """Take keys away, all in one new release.
 
@@ -149,9 +133,9 @@ def unset(
       trivet config unset DEBUG WORKERS
     """
     deploy = named_deploy(app, deploy_name)
-    with view(verbose, quiet) as progress:
-        done = reconfigure(installation(no_wait=no_wait), deploy, dict.fromkeys(keys), message, progress)
-    _print_done(deploy, done, as_json=as_json)
+    with manner.view as progress:
+        done = reconfigure(manner.installation, deploy, dict.fromkeys(keys), manner.message, progress)
+    _print_done(deploy, done, as_json=manner.as_json)
 
 
 def _parse_assignments(assignments: tuple[str, ...]) -> dict[str, str]:

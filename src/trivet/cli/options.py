@@ -3,6 +3,8 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +78,41 @@ def message_option(command: Command) -> Command:
     return click.option(
         "-m", "--message", metavar="TEXT", default="", help="Why, for the ledger; default: what was done."
     )(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command that makes a release is to go about it: the options that all of them share."""
+
+    message: str
+    no_wait: bool
+    verbose: bool
+    quiet: bool
+    as_json: bool
+
+    @property
+    def installation(self) -> Installation:
+        """The installation to work on."""
+        return installation(no_wait=self.no_wait)
+
+    @property
+    def view(self) -> ProgressView:
+        """How progress is shown."""
+        return progress_view(verbose=self.verbose, quiet=self.quiet)
+
+
+def manner_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`-m`, `--no-wait`, `-v`, `-q` and `--json`, handed to the command as one `manner`."""
+
+    @message_option
+    @wait_option
+    @progress_options
+    @json_option
+    @wraps(command)
+    def with_manner(*, message: str, no_wait: bool, verbose: bool, quiet: bool, as_json: bool, **others: Any) -> None:
+        command(**others, manner=Manner(message, no_wait, verbose, quiet, as_json))
+
+    return with_manner
 
 
 def installation(*, no_wait: bool = False) -> Installation:

@@ -7,17 +7,15 @@ import click
 from trivet.cli.building import print_released
 from trivet.cli.options import (
     RELEASE,
+    Manner,
     app_option,
     deploy_options,
     installation,
     json_option,
     known_deploy,
-    message_option,
+    manner_options,
     named_app,
     named_deploy,
-    progress_options,
-    view,
-    wait_option,
 )
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.errors import Interrupted, LedgerError
@@ -146,21 +144,14 @@ def verify(app: str | None, deploy_name: str, as_json: bool) -> None:
 @deploy_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--run-release-command", is_flag=True, help="Run the old build's release command, too; default: not.")
-@message_option
-@wait_option
-@progress_options
-@json_option
+@manner_options
 def rollback(
     number: int | None,
     app: str | None,
     deploy_name: str,
     yes: bool,
     run_release_command: bool,
-    message: str,
-    no_wait: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
+    manner: Manner,
 ) -> None:
     """Bring back an earlier release: its build and its config, as a new release.
 
@@ -171,34 +162,27 @@ def rollback(
       trivet rollback
       trivet rollback v3 --yes -m "checkout is broken"
     """
-    place = installation(no_wait=no_wait)
+    place = manner.installation
     plan = plan_rollback(place, known_deploy(place, app, deploy_name), number)
-    if not (quiet or as_json):
+    if not (manner.quiet or manner.as_json):
         _print_plan(plan)
     if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
         raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
-    with view(verbose, quiet) as progress:
-        released = rollback_flow(place, plan, message, progress, release_command=run_release_command)
-    print_released(released, as_json=as_json)
+    with manner.view as progress:
+        released = rollback_flow(place, plan, manner.message, progress, release_command=run_release_command)
+    print_released(released, as_json=manner.as_json)
 
 
 @click.command()
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @app_option
-@message_option
-@wait_option
-@progress_options
-@json_option
+@manner_options
 def promote(
     source: str,
     target: str,
     app: str | None,
-    message: str,
-    no_wait: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
+    manner: Manner,
 ) -> None:
     """Release in one deploy what serves in another: the same build, the target's own config.
 
@@ -206,12 +190,12 @@ def promote(
     Examples:
       trivet promote staging production
     """
-    place = installation(no_wait=no_wait)
+    place = manner.installation
     name = named_app(app)
     origin = known_deploy(place, name, parse_deploy_name(source))
-    with view(verbose, quiet) as progress:
-        released = promote_flow(place, origin, named_deploy(name, target), message, progress)
-    print_released(released, as_json=as_json)
+    with manner.view as progress:
+        released = promote_flow(place, origin, named_deploy(name, target), manner.message, progress)
+    print_released(released, as_json=manner.as_json)
 
 
 def _row(record: Record, running: int | None) -> tuple[str, ...]:
