@@ -15,8 +15,7 @@ from trivet.errors import TrivetError
 from trivet.model.document import to_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.status import Status
+    from rich.live import Live
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -135,28 +134,29 @@ class PlainProgress:
 
 
 class LiveProgress(PlainProgress):
-    """The step at work with a spinner and the last line written; each step stays as a line with its time."""
+    """The step at work with the last line its command wrote; each step stays as a line with its time."""
 
     def __init__(self) -> None:
         super().__init__(verbose=False, quiet=False)
-        self._status: Status | None = None
-        self._console: Console | None = None
+        self._live: Live | None = None
         self._current: tuple[str, str, float] | None = None
 
     def __enter__(self) -> "LiveProgress":
         from rich.console import Console
+        from rich.live import Live
 
-        self._console = Console(stderr=True, highlight=False, no_color=color_choice() is False)
-        self._status = self._console.status("")
-        self._status.start()
+        console = Console(stderr=True, highlight=False, no_color=color_choice() is False)
+        # Drawn when something happens, not by a thread: this process forks, and threads and forks do not go together.
+        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=False)
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._finish()
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def step(self, stage: str, text: str) -> None:
         self._finish()
@@ -173,17 +173,18 @@ class LiveProgress(PlainProgress):
     def _show(self, line: str) -> None:
         from rich.text import Text
 
-        if self._status is not None and self._current is not None:
+        if self._live is not None and self._current is not None:
             stage, text, _ = self._current
-            self._status.update(
-                Text.assemble((f"{stage:<8}", "cyan"), f"{text} ", (_CONTROL.sub("", line)[:60], "dim"))
-            )
+            parts = ((f"{stage:<8}", "cyan"), f" {text}… ", (_CONTROL.sub("", line), "dim"))
+            self._live.update(Text.assemble(*parts, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def _finish(self) -> None:
         if self._current is None:
             return
         stage, text, since = self._current
         self._current = None
+        if self._live is not None:
+            self._live.update("", refresh=True)
         took = time.monotonic() - since
         super().step(stage, f"{text}{f'  ({took:.1f} s)' if took >= 0.5 else ''}")
 
