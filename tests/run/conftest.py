@@ -18,10 +18,15 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def shop(home: Home) -> Iterator[Shop]:
-    """One deploy of an empty home, whose supervisor runs; whatever runs is ended afterwards."""
+def quiet_shop(home: Home) -> Iterator[Shop]:
+    """One deploy of an empty home; nothing runs, and whatever is started is ended afterwards."""
     shop = Shop(home, Deploy(AppName("shop"), DeployName("production")), Machine(home))
-    shop.machine.up()
     yield shop
-    shop.machine.up()
     shop.machine.down()
+
+
+@pytest.fixture
+def shop(quiet_shop: Shop) -> Shop:
+    """The same, and its supervisor runs."""
+    quiet_shop.machine.up()
+    return quiet_shop

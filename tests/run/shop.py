@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -20,7 +21,7 @@ from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy
 from trivet.model.process import ProcessType
 from trivet.model.release import Actor, Cause, Release
-from trivet.model.run import ProcessStatus, RollOut
+from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.model.source import Source
 from trivet.run import Machine
 from trivet.run.supervisor import launch, link
@@ -46,7 +47,7 @@ port = int(os.environ.get("OTHER_PORT") or os.environ["PORT"])
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 print("serving", flush=True)
-server.serve_forever()
+server.serve_forever(poll_interval=0.02)
 print("bye", flush=True)
 """
 
@@ -124,9 +125,10 @@ class Shop:
         kind = ProcessType("web", f"{PYTHON} w.py", health=health, timeout_s=timeout_s, grace_s=3.0)
         return self.release(number, {"w.py": code}, (kind,))
 
-    def roll_out(self, number: int) -> RollOut:
+    def roll_out(self, number: int, port: int | None = None) -> RollOut:
         """How the roll-out ended."""
-        return self.machine.roll_out(self.deploy, number, address=None, report=lambda *_: None)
+        address = Address("127.0.0.1", port) if port is not None else None
+        return self.machine.roll_out(self.deploy, number, address=address, report=lambda *_: None)
 
     def begin(self, number: int) -> None:
         """The roll-out is in flight, and whoever asked for it has gone away."""
@@ -135,9 +137,9 @@ class Shop:
             send_line(connection, json.dumps(request).encode())
             receive(connection)  # the first process has started
 
-    def ok(self, number: int) -> RollOut:
+    def ok(self, number: int, port: int | None = None) -> RollOut:
         """The roll-out, which succeeded."""
-        roll_out = self.roll_out(number)
+        roll_out = self.roll_out(number, port)
         assert roll_out.succeeded, (roll_out.reason, roll_out.output)
         return roll_out
 
@@ -209,6 +211,12 @@ def _build(app: AppName, build_id: str, types: tuple[ProcessType, ...], interpre
         created_at="2026-11-23T00:00:00.000Z",
         duration_s=0.0,
     )
+
+
+def free_port() -> int:
+    """A port that nobody else is likely to take while nobody listens on it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from run.shop import WORKER, Shop, wait_until
+from run.shop import WORKER, Shop, free_port, wait_until
 from trivet.errors import MachineError, PortTaken
 from trivet.host import processes
 from trivet.model.process import ProcessType
@@ -15,11 +15,6 @@ from trivet.model.run import Address, RollOut
 
 def _roll_out(shop: Shop, number: int, host: str, port: int) -> RollOut:
     return shop.machine.roll_out(shop.deploy, number, address=Address(host, port), report=lambda *_: None)
-
-
-def _free_port(host: str = "127.0.0.1") -> int:
-    with socket.create_server((host, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _answers(host: str, port: int) -> bool:
@@ -32,7 +27,7 @@ def _answers(host: str, port: int) -> bool:
 
 def test_a_port_can_be_chosen_and_is_kept(shop: Shop) -> None:
     shop.shop(1), shop.shop(2)
-    port = _free_port()
+    port = free_port()
     assert _roll_out(shop, 1, "127.0.0.1", port).address == Address("127.0.0.1", port)
     assert shop.ok(2).address == Address("127.0.0.1", port)
     assert _answers("127.0.0.1", port)
@@ -40,7 +35,7 @@ def test_a_port_can_be_chosen_and_is_kept(shop: Shop) -> None:
 
 def test_another_port_moves_the_front_door(shop: Shop) -> None:
     shop.shop(1), shop.shop(2)
-    first, second = _free_port(), _free_port()
+    first, second = free_port(), free_port()
     _roll_out(shop, 1, "127.0.0.1", first)
     assert _roll_out(shop, 2, "127.0.0.1", second).succeeded
     assert shop.machine.address(shop.deploy) == Address("127.0.0.1", second)
@@ -50,7 +45,7 @@ def test_another_port_moves_the_front_door(shop: Shop) -> None:
 
 def test_the_same_port_can_be_opened_to_other_machines(shop: Shop) -> None:
     shop.shop(1), shop.shop(2)
-    port = _free_port()
+    port = free_port()
     _roll_out(shop, 1, "127.0.0.1", port)
     assert _roll_out(shop, 2, "0.0.0.0", port).succeeded
     assert shop.machine.address(shop.deploy) == Address("0.0.0.0", port)
@@ -63,7 +58,7 @@ def test_the_same_port_can_be_opened_to_other_machines(shop: Shop) -> None:
 def test_a_failed_roll_out_does_not_move_the_front_door(shop: Shop) -> None:
     shop.shop(1)
     shop.web(2, "raise SystemExit(1)")
-    first, second = _free_port(), _free_port()
+    first, second = free_port(), free_port()
     _roll_out(shop, 1, "127.0.0.1", first)
     assert not _roll_out(shop, 2, "127.0.0.1", second).succeeded
     assert _answers("127.0.0.1", first)
@@ -103,9 +98,10 @@ def test_an_address_that_this_machine_does_not_have_is_refused(shop: Shop) -> No
     assert raised.value.message == "Cannot listen on 192.0.2.1 port 8099: Cannot assign requested address."
 
 
+@pytest.mark.slow
 def test_an_address_that_is_taken_after_a_reboot_is_served_once_it_is_free(shop: Shop) -> None:
     shop.shop(1)
-    port = _free_port()
+    port = free_port()
     _roll_out(shop, 1, "127.0.0.1", port)
     shop.machine.down()
     with socket.create_server(("127.0.0.1", port)):

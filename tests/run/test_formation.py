@@ -2,7 +2,7 @@
 
 import pytest
 
-from run.shop import WEB, Shop, wait_until
+from run.shop import WEB, Shop, free_port, wait_until
 from trivet.errors import NothingReleased, RollOutFailed, RunError, UnknownProcess
 from trivet.model.process import ProcessType
 
@@ -172,7 +172,7 @@ def test_a_roll_out_of_a_stopped_deploy_starts_nothing_but_is_what_start_starts(
 
 def test_down_ends_everything_and_up_brings_it_back(shop: Shop) -> None:
     shop.shop(1)
-    shop.ok(1)
+    shop.ok(1, free_port())
     shop.machine.scale(shop.deploy, {"worker": 1})
     address = shop.machine.address(shop.deploy)
     shop.machine.down()

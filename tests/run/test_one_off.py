@@ -55,8 +55,9 @@ def _run(shop: Shop, *command: str, text: str = "") -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def released(shop: Shop) -> Shop:
+def released(quiet_shop: Shop) -> Shop:
     """A deploy with one release, nothing of which runs."""
+    shop = quiet_shop
     shop.release(1, {"w.py": WORKER, "data": "42\n"}, {"worker": "sleep 600"}, config={"GREETING": "hello"})
     return shop
 
@@ -116,7 +117,6 @@ def test_the_folder_of_a_killed_client_is_removed_by_the_next_supervisor(release
         client.stdout.readline()
         client.kill()
     assert len(list(released.home.temporary.iterdir())) == 1
-    released.kill_supervisor()
     released.machine.up()
     assert list(released.home.temporary.iterdir()) == []
 
@@ -125,7 +125,6 @@ def test_the_folder_of_a_living_one_off_is_left_alone_by_a_new_supervisor(releas
     with _client(released, "echo ready; read x; ls -d $TMPDIR") as client:
         assert client.stdout is not None
         client.stdout.readline()
-        released.kill_supervisor()
         released.machine.up()
         out, err = client.communicate("\n", timeout=DEADLINE_S)
     assert (out.count("run-"), err) == (1, "")
@@ -172,18 +171,18 @@ def _releasing(shop: Shop, code: str) -> Shop:
     return shop
 
 
-def test_the_release_commands_output_is_reported_line_by_line_and_kept(shop: Shop) -> None:
+def test_the_release_commands_output_is_reported_line_by_line_and_kept(quiet_shop: Shop) -> None:
     code = "import os, sys\nprint('migrating', os.environ['TRIVET_PROCESS'])\nprint('half', end='')\nsys.exit(3)"
     lines: list[str] = []
-    status, last = _releasing(shop, code).machine.run_release_command(shop.deploy, 1, lines.append)
+    status, last = _releasing(quiet_shop, code).machine.run_release_command(quiet_shop.deploy, 1, lines.append)
     assert (status, lines, last) == (3, ["migrating release.1", "half"], ("migrating release.1", "half"))
-    assert shop.log("v1.release.1") == "migrating release.1\nhalf"
+    assert quiet_shop.log("v1.release.1") == "migrating release.1\nhalf"
 
 
-def test_only_the_last_twenty_lines_of_a_release_command_are_handed_back(shop: Shop) -> None:
+def test_only_the_last_twenty_lines_of_a_release_command_are_handed_back(quiet_shop: Shop) -> None:
     lines: list[str] = []
-    _, last = _releasing(shop, "for i in range(5000): print(i)").machine.run_release_command(
-        shop.deploy, 1, lines.append
+    _, last = _releasing(quiet_shop, "for i in range(5000): print(i)").machine.run_release_command(
+        quiet_shop.deploy, 1, lines.append
     )
     assert lines == [str(number) for number in range(5000)]
     assert last == tuple(lines[-20:])
@@ -193,17 +192,17 @@ def test_a_release_without_a_release_command_has_succeeded(released: Shop) -> No
     assert released.machine.run_release_command(released.deploy, 1, print) == (0, ())
 
 
-def test_what_a_release_command_leaves_behind_is_ended(shop: Shop) -> None:
+def test_what_a_release_command_leaves_behind_is_ended(quiet_shop: Shop) -> None:
     code = "import os, time\nif os.fork() == 0:\n    time.sleep(600)\nprint('done')"
-    status, _ = _releasing(shop, code).machine.run_release_command(shop.deploy, 1, lambda _: None)
+    status, _ = _releasing(quiet_shop, code).machine.run_release_command(quiet_shop.deploy, 1, lambda _: None)
     assert status == 0
-    assert list(shop.home.temporary.iterdir()) == []
+    assert list(quiet_shop.home.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_release_command_does_not_outlive_its_client(shop: Shop, number: signal.Signals) -> None:
-    _releasing(shop, "import os, time\nprint(os.getpid())\ntime.sleep(600)")
-    with _client(shop, code=RELEASE_CLIENT) as client:
+def test_a_release_command_does_not_outlive_its_client(quiet_shop: Shop, number: signal.Signals) -> None:
+    _releasing(quiet_shop, "import os, time\nprint(os.getpid())\ntime.sleep(600)")
+    with _client(quiet_shop, code=RELEASE_CLIENT) as client:
         assert client.stdout is not None
         pid = int(client.stdout.readline())
         client.send_signal(number)

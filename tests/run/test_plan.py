@@ -10,28 +10,28 @@ from trivet.run.plan import plan, process_environment, release_environment
 from trivet.run.released import read_release
 
 
-def test_a_plan_holds_every_process_of_the_formation_in_the_procfiles_order(shop: Shop) -> None:
+def test_a_plan_holds_every_process_of_the_formation_in_the_procfiles_order(quiet_shop: Shop) -> None:
     types = tuple(ProcessType(name, "true") for name in ("release", "web", "clock", "worker"))
-    release, config = read_release(shop.home, shop.deploy, shop.release(1, {}, types))
-    made = plan(shop.home, release, config, Formation({"worker": 2}))
+    release, config = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    made = plan(quiet_shop.home, release, config, Formation({"worker": 2}))
     assert [process.name for process in made.processes] == ["web.1", "worker.1", "worker.2"]
     assert [process.has_port for process in made.processes] == [True, False, False]
     assert made.has_ports
 
 
-def test_a_program_that_takes_its_shells_place_is_signalled_alone(shop: Shop) -> None:
+def test_a_program_that_takes_its_shells_place_is_signalled_alone(quiet_shop: Shop) -> None:
     types = (ProcessType("web", "node x.js"), ProcessType("worker", "cd x && node y.js"))
-    release, config = read_release(shop.home, shop.deploy, shop.release(1, {}, types))
-    web, worker = plan(shop.home, release, config, Formation({"worker": 1})).processes
+    release, config = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    web, worker = plan(quiet_shop.home, release, config, Formation({"worker": 1})).processes
     assert (web.argv, web.ends_as_group) == (("/bin/sh", "-c", "exec node x.js"), False)
     assert (worker.argv, worker.ends_as_group) == (("/bin/sh", "-c", "cd x && node y.js"), True)
 
 
-def test_an_environment_is_config_build_and_what_trivet_sets(shop: Shop) -> None:
-    release, _ = read_release(shop.home, shop.deploy, shop.release(1, {}, {"web": "true"}))
+def test_an_environment_is_config_build_and_what_trivet_sets(quiet_shop: Shop) -> None:
+    release, _ = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
     config = Config({"GREETING": "hello", "LANG": "de_DE.UTF-8", "BUNDLE": "mine"})
-    bundle = str(shop.home.bundle(shop.deploy.app, release.build.id))
-    shared = release_environment(shop.home, release, config)
+    bundle = str(quiet_shop.home.bundle(quiet_shop.deploy.app, release.build.id))
+    shared = release_environment(quiet_shop.home, release, config)
     assert process_environment(shared, "web.1", Path("/tmp/x"), 20001) == {
         "LANG": "de_DE.UTF-8",
         "GREETING": "hello",
@@ -41,7 +41,7 @@ def test_an_environment_is_config_build_and_what_trivet_sets(shop: Shop) -> None
         "TRIVET_DEPLOY": "production",
         "TRIVET_RELEASE": "v1",
         "TRIVET_COMMIT": "c" * 40,
-        "TRIVET_STORAGE": str(shop.home.storage(shop.deploy)),
+        "TRIVET_STORAGE": str(quiet_shop.home.storage(quiet_shop.deploy)),
         "TRIVET_PROCESS": "web.1",
         "TMPDIR": "/tmp/x",
         "HOME": "/tmp/x",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from run.shop import WEB, Shop, wait_until
+from run.shop import DEADLINE_S, WEB, Shop, wait_until
 from trivet.errors import RunError
 from trivet.host import processes
 from trivet.model.run import RollOut
@@ -113,6 +113,22 @@ def test_an_intent_that_cannot_be_read_counts_as_absent(shop: Shop) -> None:
     shop.machine.up()
     wait_until(lambda: shop.pids() == {"v1.web.1": before["v1.web.1"]})
     assert shop.fetch().startswith("v1 ")
+
+
+def test_a_roll_out_whose_end_cannot_be_written_down_serves_and_is_told(shop: Shop) -> None:
+    shop.web(1, SLEEPS_BEFORE + WEB, timeout_s=20.0)
+    told: list[RollOut] = []
+    thread = threading.Thread(target=lambda: told.append(shop.roll_out(1)))
+    thread.start()
+    wait_until(lambda: (shop.home.run(shop.deploy) / "intent.json").exists())
+    folder = shop.home.run(shop.deploy) / "rollouts"
+    folder.rmdir()
+    folder.touch()
+    (shop.home.storage(shop.deploy) / "go").touch()
+    thread.join(DEADLINE_S)
+    assert told[0].succeeded
+    assert shop.fetch().startswith("v1 ")
+    folder.unlink()
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def test_the_next_release_takes_over_and_the_old_processes_end(shop: Shop) -> No
 
 
 def test_requests_are_answered_throughout_many_roll_outs(shop: Shop) -> None:
-    for number in range(1, 7):
+    for number in range(1, 5):
         shop.shop(number)
     address = shop.ok(1).address
     assert address is not None
@@ -56,15 +56,15 @@ def test_requests_are_answered_throughout_many_roll_outs(shop: Shop) -> None:
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for number in range(2, 7):
+    for number in range(2, 5):
         shop.ok(number)
         seen = len(answers)
         wait_until(lambda seen=seen: len(answers) > seen + 30)  # type: ignore[misc]
     stopping.set()
     for thread in threads:
         thread.join()
-    assert set(answers) == {"v1", "v2", "v3", "v4", "v5", "v6"}
-    assert len(answers) > 150
+    assert set(answers) == {"v1", "v2", "v3", "v4"}
+    assert len(answers) > 90
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 
-from run.shop import PYTHON, WORKER, Shop, kill, wait_until
+from run.shop import PYTHON, WEB, WORKER, Shop, free_port, kill, wait_until
 from trivet.host import processes
 from trivet.model.process import ProcessType
 from trivet.model.run import ProcessState
@@ -35,6 +36,22 @@ def test_requests_that_come_while_a_process_crashes_are_answered(shop: Shop) -> 
         pid = int(shop.fetch().split()[1])
         kill(pid)
         assert shop.fetch().split()[1] != str(pid)
+
+
+def test_a_process_whose_port_was_taken_by_a_stranger_gets_another(shop: Shop) -> None:
+    code = "import os\nif os.path.exists(os.environ['TRIVET_STORAGE'] + '/broken'): raise SystemExit(1)\n"
+    shop.web(1, code + WEB, timeout_s=5.0)
+    shop.ok(1)
+    (before,) = shop.processes()
+    marker = shop.home.storage(shop.deploy) / "broken"
+    marker.touch()
+    kill(before.pid or 0)
+    wait_until(lambda: shop.processes()[0].state is ProcessState.BACKOFF)
+    with socket.create_server(("127.0.0.1", before.port or 0)):
+        marker.unlink()
+        wait_until(lambda: shop.processes()[0].port != before.port)
+        assert shop.fetch().startswith("v1 ")
+    assert f"trivet: somebody else listens on port {before.port}; web.1 gets 2" in shop.log("v1.web.1")
 
 
 def test_a_crash_loop_is_visible_and_goes_on_slower_and_slower(shop: Shop) -> None:
@@ -145,7 +162,7 @@ def test_an_adopted_process_ends_like_any_other(shop: Shop) -> None:
 def test_after_a_reboot_exactly_what_ran_runs_again(shop: Shop) -> None:
     """Everything is ended without the supervisor's knowing, and the status files belong to another boot."""
     shop.shop(1), shop.shop(2)
-    shop.ok(1)
+    shop.ok(1, free_port())
     shop.ok(2)
     shop.machine.scale(shop.deploy, {"web": 2, "worker": 1})
     address = shop.machine.address(shop.deploy)
@@ -173,7 +190,7 @@ def test_a_number_that_was_given_to_a_stranger_after_a_reboot_is_left_alone(shop
 
 def test_a_stopped_deploy_stays_stopped_after_a_reboot_and_says_so(shop: Shop) -> None:
     shop.shop(1)
-    shop.ok(1)
+    shop.ok(1, free_port())
     shop.machine.stop(shop.deploy)
     _end_everything(shop)
     shop.machine.up()
@@ -218,7 +235,7 @@ def test_a_front_door_that_is_killed_is_started_again_with_the_same_socket(shop:
 
 def test_a_front_door_that_dies_while_nobody_watches_is_started_by_the_next_supervisor(shop: Shop) -> None:
     shop.shop(1)
-    shop.ok(1)
+    shop.ok(1, free_port())
     address = shop.machine.address(shop.deploy)
     shop.kill_supervisor()
     kill(_door_pid(shop))

@@ -95,6 +95,7 @@ def fork_off(work: Callable[[], None]) -> int:
         return os.pidfd_open(pid)
     status = 1
     try:
+        os.closerange(3, _HIGHEST_DESCRIPTOR)  # it must not keep our locks and sockets if we are killed
         work()
         status = 0
     finally:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from trivet.errors import SupervisorUnreachable
 from trivet.host import files, processes, sandbox, spawn
+from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.document import from_json, to_json
 from trivet.model.formation import Formation
@@ -18,6 +19,7 @@ from trivet.model.process import find_process_type
 from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.run import desired, one_off, roll_outs
 from trivet.run.command import shell_argv
+from trivet.run.door import link as door_link
 from trivet.run.log_files import last_lines
 from trivet.run.logs import LogLine, read_lines
 from trivet.run.one_off import OneOff
@@ -47,9 +49,11 @@ class Machine:
 
     def up(self) -> None:
         """The supervisor runs, and so does what ran before. Raises: CannotSeal, SupervisorUnreachable."""
-        if not link.is_listening(self._home):
-            self._start()
-        self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while not self._answers(deadline):
+            # None runs, or one that was just killed has not let go of its lock and socket yet.
+            if not link.is_listening(self._home):
+                self._start(deadline)
 
     def run_foreground(self) -> NoReturn:
         """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
@@ -60,10 +64,9 @@ class Machine:
 
     def down(self) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
-        if not self.is_up():
-            if not self._found_processes(None):
-                return
-            self.up()  # a supervisor that was killed left processes behind: one that finds them can end them
+        if not self.is_up() and not self._found_processes(None) and not _is_door_there(self._home):
+            return
+        self.up()  # a supervisor that was killed left something behind: one that finds it can end it
         pid = int(self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)["pid"])
         started = processes.start_time(pid)
         self._ask({"do": "down"})
@@ -96,6 +99,10 @@ class Machine:
         """That many processes of these types run. Raises: UnknownProcess, NothingReleased, RollOutFailed, Busy."""
         answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes)})
         return from_json(Formation, answer, name="the formation")
+
+    def is_stopped(self, deploy: Deploy) -> bool:
+        """Whether somebody has stopped the deploy and nobody has started it since."""
+        return desired.is_stopped(self._home, deploy)
 
     def formation(self, deploy: Deploy) -> Formation:
         """The counts that somebody has chosen."""
@@ -197,7 +204,17 @@ class Machine:
         sandbox.check(walls.sealing, allow_mutable=_allows_mutable())
         return walls
 
-    def _start(self) -> None:
+    def _answers(self, deadline: float) -> bool:
+        try:
+            self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)
+        except SupervisorUnreachable:
+            if time.monotonic() > deadline:
+                raise
+            return False
+        return True
+
+    def _start(self, deadline: float) -> None:
+        """A supervisor is started, and listens or has ended: well, if another one was there first."""
         self._walls()
         files.make_directories(self._home.supervisor, mode=0o700)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -208,27 +225,37 @@ class Machine:
             os.close(log)
             os.close(null)
         try:
-            self._await_listening(child)
+            self._await_listening(child, deadline)
         finally:
             os.close(child.report)
             os.close(child.pidfd)
 
-    def _await_listening(self, child: spawn.Child) -> None:
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while not self.is_up():
-            ended = processes.exit_of(child.pidfd) if processes.start_time(child.pid) is None else None
-            # It ends well when somebody else's supervisor was faster: that one will listen.
-            if (ended is not None and ended.status != 0) or time.monotonic() > deadline:
-                raise SupervisorUnreachable(
-                    f"The supervisor did not start{f': it {ended.told}' if ended is not None else ' in time'}.",
-                    hint=f"{launch.log_path(self._home)} says more.",
-                    detail=last_lines(launch.log_path(self._home), 5),
-                )
+    def _await_listening(self, child: spawn.Child, deadline: float) -> None:
+        while not link.is_listening(self._home) and time.monotonic() < deadline:
+            if processes.start_time(child.pid) is None:
+                ended = processes.exit_of(child.pidfd)
+                if ended.status != 0:
+                    raise self._not_started(ended)
+                return
             time.sleep(_POLL_S)
+
+    def _not_started(self, ended: Exit) -> SupervisorUnreachable:
+        log = launch.log_path(self._home)
+        return SupervisorUnreachable(
+            f"The supervisor did not start: it {ended.told}.", hint=f"{log} says more.", detail=last_lines(log, 5)
+        )
 
     def _command(self, descriptors: tuple[int, int, int]) -> spawn.Command:
         options = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
         return spawn.Command(launch.argv(self._home, *options), _ENVIRONMENT, Path("/"), descriptors)
+
+
+def _is_door_there(home: Home) -> bool:
+    try:
+        door_link.connect(home).close()
+    except SupervisorUnreachable:
+        return False
+    return True
 
 
 def _allows_mutable() -> bool:

@@ -3,6 +3,7 @@
 Roll-outs, restarts and scaling are changes. Whatever fails before the shift undoes the new and leaves the old untouched.
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Change:
             self._deed.enter(Phase.STARTING)
             for process in self._deed.starts:
                 self._start(process)
-        except (OSError, TrivetError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is: the new is undone, the old runs on
             self._fail(Failure(_words(error)))
         else:
             self._shift_when_ready()
@@ -106,7 +107,7 @@ class Change:
             self._deed.enter(Phase.SHIFTING)
             self.phase = Phase.SHIFTING
             self._deed.shift()
-        except (OSError, TrivetError) as error:
+        except Exception as error:  # noqa: BLE001  # as above
             self._fail(Failure(_words(error)))
             return
         for process in self._started:
@@ -115,7 +116,10 @@ class Change:
 
     def _drain(self) -> None:
         self.phase = Phase.SHIFTED
-        self._deed.enter(Phase.SHIFTED)
+        try:
+            self._deed.enter(Phase.SHIFTED)
+        except (OSError, TrivetError) as error:  # it has shifted: the intent on disk says so well enough
+            sys.stderr.write(f"trivet: {_words(error)}\n")
         self.timings_s["shifted"] = self._elapsed_s()
         self._deed.report("shifted", {"after_s": self.timings_s["shifted"]})
         self._departure.let_go(self._deed.drops, drained=self._on_drained)
@@ -152,5 +156,10 @@ class Change:
         return round(time.monotonic() - self._began, 3)
 
 
-def _words(error: OSError | TrivetError) -> str:
-    return error.message.rstrip(".") if isinstance(error, TrivetError) else f"the machine refused: {error.strerror}"
+def _words(error: Exception) -> str:
+    if isinstance(error, TrivetError):
+        return error.message.rstrip(".")
+    if isinstance(error, OSError):
+        return f"the machine refused: {error.strerror}"
+    sys.excepthook(type(error), error, error.__traceback__)
+    return f"the supervisor stumbled ({type(error).__name__}); run/supervisor.log says more"

@@ -103,6 +103,8 @@ class Keeper:
         self._lay_way(members, address)
         commit()
         self.members = members
+        for process in members.values():
+            process.on_move = self._on_move
         self.leaving |= set(drops)
         if address is not None:
             self.door.give_up_all(self.deploy, but=address)
@@ -168,6 +170,10 @@ class Keeper:
         self._starting = ()
         then(failure)
         self._tell_waiting()
+
+    def _on_move(self, process: Process) -> None:
+        if process in self.members.values():
+            self.door.route(self.deploy, _route(self.members, stopped=False))
 
     def _on_gone(self, process: Process) -> None:
         self.leaving.discard(process)

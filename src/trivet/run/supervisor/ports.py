@@ -32,6 +32,10 @@ class Ports:
             hint="`trivet scale web=…` lowers how many processes need one.",
         )
 
+    def is_lost(self, port: int) -> bool:
+        """Whether somebody listens on the port, though the process that it belongs to does not run."""
+        return not is_port_free(port, reuse=True)
+
     def keep(self, port: int) -> None:
         """The port is taken by a process that was found."""
         self._taken.add(port)
@@ -41,9 +45,10 @@ class Ports:
         self._taken.discard(port)
 
 
-def is_port_free(port: int) -> bool:
-    """Whether a process could listen on this TCP port, on any address."""
+def is_port_free(port: int, *, reuse: bool = False) -> bool:
+    """Whether a process could listen on this TCP port, on any address; `reuse`: one that sets SO_REUSEADDR."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         try:
             probe.bind(("0.0.0.0", port))  # every address at once; it never listens
         except OSError as error:

@@ -38,7 +38,8 @@ class Belonging:
 class Process:
     """One process of a release. `status` says how it is; the process's file in run/status says the same.
 
-    While `on_end` is set (it is at the gate) its end is told there and it is not started again.
+    While `on_end` is set (it is at the gate) its end is told there and it is not started again. `on_move` is told when
+    it had to be given another port.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Process:
         "_yard",
         "belonging",
         "on_end",
+        "on_move",
         "plan",
         "status",
     )
@@ -60,6 +62,7 @@ class Process:
         self.belonging = belonging
         self.plan = plan
         self.on_end: Ended | None = None
+        self.on_move: Gone | None = None
         self.status = found or Status(
             release=belonging.release,
             process=plan.name,
@@ -201,10 +204,22 @@ class Process:
     def _try_to_start(self) -> None:
         self.status = replace(self.status, state=ProcessState.RUNNING)
         try:
+            self._leave_lost_port()
             self.start()
         except (OSError, MachineError) as error:
             self._discard_temporary()
             self._start_again(f"could not be started ({error})", 0.0)
+
+    def _leave_lost_port(self) -> None:
+        port, ports = self.status.port, self._yard.ports
+        if port is None or not ports.is_lost(port):
+            return
+        moved = ports.take()
+        ports.give_back(port)
+        self.status = replace(self.status, port=moved)
+        self._tell_log(f"trivet: somebody else listens on port {port}; {self.plan.name} gets {moved}\n")
+        if self.on_move is not None:
+            self._yard.loop.soon(partial(self.on_move, self))
 
     def _finish(self) -> None:
         gone, self._gone = self._gone, None

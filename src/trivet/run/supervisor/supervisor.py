@@ -91,14 +91,18 @@ class Supervisor:
 
     def _serve(self, client: Client, request: Request) -> None:
         verb = self._verbs.get(str(request.get("do")))
+        if verb is None or self._is_ending:
+            client.refused(_cannot_serve(request, ending=self._is_ending))
+            return
         try:
-            if verb is None or self._is_ending:
-                raise _cannot_serve(request, ending=self._is_ending)
             verb(client, request)
         except TrivetError as error:
             client.refused(error)
         except OSError as error:
             client.refused(refused(error, f"do {request.get('do')!r}"))
+        except Exception as error:  # noqa: BLE001  # this is the loop: whoever asked must not wait for ever
+            sys.excepthook(type(error), error, error.__traceback__)
+            client.refused(_stumbled(request, error))
 
     def _hello(self, client: Client, _: Request) -> None:
         client.done({"pid": os.getpid()})
@@ -153,6 +157,13 @@ class Supervisor:
 
 def _listener(client: Client) -> verbs.Listener:
     return verbs.Listener(client.report, client.done, client.refused)
+
+
+def _stumbled(request: Request, error: Exception) -> RunError:
+    return RunError(
+        f"The supervisor stumbled over {request.get('do')!r} ({type(error).__name__}).",
+        hint="This is a defect of Trivet; run/supervisor.log holds what a report needs. What runs goes on running.",
+    )
 
 
 def _cannot_serve(request: Request, *, ending: bool) -> RunError:

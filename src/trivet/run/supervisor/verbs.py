@@ -3,6 +3,7 @@
 Every verb checks first, raising what a person can mend; then it tells its listener, once, how it ended.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,14 +92,21 @@ class Rolling:
             roll_out = replace(
                 roll_out, reason=failure.reason, process=failure.process, output=failure.output, address=None
             )
-        if aim.recorded:
-            roll_outs.write_roll_out(keeper.home, roll_out)
-        files.remove(intent_path(keeper))
-        keeper.prune()
+        self._record(roll_out)
         if failure is not None and not aim.recorded:
             self._listener.refused(failed(keeper.deploy, failure))
         else:
             self._listener.done(roll_out)
+
+    def _record(self, roll_out: RollOut) -> None:
+        """As far as the machine lets us: what runs, runs, and whoever asked is told in any case."""
+        try:
+            if self._aim.recorded:
+                roll_outs.write_roll_out(self._keeper.home, roll_out)
+            files.remove(intent_path(self._keeper))
+            self._keeper.prune()
+        except (OSError, TrivetError) as error:
+            sys.stderr.write(f"trivet: {self._keeper.deploy}: {error}\n")
 
 
 def roll_out(keeper: Keeper, number: int, wish: Address | None, listener: Listener) -> None:
