@@ -8,7 +8,7 @@ import pytest
 
 import trivet as package
 from support.apps import shop
-from support.command import Trivet
+from support.command import Trivet, eventually
 from support.repository import Repository
 
 
@@ -125,7 +125,7 @@ def test_the_version_is_the_packages(trivet: Trivet) -> None:
 def test_the_supervisor_in_the_foreground_ends_what_it_runs_when_told(deployed: Trivet) -> None:
     deployed.ok("down")
     with deployed.start("up", "--foreground") as supervisor:
-        deployed.ok("up")
+        eventually(lambda: deployed.ok("ps").err == "", what="the supervisor")
         assert set(deployed.pids()) == {"web.1"}
         supervisor.terminate()
         assert supervisor.wait(40) == 0

@@ -47,13 +47,17 @@ time.sleep(600)
 """
 
 
+SETTINGS = 'app = "shop"\n\n[processes.web]\ntimeout = 3\n\n[processes.worker]\nsettle = 0.2\n'
+PROCFILE = "web: python3 server.py\nworker: python3 worker.py\n"
+
+
 def shop(
-    version: str = "v1", *, web: str = SERVER, procfile: str = "web: python3 server.py\nworker: python3 worker.py\n"
+    version: str = "v1", *, web: str = SERVER, procfile: str = PROCFILE, settings: str = SETTINGS
 ) -> dict[str, str | None]:
     """An app with a web and a worker process that answers with its version, its GREETING and its release."""
     return {
         "Procfile": procfile,
         "server.py": web.replace('VERSION = "v1"', f'VERSION = "{version}"'),
         "worker.py": WORKER,
-        "trivet.toml": 'app = "shop"\n\n[processes.web]\ntimeout = 3\n\n[processes.worker]\nsettle = 0.2\n',
+        "trivet.toml": settings,
     }

@@ -62,7 +62,8 @@ def test_ctrl_c_while_the_new_release_starts_undoes_it(trivet: Trivet, repositor
         out, err = command.communicate(timeout=20)
     assert out == ""
     assert err.endswith(
-        "error: Interrupted. v2 is recorded as failed; v1 still serves.\nhint:  Run the command again when you are ready.\n"
+        "error: Interrupted. v2 is recorded as failed; v1 still serves, untouched.\n"
+        "hint:  Run the command again when you are ready.\n"
     )
     assert command.returncode == 130
     assert trivet.pids() == before

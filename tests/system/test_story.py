@@ -61,7 +61,7 @@ def _a_process_dies(trivet: Trivet, repository: Repository) -> None:
     assert done.status == 40
     assert "v2 did not come up: web.1 exited with 3" in done.err
     assert "| no database configured" in done.err
-    assert "V1 still serves, untouched." in done.err
+    assert "v1 still serves, untouched." in done.err
 
 
 def _a_process_never_answers(trivet: Trivet, repository: Repository) -> None:

@@ -68,7 +68,7 @@ def _row(overview: DeployOverview) -> tuple[str, ...]:
         overview.deploy.name,
         f"v{overview.release}" if overview.release else "-",
         f"{overview.commit} {overview.subject}" if overview.commit else "-",
-        f"{overview.running}/{overview.wanted}",
+        "stopped" if overview.is_stopped else f"{overview.running}/{overview.wanted}",
         overview.address.url if overview.address else "-",
         age(overview.created_at) if overview.created_at else "-",
     )

@@ -22,6 +22,7 @@ from trivet.flows.overview import show_build, show_build_log, show_builds
 from trivet.flows.releasing import Released
 from trivet.model.build import Build
 from trivet.model.names import Deploy, parse_deploy_name
+from trivet.model.process import runnable
 
 
 def _source(revision: str, directory: str | None, *, rebuild: bool) -> flow.BuildChoice:
@@ -80,8 +81,17 @@ def print_released(released: Released, *, as_json: bool) -> None:
                 "build": release.build.id,
                 "commit": release.build.source.commit,
                 "address": address.url if address else None,
+                "processes": released.processes,
+                "stopped": released.is_stopped,
             }
         )
+        return
+    if released.is_stopped:
+        click.echo(f"{release.deploy} {release.name} is released, but the deploy is stopped: `trivet start` runs it")
+        return
+    if not released.processes:
+        types = " ".join(f"{process.name}=1" for process in runnable(release.processes))
+        click.echo(f"{release.deploy} {release.name} is released, but nothing runs: trivet scale {types}")
         return
     where = f" at {click.style(address.url, bold=True)}" if address else ""
     click.echo(f"{release.deploy} {click.style(release.name, fg='green', bold=True)} is live{where}")

@@ -1,8 +1,10 @@
 """What a person sees: results on standard output, everything else on standard error, colour only on a terminal."""
 
+import calendar
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -29,9 +31,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothi
     """Aligned columns; `nothing` on standard error if there is no row. Piped, no line is cut or coloured."""
     lines = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
     if not lines:
-        click.echo(nothing, err=True)
+        if nothing:
+            click.echo(nothing, err=True)
         return
     widths = [max(len(row[column]) for row in [list(headings), *lines]) for column in range(len(headings))]
+    if sys.stdout.isatty():
+        widths = _fit(widths, shutil.get_terminal_size().columns)
     click.secho(_align(headings, widths), bold=True)
     for line in lines:
         click.echo(_align(line, widths))
@@ -65,9 +70,14 @@ def color_choice() -> bool | None:
     return None
 
 
-def age(at: str, now_s: float | None = None) -> str:
+def seconds_since(at: str) -> float:
+    """Seconds since an ISO 8601 time in UTC; 0 for one to come."""
+    return max(0.0, time.time() - calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")))
+
+
+def age(at: str) -> str:
     """How long ago an ISO 8601 time in UTC was, in one unit: "5m", "3h", "12d"."""
-    seconds = max(0.0, (now_s or time.time()) - _seconds(at))
+    seconds = seconds_since(at)
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
@@ -84,14 +94,20 @@ def size(size_bytes: int | None) -> str:
     return f"{size_bytes} B"
 
 
-def _seconds(at: str) -> float:
-    import calendar
-
-    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S"))
-
-
 def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return "  ".join(_clip(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _clip(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"
+
+
+def _fit(widths: list[int], columns: int) -> list[int]:
+    """The widths with the widest one cut, so that a row fits the terminal, though never below 12."""
+    too_wide = sum(widths) + 2 * (len(widths) - 1) - columns
+    widest = max(widths)
+    at = widths.index(widest)
+    return [*widths[:at], max(12, widest - max(0, too_wide)), *widths[at + 1 :]]
 
 
 class ProgressView(Protocol):

@@ -15,7 +15,7 @@ from trivet.cli.options import (
     view,
     wait_option,
 )
-from trivet.cli.output import age, print_json, print_table, size
+from trivet.cli.output import age, print_json, print_table, seconds_since, size
 from trivet.errors import InputError
 from trivet.flows import overview
 from trivet.flows import scale as formation_flow
@@ -23,6 +23,7 @@ from trivet.flows.run_once import run_once
 from trivet.model.names import DEFAULT_DEPLOY
 from trivet.model.run import ProcessState, ProcessStatus
 
+_LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")
 
 
@@ -47,14 +48,16 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
     if as_json:
         print_json(statuses)
         return
-    if not overview.is_up(place):
-        click.echo("The supervisor is not running: nothing is restarted. `trivet up` starts it.", err=True)
     first = ("DEPLOY",) if everything else ()
     print_table(
         (*first, "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "MEMORY", "RELEASE", "LAST EXIT"),
         [((str(status.deploy),) if everything else ()) + _row(status) for status in statuses],
-        nothing="No processes. `trivet start`, `trivet scale web=1` or `trivet deploy` starts some.",
+        nothing="No processes." if overview.is_up(place) else "",
     )
+    if not overview.is_up(place):
+        click.echo("The supervisor is not running: nothing is restarted. `trivet up` starts it.", err=True)
+    elif deploy is not None and overview.is_stopped(place, deploy):
+        click.echo(f"{deploy} is stopped: `trivet start` runs it.", err=True)
 
 
 @click.command()
@@ -134,10 +137,8 @@ def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: b
     changes = dict(_parse_count(count) for count in counts)
     if changes:
         with view(verbose=False, quiet=False) as progress:
-            formation = formation_flow.scale(place, deploy, changes, progress)
-    else:
-        formation = formation_flow.read_formation(place, deploy)
-    shown = {"web": formation.count("web"), **formation.counts}
+            formation_flow.scale(place, deploy, changes, progress)
+    shown = overview.show_formation(place, deploy)
     if as_json:
         print_json(shown)
     else:
@@ -214,7 +215,10 @@ def _row(status: ProcessStatus) -> tuple[str, ...]:
 
 
 def _loops(status: ProcessStatus) -> bool:
-    return status.state is ProcessState.BACKOFF and status.restarts >= 3
+    """A process that was restarted again and again and has not stayed up since."""
+    if status.restarts < _LOOP_RESTARTS:
+        return False
+    return status.state is ProcessState.BACKOFF or seconds_since(status.since) < _LOOP_UP_S
 
 
 def _parse_count(text: str) -> tuple[str, int]:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 from trivet.build import BuildRequest, Built, make_build
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
 from trivet.model.config import Config, compare
 from trivet.model.names import AppName, Deploy
+from trivet.model.process import runnable
 from trivet.model.release import Cause, Draft
 from trivet.model.run import Address
 from trivet.model.settings import Settings
 from trivet.release import ConfigStore, Ledger
+from trivet.run import Machine
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -60,8 +63,7 @@ def build(installation: Installation, app: AppName, choice: BuildChoice, progres
     )
     built = make_build(request, _BuildProgress(progress))
     how = "found, nothing to build" if built.found else f"done in {built.build.duration_s:.1f} s"
-    size = f"{built.build.size_bytes / 1e6:.1f} MB in {len(built.build.layers)} layers"
-    progress.step("build", f"{built.build.id} ({built.build.builder}): {how}, {size}")
+    progress.step("build", f"{built.build.id} ({built.build.builder}): {how}, {built.build.size_bytes / 1e6:.2f} MB")
     return built
 
 
@@ -78,6 +80,8 @@ def deploy(
         with ConfigStore(installation.home) as store:
             stored = store.current(target)
         current = ledger.current(target)
+        if current is not None:
+            check_types_kept(machine, target, current.release.processes, built.build.processes)
         old = stored.config if current else Config()
         draft = Draft(
             deploy=target,
@@ -89,7 +93,17 @@ def deploy(
             actor=installation.actor,
         )
         options = RollOutOptions(address=_address(target, choice, built.settings))
-        return Releasing(ledger, machine, progress).bring_into_service(draft, stored.config, options)
+        released = Releasing(ledger, machine, progress).bring_into_service(draft, stored.config, options)
+        if current is None:
+            _tell_what_waits(machine, released, progress)
+        return released
+
+
+def _tell_what_waits(machine: Machine, released: Released, progress: Progress) -> None:
+    formation = machine.formation(released.release.deploy)
+    for process in runnable(released.release.processes):
+        if not formation.count(process.name):
+            progress.notice(f"no {process.name} process runs yet: trivet scale {process.name}=1 starts one")
 
 
 def _address(target: Deploy, choice: DeployChoice, settings: Settings) -> Address | None:

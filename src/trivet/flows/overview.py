@@ -10,6 +10,7 @@ from trivet.model.build import Build
 from trivet.model.config import Config
 from trivet.model.formation import Formation
 from trivet.model.names import AppName, Deploy
+from trivet.model.process import runnable
 from trivet.model.release import Record
 from trivet.model.run import Address, ProcessState, ProcessStatus
 from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
@@ -26,6 +27,7 @@ class DeployOverview:
     subject: str | None
     created_at: str | None
     address: Address | None
+    is_stopped: bool
     running: int
     wanted: int
 
@@ -108,6 +110,15 @@ def verify_ledger(installation: Installation, deploy: Deploy) -> Verification:
         return ledger.verify(deploy)
 
 
+def show_formation(installation: Installation, deploy: Deploy) -> dict[str, int]:
+    """How many processes of each type of the current release are meant to run."""
+    machine = Machine(installation.home)
+    number = machine.current(deploy)
+    types = runnable(show_release(installation, deploy, number).release.processes) if number else ()
+    formation = machine.formation(deploy)
+    return {process.name: formation.count(process.name) for process in types} or dict(formation.counts)
+
+
 def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
     """The processes of a deploy (None: of all)."""
     return Machine(installation.home).processes(deploy)
@@ -116,6 +127,11 @@ def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[P
 def is_up(installation: Installation) -> bool:
     """Whether the supervisor runs."""
     return Machine(installation.home).is_up()
+
+
+def is_stopped(installation: Installation, deploy: Deploy) -> bool:
+    """Whether somebody has stopped the deploy and nobody has started it since."""
+    return Machine(installation.home).is_stopped(deploy)
 
 
 def read_logs(
@@ -156,6 +172,7 @@ def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[
         subject=release.build.source.subject if release else None,
         created_at=release.created_at if release else None,
         address=machine.address(deploy),
+        is_stopped=machine.is_stopped(deploy),
         running=sum(status.state is ProcessState.RUNNING for status in own),
         wanted=len(formation.processes(release.processes)) if release else 0,
     )

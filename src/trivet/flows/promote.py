@@ -2,6 +2,7 @@
 
 from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
 from trivet.model.config import Config, compare
 from trivet.model.names import Deploy
@@ -23,12 +24,14 @@ def promote(installation: Installation, source: Deploy, target: Deploy, reason: 
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:
             stored = store.current(target)
-        number = promoted.release.number
+        number, current = promoted.release.number, ledger.current(target)
+        if current is not None:
+            check_types_kept(machine, target, current.release.processes, promoted.release.processes)
         draft = Draft(
             deploy=target,
             build=promoted.release.build,
             config_version=stored.version,
-            config_change=compare(stored.config if ledger.current(target) else Config(), stored.config),
+            config_change=compare(stored.config if current else Config(), stored.config),
             cause=Cause.PROMOTE,
             reason=reason or f"promote {source.name} v{number}",
             actor=installation.actor,

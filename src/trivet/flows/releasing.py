@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trivet.errors import Interrupted, ReleaseCommandFailed, RollOutFailed, TrivetError
+from trivet.errors import Interrupted, ReleaseCommandFailed, RollOutFailed, SupervisorUnreachable, TrivetError
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.present import describe_present
 from trivet.flows.settle import outcome_of, settle
 from trivet.model.config import Config
 from trivet.model.names import RELEASE_PROCESS, Deploy
@@ -31,16 +32,26 @@ class RollOutOptions:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A release that serves, and where; `address` is None for an app without `web` processes."""
+    """A release that took over, and where it is reached (None: it has no `web` processes).
+
+    `processes` is how many run of it: none if the deploy `is_stopped`, or if its formation asks for none.
+    """
 
     release: Release
     address: Address | None
+    processes: int
+    is_stopped: bool
 
 
 def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress: Progress) -> Machine:
     """The machine stage is up and nothing of an earlier, interrupted command is open."""
     machine = Machine(installation.home)
-    machine.up()
+    if not machine.is_up():
+        machine.up()
+        count = len(machine.processes(None))
+        progress.step(
+            "run", f"started the supervisor{f', and with it {count} processes that ran before' if count else ''}"
+        )
     for note in settle(ledger, machine, deploy):
         progress.notice(note)
     return machine
@@ -72,7 +83,19 @@ class Releasing:
             self._conclude(release, Outcome(State.FAILED, error.message, error.detail))
             raise
         self._conclude(release, outcome_of(roll_out))
-        return Released(release, roll_out.address)
+        return self._released(release, roll_out)
+
+    def _released(self, release: Release, roll_out: RollOut) -> Released:
+        is_stopped = self.machine.is_stopped(release.deploy)
+        wanted = self.machine.formation(release.deploy).processes(release.processes)
+        return Released(release, roll_out.address, 0 if is_stopped else len(wanted), is_stopped)
+
+    def _recover(self, release: Release) -> RollOut:
+        """How the roll-out ended although the supervisor was killed in the middle: the next one finishes or undoes it."""
+        self.progress.notice("the supervisor ended in the middle of the roll-out; starting it again")
+        self.machine.up()
+        ended = self.machine.ended(release.deploy, release.number)
+        return ended or RollOut(release.deploy, release.number, succeeded=False, reason="it never began")
 
     def _run_release_command(self, release: Release) -> None:
         process = find_process_type(release.processes, RELEASE_PROCESS)
@@ -94,18 +117,19 @@ class Releasing:
             if event in _EVENTS:
                 self.progress.step("run", _EVENTS[event].format(release=release.name, **facts))
 
-        roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
+        try:
+            roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
+        except SupervisorUnreachable:
+            roll_out = self._recover(release)
         if not roll_out.succeeded:
             raise self._failed(release, roll_out)
         return roll_out
 
     def _failed(self, release: Release, roll_out: RollOut) -> RollOutFailed:
-        before = self.machine.current(release.deploy)
-        serving = f"v{before} still serves, untouched" if before else "nothing ran before, and nothing runs now"
         return RollOutFailed(
             f"{release.name} did not come up: {roll_out.reason}.",
-            hint=f"{serving[0].upper()}{serving[1:]}. `trivet releases show {release.name}` keeps this; "
-            "mend the app or its config and deploy again.",
+            hint=f"{describe_present(self.machine, release.deploy)}. `trivet releases show {release.name}` keeps this; "
+            "mend the app or its config and try again.",
             detail=roll_out.output,
         )
 
@@ -118,9 +142,8 @@ class Releasing:
                 f"Interrupted, but {release.name} had already taken over and serves now.",
                 hint="`trivet rollback` brings back the release before.",
             )
-        before = self.machine.current(release.deploy)
         return Interrupted(
-            f"Interrupted. {release.name} is recorded as failed; {f'v{before} still serves' if before else 'nothing runs'}.",
+            f"Interrupted. {release.name} is recorded as failed; {describe_present(self.machine, release.deploy)}.",
             hint="Run the command again when you are ready.",
         )
 

@@ -1,0 +1,64 @@
+"""Success is only said of what serves: the last line of a command tells what is true."""
+
+from support.apps import WORKER, shop
+from support.command import Trivet, fetch
+from support.repository import Repository
+
+WORKERS = {"Procfile": "worker: python3 worker.py\n", "worker.py": WORKER, "trivet.toml": 'app = "shop"\n'}
+
+
+def test_a_typo_in_a_process_types_name_touches_nothing(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    before = trivet.pids()
+    repository.commit(
+        shop("v2", procfile="wbe: python3 server.py\nworker: python3 worker.py\n", settings='app = "shop"\n')
+    )
+    done = trivet.run("deploy")
+    assert done.status == 40
+    assert done.err.endswith(
+        "error: The new release has no process type web, which shop/production runs now.\n"
+        "hint:  Look for a typo in the Procfile. If it is to go: trivet scale web=0, then try again. Nothing was changed.\n"
+    )
+    assert trivet.pids() == before
+    assert len(trivet.ok("releases", "--json").json()) == 1
+    trivet.ok("scale", "web=0")
+    assert trivet.ok("deploy").out.startswith("shop/production v2 is released, but nothing runs: trivet scale ")
+
+
+def test_an_app_of_workers_alone_says_that_nothing_runs_yet(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(WORKERS)
+    done = trivet.ok("deploy")
+    assert done.out == "shop/production v1 is released, but nothing runs: trivet scale worker=1\n"
+    assert "no worker process runs yet: trivet scale worker=1 starts one" in done.err
+    assert trivet.ok("scale").out == "worker=0\n"
+    assert trivet.ok("scale", "worker=1").out == "worker=1\n"
+    assert trivet.ok("deploy").out == "shop/production v2 is live\n"
+
+
+def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    url = f"http://127.0.0.1:{trivet.ok('apps', '--json').json()[0]['address']['port']}/"
+    trivet.ok("stop")
+    assert trivet.ok("ps").err == "No processes.\nshop/production is stopped: `trivet start` runs it.\n"
+    done = trivet.ok("config", "set", "GREETING=hello")
+    assert done.out == "shop/production v2 is released, but the deploy is stopped: `trivet start` runs it\n"
+    assert fetch(url)[0] == 503
+    assert "stopped" in trivet.ok("apps").out
+    trivet.ok("start")
+    assert fetch(url) == (200, "v1 hello v2\n")
+
+
+def test_what_needs_the_supervisor_does_not_start_it_unasked(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    trivet.ok("down")
+    for arguments in (("scale", "web=2"), ("restart",), ("stop",), ("start",)):
+        done = trivet.run(*arguments)
+        assert done.status == 40
+        assert done.err.endswith(
+            "error: The supervisor is not running, so nothing runs.\n"
+            "hint:  `trivet up` starts it, and with it everything that ran before.\n"
+        )
+    assert "started the supervisor, and with it 1 processes that ran before" in trivet.ok("deploy").err
