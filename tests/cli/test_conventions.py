@@ -8,7 +8,7 @@ import pytest
 
 import trivet as package
 from support.apps import shop
-from support.command import Trivet, eventually
+from support.command import Trivet, eventually, own_port
 from support.repository import Repository
 
 
@@ -123,6 +123,7 @@ def test_the_version_is_the_packages(trivet: Trivet) -> None:
 
 
 def test_the_supervisor_in_the_foreground_ends_what_it_runs_when_told(deployed: Trivet) -> None:
+    deployed.ok("deploy", "--port", own_port())
     deployed.ok("down")
     with deployed.start("up", "--foreground") as supervisor:
         eventually(lambda: deployed.ok("ps").err == "", what="the supervisor")

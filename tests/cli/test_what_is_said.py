@@ -1,7 +1,7 @@
 """Success is only said of what serves: the last line of a command tells what is true."""
 
 from support.apps import WORKER, shop
-from support.command import Trivet, fetch
+from support.command import Trivet, fetch, own_port
 from support.repository import Repository
 
 WORKERS = {"Procfile": "worker: python3 worker.py\n", "worker.py": WORKER, "trivet.toml": 'app = "shop"\n'}
@@ -52,7 +52,7 @@ def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: 
 
 def test_what_needs_the_supervisor_does_not_start_it_unasked(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v1"))
-    trivet.ok("deploy")
+    trivet.ok("deploy", "--port", own_port())
     trivet.ok("down")
     for arguments in (("scale", "web=2"), ("restart",), ("stop",), ("start",)):
         done = trivet.run(*arguments)

@@ -1,7 +1,10 @@
 """The real `trivet` command, in a home of its own, with an environment made from nothing."""
 
+import contextlib
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import time
@@ -112,6 +115,15 @@ class Trivet:
             ):
                 return int(folder.name)
         raise LookupError(f"no {program} runs for {self.home}")
+
+
+def own_port() -> str:
+    """A port that no test beside this one will take while nothing of this one runs."""
+    while True:
+        port = random.randrange(10_000, 19_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return str(port)
 
 
 def fetch(url: str, *, deadline_s: float = 10.0) -> tuple[int, str]:

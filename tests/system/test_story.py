@@ -4,7 +4,7 @@ import os
 import signal
 
 from support.apps import DIES, SILENT, shop
-from support.command import Trivet, eventually, fetch
+from support.command import Trivet, eventually, fetch, own_port
 from support.repository import Repository
 
 
@@ -15,7 +15,7 @@ def _address(trivet: Trivet) -> str:
 
 def test_a_deploy_is_never_lost(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v1"))
-    first = trivet.ok("deploy")
+    first = trivet.ok("deploy", "--port", own_port())
     url = _address(trivet)
     assert first.out == f"shop/production v1 is live at {url.rstrip('/')}\n"
     trivet.ok("scale", "worker=1")
