@@ -19,10 +19,10 @@ def deployed(trivet: Trivet, repository: Repository) -> Iterator[Trivet]:
     repository.commit(shop("v1"), "Open the shop")
     trivet.ok("deploy")
     before = trivet.pids()
-    (overview,) = trivet.ok("apps", "--json").json()
+    url = trivet.url
     yield trivet
     assert trivet.pids() == before
-    assert fetch(f"http://127.0.0.1:{overview['address']['port']}/")[1].startswith("v1 ")
+    assert fetch(url)[1].startswith("v1 ")
 
 
 def said(done: Done, status: int, message: str, hint: str) -> None:

@@ -39,7 +39,7 @@ def test_an_app_of_workers_alone_says_that_nothing_runs_yet(trivet: Trivet, repo
 def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v1"))
     trivet.ok("deploy")
-    url = f"http://127.0.0.1:{trivet.ok('apps', '--json').json()[0]['address']['port']}/"
+    url = trivet.url
     trivet.ok("stop")
     assert trivet.ok("ps").err == "No processes.\nshop/production is stopped: `trivet start` runs it.\n"
     done = trivet.ok("config", "set", "GREETING=hello")

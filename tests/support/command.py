@@ -95,6 +95,12 @@ class Trivet:
         return {process["process"]: process["pid"] for process in self.processes(state="running")}
 
     @property
+    def url(self) -> str:
+        """Where the only deploy is reached."""
+        (deploy,) = self.ok("apps", "--json").json()
+        return f"{deploy['address']}/"
+
+    @property
     def supervisor_pid(self) -> int:
         """The pid of the supervisor."""
         return self._pid_of("run/__main__.py")

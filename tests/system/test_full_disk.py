@@ -37,7 +37,7 @@ def test_a_full_disk_disturbs_nothing_that_runs(trivet: Trivet, repository: Repo
     repository.commit(shop("v1"))
     trivet.ok("deploy")
     before = trivet.pids()
-    url = f"http://127.0.0.1:{trivet.ok('apps', '--json').json()[0]['address']['port']}/"
+    url = trivet.url
     repository.commit(shop("v2"))
     _fill(small)
     for arguments in (("deploy",), ("config", "set", "A=1"), ("build", "--rebuild")):

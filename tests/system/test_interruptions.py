@@ -16,10 +16,6 @@ SLOW_START = "import time; time.sleep(1.0)\n" + SERVER
 PROCFILE = "web: python3 server.py\nworker: python3 worker.py\n"
 
 
-def _url(trivet: Trivet) -> str:
-    return f"http://127.0.0.1:{trivet.ok('apps', '--json').json()[0]['address']['port']}/"
-
-
 def _states(trivet: Trivet) -> dict[int, str]:
     return {release["release"]: release["state"] for release in trivet.ok("releases", "--json", "--all").json()}
 
@@ -101,7 +97,7 @@ def test_a_killed_deploy_is_finished_by_the_supervisor_and_told_by_the_next_comm
     assert _states(trivet) == {2: "pending", 1: "succeeded"}
     done = trivet.ok("config", "set", "GREETING=hello")
     assert "an interrupted command left v2 without an outcome; it succeeded" in done.err
-    assert fetch(_url(trivet)) == (200, "v2 hello v3\n")
+    assert fetch(trivet.url) == (200, "v2 hello v3\n")
     assert _states(trivet) == {3: "succeeded", 2: "succeeded", 1: "succeeded"}
 
 
@@ -119,7 +115,7 @@ def test_a_killed_release_command_ends_with_its_command(trivet: Trivet, reposito
         "an interrupted command left v2 without an outcome; it failed: interrupted before its roll-out began"
         in done.err
     )
-    assert fetch(_url(trivet)) == (200, "v3 - v3\n")
+    assert fetch(trivet.url) == (200, "v3 - v3\n")
 
 
 def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: Repository) -> None:
@@ -143,7 +139,7 @@ def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: R
 def test_commands_killed_at_any_moment_leave_a_whole_release(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v0"))
     trivet.ok("deploy")
-    url = _url(trivet)
+    url = trivet.url
     moments = random.Random(5)
     for number in range(1, 21):
         repository.commit(shop(f"v{number}"))

@@ -8,15 +8,10 @@ from support.command import Trivet, eventually, fetch, own_port
 from support.repository import Repository
 
 
-def _address(trivet: Trivet) -> str:
-    (overview,) = trivet.ok("apps", "--json").json()
-    return f"http://{overview['address']['host']}:{overview['address']['port']}/"
-
-
 def test_a_deploy_is_never_lost(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v1"))
     first = trivet.ok("deploy", "--port", own_port())
-    url = _address(trivet)
+    url = trivet.url
     assert first.out == f"shop/production v1 is live at {url.rstrip('/')}\n"
     trivet.ok("scale", "worker=1")
     assert fetch(url) == (200, "v1 - v1\n")

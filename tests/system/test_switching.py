@@ -60,7 +60,7 @@ def test_no_request_is_lost_over_deploys_config_changes_rollbacks_and_failures(
     repository.commit(shop("v1"))
     trivet.ok("deploy")
     trivet.ok("scale", "web=2")
-    port = trivet.ok("apps", "--json").json()[0]["address"]["port"]
+    port = int(trivet.url.rsplit(":", 1)[1].strip("/"))
     with Load(port) as load:
         for number in range(2, 6):
             repository.commit(shop(f"v{number}"))

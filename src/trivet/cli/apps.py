@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from trivet.cli.documents import deploy_document
 from trivet.cli.options import installation, json_option, view, wait_option
 from trivet.cli.output import age, print_json, print_table
 from trivet.errors import InputError
@@ -27,7 +28,7 @@ def apps(ctx: click.Context, as_json: bool) -> None:
         return
     found = list_deploys(installation())
     if as_json:
-        print_json(found)
+        print_json([deploy_document(overview) for overview in found])
         return
     print_table(
         ("APP", "DEPLOY", "RELEASE", "COMMIT", "PROCESSES", "ADDRESS", "AGE"),
@@ -67,7 +68,7 @@ def _row(overview: DeployOverview) -> tuple[str, ...]:
         overview.deploy.app,
         overview.deploy.name,
         f"v{overview.release}" if overview.release else "-",
-        f"{overview.commit} {overview.subject}" if overview.commit else "-",
+        f"{overview.commit[:8]} {overview.subject}" if overview.commit else "-",
         "stopped" if overview.is_stopped else f"{overview.running}/{overview.wanted}",
         overview.address.url if overview.address else "-",
         age(overview.created_at) if overview.created_at else "-",

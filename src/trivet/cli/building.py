@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from trivet.cli.documents import released_document
 from trivet.cli.options import (
     Manner,
     app_option,
@@ -73,18 +74,7 @@ def print_released(released: Released, *, as_json: bool) -> None:
     """The last line of whatever made a release: what serves, and where."""
     release, address = released.release, released.address
     if as_json:
-        print_json(
-            {
-                "app": release.deploy.app,
-                "deploy": release.deploy.name,
-                "release": release.number,
-                "build": release.build.id,
-                "commit": release.build.source.commit,
-                "address": address.url if address else None,
-                "processes": released.processes,
-                "stopped": released.is_stopped,
-            }
-        )
+        print_json(released_document(released))
         return
     if released.is_stopped:
         click.echo(f"{release.deploy} {release.name} is released, but the deploy is stopped: `trivet start` runs it")

@@ -10,7 +10,7 @@ import click
 from trivet import __version__
 from trivet.cli import apps, building, completion, config, machine, processes, releases
 from trivet.cli.output import color_choice, print_error
-from trivet.errors import Interrupted, MachineError, TrivetError
+from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 from trivet.flows.installation import refusal
 
 _SECTIONS = (
@@ -69,11 +69,12 @@ def main() -> None:
 def _run() -> int:
     try:
         status = trivet.main(standalone_mode=False)
+        sys.stdout.flush()
     except TrivetError as error:
         print_error(error)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        print_error(_misuse(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         print_error(Interrupted("Interrupted; nothing was changed.", hint="Run the command again when you are ready."))
@@ -87,6 +88,12 @@ def _run() -> int:
         print_error(_bug(error))
         return TrivetError.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _misuse(error: click.ClickException) -> InputError:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "trivet"
+    return InputError(error.format_message(), hint=f"`{path} --help` shows how, with examples.")
 
 
 def _bug(error: Exception) -> TrivetError:

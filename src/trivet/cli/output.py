@@ -19,7 +19,17 @@ from trivet.model.document import to_json
 if TYPE_CHECKING:
     from rich.live import Live
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+# What would move a terminal's cursor, change its state or reorder its text: C0 but tab, DEL, C1, line and bidi controls.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_COLOR = re.compile("(\x1b\\[[0-9;]*m)")
+
+
+def visible(text: str, *, keep_color: bool = False) -> str:
+    """Text of others as a terminal may show it: without control characters; colours stay if asked for."""
+    if not keep_color:
+        return _CONTROL.sub("", text)
+    parts = _COLOR.split(text)  # every second part is a colour
+    return "".join(part if index % 2 else _CONTROL.sub("", part) for index, part in enumerate(parts))
 
 
 def print_json(value: object) -> None:
@@ -29,7 +39,7 @@ def print_json(value: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:
     """Aligned columns; `nothing` on standard error if there is no row. Piped, no line is cut or coloured."""
-    lines = [[_CONTROL.sub("", cell) for cell in row] for row in rows]
+    lines = [[visible(cell) for cell in row] for row in rows]
     if not lines:
         if nothing:
             click.echo(nothing, err=True)
@@ -47,18 +57,18 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     shown = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        first, *rest = value.splitlines()
-        click.echo(f"{click.style(name.ljust(width), bold=True)}  {first}")
+        first, *rest = value.split("\n")
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {visible(first)}")
         for line in rest:
-            click.echo(f"{' ' * width}  {line}")
+            click.echo(f"{' ' * width}  {visible(line)}")
 
 
 def print_error(error: TrivetError) -> None:
     """What happened, the lines that show why, and what to do next, on standard error."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(error.message)}", err=True)
     for line in error.detail:
-        click.echo(f"  {click.style('|', dim=True)} {line}", err=True)
-    click.echo(f"{click.style('hint:', bold=True)}  {error.hint}", err=True)
+        click.echo(f"  {click.style('|', dim=True)} {visible(line)}", err=True)
+    click.echo(f"{click.style('hint:', bold=True)}  {visible(error.hint)}", err=True)
 
 
 def color_choice() -> bool | None:
@@ -139,14 +149,14 @@ class PlainProgress:
 
     def step(self, stage: str, text: str) -> None:
         if not self._quiet:
-            click.echo(f"{click.style(f'{stage:<8}', fg='cyan')} {text}", err=True)
+            click.echo(f"{click.style(f'{stage:<8}', fg='cyan')} {visible(text)}", err=True)
 
     def output(self, line: str) -> None:
         if self._verbose:
-            click.echo(f"         {click.style('|', dim=True)} {line}", err=True)
+            click.echo(f"         {click.style('|', dim=True)} {visible(line)}", err=True)
 
     def notice(self, text: str) -> None:
-        click.echo(f"{click.style('note', fg='yellow'):<8}     {text}", err=True)
+        click.echo(f"{click.style('note    ', fg='yellow')} {visible(text)}", err=True)
 
 
 class LiveProgress(PlainProgress):
@@ -191,7 +201,7 @@ class LiveProgress(PlainProgress):
 
         if self._live is not None and self._current is not None:
             stage, text, _ = self._current
-            parts = ((f"{stage:<8}", "cyan"), f" {text}… ", (_CONTROL.sub("", line), "dim"))
+            parts = ((f"{stage:<8}", "cyan"), f" {visible(text)}… ", (visible(line), "dim"))
             self._live.update(Text.assemble(*parts, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def _finish(self) -> None:

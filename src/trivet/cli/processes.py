@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from trivet.cli.documents import process_document
 from trivet.cli.options import (
     RELEASE,
     app_option,
@@ -15,7 +16,7 @@ from trivet.cli.options import (
     view,
     wait_option,
 )
-from trivet.cli.output import age, print_json, print_table, seconds_since, size
+from trivet.cli.output import age, print_json, print_table, seconds_since, size, visible
 from trivet.errors import InputError
 from trivet.flows import overview
 from trivet.flows import scale as formation_flow
@@ -46,7 +47,7 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
     deploy = None if everything else known_deploy(place, app, deploy_name)
     statuses = overview.list_processes(place, deploy)
     if as_json:
-        print_json(statuses)
+        print_json([process_document(status) for status in statuses])
         return
     first = ("DEPLOY",) if everything else ()
     print_table(
@@ -86,7 +87,7 @@ def logs(app: str | None, deploy_name: str, follow: bool, lines: int, names: tup
                 continue
             color = colors.setdefault(line.process, _PALETTE[len(colors) % len(_PALETTE)])
             prefix = click.style(f"{line.at[:19]}Z v{line.release} {line.process:<10}|", fg=color)
-            click.echo(f"{prefix} {line.text}")
+            click.echo(f"{prefix} {visible(line.text, keep_color=sys.stdout.isatty())}")
     except KeyboardInterrupt:
         return
 

@@ -5,6 +5,7 @@ import sys
 import click
 
 from trivet.cli.building import print_released
+from trivet.cli.documents import full_record_document, record_document
 from trivet.cli.options import (
     RELEASE,
     Manner,
@@ -17,7 +18,7 @@ from trivet.cli.options import (
     named_app,
     named_deploy,
 )
-from trivet.cli.output import age, print_facts, print_json, print_table
+from trivet.cli.output import age, print_facts, print_json, print_table, visible
 from trivet.errors import Interrupted, LedgerError
 from trivet.flows import overview
 from trivet.flows.promote import promote as promote_flow
@@ -53,7 +54,7 @@ def releases(
     deploy = known_deploy(place, app, deploy_name)
     records = overview.list_releases(place, deploy, None if everything else limit)
     if as_json:
-        print_json([_summary(record) for record in records])
+        print_json([record_document(record) for record in records])
         return
     running = overview.running_release(place, deploy)
     print_table(
@@ -77,7 +78,7 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
     place = installation()
     record = overview.show_release(place, known_deploy(place, app, deploy_name), number)
     if as_json:
-        print_json(record)
+        print_json(full_record_document(record))
         return
     print_facts(_facts(record))
 
@@ -213,24 +214,6 @@ def _row(record: Record, running: int | None) -> tuple[str, ...]:
     )
 
 
-def _summary(record: Record) -> dict[str, object]:
-    release, source = record.release, record.release.build.source
-    return {
-        "release": release.number,
-        "state": record.outcome.state,
-        "cause": release.cause,
-        "reason": release.reason,
-        "actor": str(release.actor),
-        "created_at": release.created_at,
-        "ended_at": record.ended_at,
-        "build": release.build.id,
-        "commit": source.commit,
-        "subject": source.subject,
-        "config_version": release.config_version,
-        "failure": record.outcome.reason or None,
-    }
-
-
 def _facts(record: Record) -> list[tuple[str, str]]:
     release, outcome = record.release, record.outcome
     source = release.build.source
@@ -287,7 +270,7 @@ def _print_plan(plan: RollbackPlan) -> None:
         ("config", _config_lines(plan.changes.config)),
     ):
         for index, line in enumerate(text.splitlines()):
-            click.echo(f"  {name if index == 0 else '':<10} {line}", err=True)
+            click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)
 
 
 def _processes(lines: tuple[str, ...]) -> str:

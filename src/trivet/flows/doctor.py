@@ -46,7 +46,15 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _memory,
         _supervisor,
     )
-    return tuple(look(installation) for look in looks)
+    return tuple(_look(look, installation) for look in looks)
+
+
+def _look(look: Callable[[Installation], Finding], installation: Installation) -> Finding:
+    try:
+        return look(installation)
+    except (OSError, TrivetError) as error:
+        hint = error.hint if isinstance(error, TrivetError) else "Run as the owner of TRIVET_HOME, or choose another."
+        return Finding(look.__name__.strip("_"), Verdict.BAD, str(error), hint)
 
 
 def _system(installation: Installation) -> Finding:
@@ -68,19 +76,23 @@ def _tools(installation: Installation) -> Finding:
 
 def _home(installation: Installation) -> Finding:
     root = installation.home.root
-    present = next(folder for folder in (root, *root.parents) if folder.exists())
-    if os.access(present, os.W_OK):
-        made = "" if root.exists() else ", not made yet"
+    present = _present(root)
+    if present.is_dir() and os.access(present, os.W_OK | os.X_OK):
+        made = "" if present == root else ", not made yet"
         return Finding("home", Verdict.GOOD, f"{root}{made}")
     return Finding(
         "home", Verdict.BAD, f"{root} cannot be written", "Run as its owner, or choose another with TRIVET_HOME."
     )
 
 
+def _present(folder: Path) -> Path:
+    """The nearest folder upwards that is there, as far as we may look."""
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - False if forbidden
+
+
 def _space(installation: Installation) -> Finding:
     root = installation.home.root
-    present = next(folder for folder in (root, *root.parents) if folder.exists())
-    free = shutil.disk_usage(present).free
+    free = shutil.disk_usage(_present(root)).free
     text = f"{free / 1e9:.1f} GB free where {root} lies"
     if free >= _LITTLE_SPACE_BYTES:
         return Finding("disk", Verdict.GOOD, text)
@@ -115,5 +127,5 @@ def _memory(installation: Installation) -> Finding:
 def _supervisor(installation: Installation) -> Finding:
     machine = Machine(installation.home)
     if not machine.is_up():
-        return Finding("supervisor", Verdict.WEAK, "not running", "`trivet up` starts it; so does the first deploy.")
+        return Finding("supervisor", Verdict.GOOD, "not running; `trivet up` starts it, and so does a deploy")
     return Finding("supervisor", Verdict.GOOD, f"running, {len(machine.processes(None))} processes")

@@ -7,7 +7,6 @@ from pathlib import Path
 from trivet.build import find_repository
 from trivet.errors import InvalidName, SourceError, UnknownApp
 from trivet.model.names import AppName, parse_app_name
-from trivet.model.settings import Settings, parse_settings
 
 SETTINGS_FILE = "trivet.toml"
 
@@ -23,7 +22,7 @@ class Place:
 def locate_app(folder: Path, named: str | None, directory: str | None = None) -> AppName:
     """The named app, else the one of the nearest `trivet.toml`, else the one called as the repository is.
 
-    Raises: InvalidName, InvalidFile, UnknownApp.
+    Raises: InvalidName, UnknownApp.
     """
     if named is not None:
         return parse_app_name(named)
@@ -34,8 +33,7 @@ def locate_app(folder: Path, named: str | None, directory: str | None = None) ->
             f"Which app? {folder} is not in a git repository.",
             hint="Name it with -a APP, or change to its folder. `trivet apps` lists them.",
         ) from error
-    settings = _read_settings(place.repository / place.directory)
-    return settings.app if settings and settings.app else _app_from_folder(place)
+    return _app_from_settings(place.repository / place.directory / SETTINGS_FILE) or _app_from_folder(place)
 
 
 def locate(folder: Path, directory: str | None = None) -> Place:
@@ -65,9 +63,13 @@ def _inside(repository: Path, folder: Path) -> str:
     return "" if relative == Path() else relative.as_posix()
 
 
-def _read_settings(folder: Path) -> Settings | None:
-    path = folder / SETTINGS_FILE
-    return parse_settings(path.read_text()) if path.is_file() else None
+def _app_from_settings(path: Path) -> AppName | None:
+    """The app's name, also from a file that somebody is editing: the rest of it counts when its commit is built."""
+    if not path.is_file():
+        return None
+    above_the_tables = re.split(r"^\s*\[", path.read_text(errors="replace"), maxsplit=1, flags=re.MULTILINE)[0]
+    match = re.search(r"""^\s*app\s*=\s*["']([^"']*)["']""", above_the_tables, re.MULTILINE)
+    return parse_app_name(match[1]) if match else None
 
 
 def _app_from_folder(place: Place) -> AppName:

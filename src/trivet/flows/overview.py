@@ -168,7 +168,7 @@ def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[
     return DeployOverview(
         deploy=deploy,
         release=number,
-        commit=release.build.source.short if release else None,
+        commit=release.build.source.commit if release else None,
         subject=release.build.source.subject if release else None,
         created_at=release.created_at if release else None,
         address=machine.address(deploy),

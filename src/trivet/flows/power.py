@@ -20,7 +20,6 @@ def run_in_foreground(installation: Installation) -> None:
 def down(installation: Installation) -> bool:
     """Nothing of Trivet runs; the next `up` brings back what ran. False: nothing ran in the first place."""
     machine = Machine(installation.home)
-    if not machine.is_up():
-        return False
+    was_running = machine.is_up() or bool(machine.processes(None))
     machine.down()
-    return True
+    return was_running

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.errors import InputError
 from trivet.model.names import AppName, Deploy
 
 
@@ -86,9 +87,17 @@ class Home:
 
 
 def home_from_environment(environment: Mapping[str, str], *, is_root: bool) -> Home:
-    """`$TRIVET_HOME`, else /var/lib/trivet for root, else `$XDG_STATE_HOME/trivet` (~/.local/state/trivet)."""
+    """`$TRIVET_HOME`, else /var/lib/trivet for root, else `$XDG_STATE_HOME/trivet` (~/.local/state/trivet).
+
+    Raises: InputError for a TRIVET_HOME that is no absolute path.
+    """
     if chosen := environment.get("TRIVET_HOME"):
-        return Home(Path(chosen).absolute())
+        if not Path(chosen).is_absolute():
+            raise InputError(
+                f"TRIVET_HOME is {chosen!r}, which means another folder wherever a command is typed.",
+                hint="Give it an absolute path.",
+            )
+        return Home(Path(chosen))
     if is_root:
         return Home(Path("/var/lib/trivet"))
     state = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "/")) / ".local" / "state")

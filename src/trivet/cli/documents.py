@@ -1,0 +1,85 @@
+"""What `--json` writes of a thing: the same name for the same fact in every command.
+
+`app` and `deploy` are names, `release` is a number, `commit` is a whole one, `address` is a URL; what is not there is null.
+"""
+
+from trivet.flows.overview import DeployOverview
+from trivet.flows.releasing import Released
+from trivet.model.document import to_json
+from trivet.model.names import Deploy
+from trivet.model.release import Record
+from trivet.model.run import ProcessStatus
+
+Document = dict[str, object]
+
+
+def process_document(status: ProcessStatus) -> Document:
+    """A process, as in `trivet ps`."""
+    return {**_names(status.deploy), **{key: value for key, value in to_json(status).items() if key != "deploy"}}
+
+
+def deploy_document(overview: DeployOverview) -> Document:
+    """A deploy, as in `trivet apps`."""
+    return {
+        **_names(overview.deploy),
+        "release": overview.release,
+        "commit": overview.commit,
+        "subject": overview.subject,
+        "created_at": overview.created_at,
+        "address": overview.address.url if overview.address else None,
+        "stopped": overview.is_stopped,
+        "running": overview.running,
+        "wanted": overview.wanted,
+    }
+
+
+def released_document(released: Released) -> Document:
+    """What a command that made a release has to tell."""
+    release = released.release
+    return {
+        **_names(release.deploy),
+        "release": release.number,
+        "build": release.build.id,
+        "commit": release.build.source.commit,
+        "address": released.address.url if released.address else None,
+        "processes": released.processes,
+        "stopped": released.is_stopped,
+    }
+
+
+def record_document(record: Record) -> Document:
+    """A release, as in the list of them."""
+    release, source = record.release, record.release.build.source
+    return {
+        **_names(release.deploy),
+        "release": release.number,
+        "state": record.outcome.state,
+        "cause": release.cause,
+        "reason": release.reason,
+        "actor": str(release.actor),
+        "created_at": release.created_at,
+        "ended_at": record.ended_at,
+        "build": release.build.id,
+        "commit": source.commit,
+        "subject": source.subject,
+        "author": source.author,
+        "config_version": release.config_version,
+        "failure": record.outcome.reason or None,
+    }
+
+
+def full_record_document(record: Record) -> Document:
+    """A release with all that the ledger says of it."""
+    release = record.release
+    return {
+        **record_document(record),
+        "config_change": release.config_change,
+        "processes": {process.name: process.command for process in release.processes},
+        "origin": {**_names(release.origin.deploy), "release": release.origin.number} if release.origin else None,
+        "output": record.outcome.output,
+        "timings_s": record.outcome.timings_s,
+    }
+
+
+def _names(deploy: Deploy) -> Document:
+    return {"app": deploy.app, "deploy": deploy.name}
