@@ -170,3 +170,22 @@ def test_what_a_killed_command_left_is_found_by_its_environment() -> None:
         eventually(lambda: mark.encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
         end_processes_marked(mark)
         assert process.wait(10) == -signal.SIGKILL
+
+
+_STREAM = """
+import sys
+from pathlib import Path
+from trivet.host.command import Command, stream
+stream(Command(("/bin/sh", "-c", "echo $$; exec sleep 600"), Path("/"), {}), lambda line: print(line, flush=True))
+"""
+
+
+def test_a_command_ends_when_we_are_killed() -> None:
+    path = os.pathsep.join(filter(None, sys.path))
+    argv = (sys.executable, "-c", _STREAM)
+    with subprocess.Popen(argv, env={"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert _is_alive(pid)
+        process.kill()
+        eventually(lambda: not _is_alive(pid), what="its end")

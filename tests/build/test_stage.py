@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from support.building import APP, Builder
 from support.command import eventually
 from trivet.build import list_builds, read_build, read_log, remove_builds, verify_layer
+from trivet.build.scratch import sweep
 from trivet.errors import BuildError, InvalidFile, MachineError, SourceError, StepFailed
 from trivet.host.files import remove_tree
 from trivet.model.home import Home
@@ -330,6 +332,32 @@ def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start
     builder.commit({**PROCFILE, "trivet.toml": None})
     assert _left_in(builder.home) == set()
     eventually(lambda: all(_is_gone(pid) for pid in pids), what="their end")
+
+
+def test_what_a_killed_build_left_is_removed_also_when_a_build_is_found(
+    builder: Builder, start: Start, tmp_path: Path
+) -> None:
+    builder.commit(PROCFILE)
+    builder.repository.commit(_hang(tmp_path))
+    process = start()
+    daemon, command = _pids(tmp_path)
+    process.kill()
+    process.communicate()
+    eventually(lambda: _is_gone(command), what="the end of the step, which goes with its build")
+    assert not _is_gone(daemon)
+    assert builder.build("HEAD~1").found
+    assert _left_in(builder.home) == set()
+    eventually(lambda: _is_gone(daemon), what="its end")
+
+
+def test_with_nothing_to_sweep_no_process_is_looked_at(builder: Builder) -> None:
+    builder.commit(PROCFILE)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        sweep(builder.home.scratch)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.001
 
 
 def test_a_build_that_is_at_work_is_left_alone_by_another(builder: Builder, start: Start, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Scratch: the folder of one build while it is made. It goes with its build, however that ends.
 
-A build holds a kernel lock on the lock file beside its folder; what a killed build left has nobody holding it, and the
-next build removes it together with the processes that belonged to it.
+A build holds a kernel lock on the lock file beside its folder; what a killed build left has nobody holding it: `sweep`,
+with which every build begins, removes it together with the processes that belonged to it.
 """
 
 import contextlib
@@ -24,8 +24,7 @@ def scratch_folder(root: Path) -> Iterator[Path]:
     """An empty folder of our own below the root inside the block, with `home` and `tmp`; it is gone afterwards."""
     make_directories(root, mode=0o700)
     folder = root / f"{os.getpid()}.{os.urandom(4).hex()}"
-    with hold(root / _GATE, "Another build", wait=True):
-        _remove_stale(root)
+    with _gate(root):
         lock = _open_locked(_lock_of(folder), os.O_CREAT)
     assert lock is not None
     try:
@@ -36,13 +35,22 @@ def scratch_folder(root: Path) -> Iterator[Path]:
         _remove(folder, lock)
 
 
-def _remove_stale(root: Path) -> None:
-    for path in root.glob(f"*{_LOCK}"):
-        lock = _open_locked(path)
-        if lock is not None:
-            folder = path.with_suffix("")
-            end_processes_marked(f"HOME={home_folder(folder)}")
-            _remove(folder, lock)
+def sweep(root: Path) -> None:
+    """What killed builds left is gone, their processes too. Costs next to nothing where there is nothing to sweep."""
+    if not any(root.glob(f"*{_LOCK}")):
+        return
+    with _gate(root):
+        for path in root.glob(f"*{_LOCK}"):
+            lock = _open_locked(path)
+            if lock is not None:
+                folder = path.with_suffix("")
+                end_processes_marked(f"HOME={home_folder(folder)}")
+                _remove(folder, lock)
+
+
+def _gate(root: Path) -> contextlib.AbstractContextManager[None]:
+    """Held while lock files are made and swept, so that none is taken for stale before its build holds it."""
+    return hold(root / _GATE, "Another build", wait=True)
 
 
 def _remove(folder: Path, lock: int) -> None:

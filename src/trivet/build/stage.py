@@ -13,7 +13,7 @@ from trivet.build.journal import Journal
 from trivet.build.processes import process_types
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
-from trivet.build.scratch import scratch_folder
+from trivet.build.scratch import scratch_folder, sweep
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
 from trivet.build.uv import find_uv, uv_version
@@ -34,6 +34,10 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
 
     Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
     """
+    try:
+        sweep(request.home.scratch)
+    except OSError as error:
+        raise refused(error, "remove what a killed build left") from error
     commit = read_commit(request.repository, request.revision, request.directory)
     settings = parse_settings(commit.read("trivet.toml") or "")
     if has_uncommitted_changes(commit):

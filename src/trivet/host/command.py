@@ -21,6 +21,7 @@ from typing import IO
 from trivet.errors import Interrupted, MachineError
 from trivet.host.files import refused
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _CHUNK_BYTES = 65536
 _END_DEADLINE_S = 10.0
@@ -56,7 +57,7 @@ def stream(command: Command, line: Callable[[str], None]) -> int:
     Returns the exit status, -N if signal N killed it. Whatever is raised meanwhile (Ctrl-C, too) ends it as well.
     Raises: MachineError if there is no such program, or if it takes too long.
     """
-    with _reaping(), _started(command, stderr=subprocess.STDOUT) as process:
+    with _reaping(), _started(command, stderr=subprocess.STDOUT, prepare=_ending_with_us()) as process:
         _relay(process, line, command)
         return process.wait()
 
@@ -116,10 +117,17 @@ def interruptible(message: str, hint: str) -> Iterator[None]:
 
 
 def end_processes_marked(variable: str) -> None:
-    """No process runs whose environment holds this `NAME=value`: how what a killed command left behind is found."""
-    marked = [pid for pid in _pids() if variable.encode() in _environment(pid)]
-    for pid in marked:
-        _kill(pid)
+    """No process runs whose environment holds this `NAME=value`: how what a killed command left behind is found.
+
+    Raises: MachineError for one that cannot be ended.
+    """
+    until = time.monotonic() + _END_DEADLINE_S
+    while marked := [pid for pid in _pids() if os.fsencode(variable) in _environment(pid)]:
+        for pid in marked:
+            _kill(pid)
+        if time.monotonic() > until:
+            raise _cannot_be_ended(marked[0])
+        select.select((), (), (), 0.002)
 
 
 def describe_status(status: int) -> str:
@@ -130,8 +138,13 @@ def describe_status(status: int) -> str:
 
 
 @contextlib.contextmanager
-def _started(command: Command, *, stderr: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command runs inside the block, in a session of its own and with no input; after it, it is gone."""
+def _started(
+    command: Command, *, stderr: int, prepare: Callable[[], None] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command runs inside the block, in a session of its own and with no input; after it, it is gone.
+
+    `prepare` runs in the child before its program.
+    """
     if shutil.which(command.argv[0], path=command.environment.get("PATH", os.defpath)) is None:
         raise MachineError(
             f"There is no program {command.argv[0]!r} on this machine.",
@@ -146,6 +159,7 @@ def _started(command: Command, *, stderr: int) -> Iterator["subprocess.Popen[byt
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            preexec_fn=prepare,  # safe: this process has no threads
         )
     except OSError as error:
         raise refused(error, f"run {command.argv[0]}") from error
@@ -239,6 +253,20 @@ def _set_subreaper(*, on: bool) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
+def _ending_with_us() -> Callable[[], None]:
+    """To be called in a new child: it is killed when this process ends, even by SIGKILL. See PR_SET_PDEATHSIG(2const)."""
+    import ctypes
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def end_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before we asked
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return end_with_parent
+
+
 def _end_descendants(spared: set[tuple[int, int]]) -> None:
     until = time.monotonic() + _END_DEADLINE_S
     while left := [pid for pid, start in _descendants() if (pid, start) not in spared]:
@@ -247,11 +275,15 @@ def _end_descendants(spared: set[tuple[int, int]]) -> None:
             with contextlib.suppress(ChildProcessError):  # a grandchild: it becomes ours when its parent is reaped
                 os.waitpid(pid, os.WNOHANG)
         if time.monotonic() > until:
-            raise MachineError(
-                f"A process that the command started cannot be ended (pid {left[0]}).",
-                hint="It hangs in the kernel, often in a file system. `ps -o stat,wchan -p PID` shows where.",
-            )
+            raise _cannot_be_ended(left[0])
         select.select((), (), (), 0.002)
+
+
+def _cannot_be_ended(pid: int) -> MachineError:
+    return MachineError(
+        f"A process that a command of the build started cannot be ended (pid {pid}).",
+        hint="It hangs in the kernel, often in a file system. `ps -o stat,wchan -p PID` shows where.",
+    )
 
 
 def _kill(pid: int) -> None:
