@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import trivet as package
-from support.apps import shop
+from support.apps import SERVER, shop
 from support.command import Trivet, eventually, own_port
 from support.repository import Repository
 
@@ -131,3 +131,75 @@ def test_the_supervisor_in_the_foreground_ends_what_it_runs_when_told(deployed: 
         supervisor.terminate()
         assert supervisor.wait(40) == 0
     assert deployed.processes() == []
+
+
+def test_no_line_of_the_help_is_cut(trivet: Trivet) -> None:
+    assert "..." not in trivet.ok("--help").out.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("nosuch",), "No such command 'nosuch'.", "`trivet --help` shows how, with examples."),
+        (("deploy", "--nosuch"), "No such option '--nosuch'.", "`trivet deploy --help` shows how, with examples."),
+        (
+            ("rollback", "yesterday"),
+            "Invalid value for '[vN]': 'yesterday' is not a release. Write v3 or 3; `trivet releases` lists them.",
+            "`trivet rollback --help` shows how, with examples.",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_command_that_is_typed_wrong_is_told_like_any_mistake(
+    trivet: Trivet, arguments: tuple[str, ...], message: str, hint: str
+) -> None:
+    done = trivet.run(*arguments)
+    assert (done.status, done.out, done.err) == (2, "", f"error: {message}\nhint:  {hint}\n")
+
+
+def test_a_relative_home_is_refused(trivet: Trivet) -> None:
+    trivet.environment["TRIVET_HOME"] = "here"
+    done = trivet.run("apps")
+    assert done.status == 2
+    assert done.err == (
+        "error: TRIVET_HOME is 'here', which means another folder wherever a command is typed.\n"
+        "hint:  Give it an absolute path.\n"
+    )
+
+
+def test_a_result_that_cannot_be_written_is_an_error(deployed: Trivet) -> None:
+    with Path("/dev/full").open("w") as full, deployed.start("releases", stdout=full) as command:
+        _, err = command.communicate()
+    assert command.returncode == 50
+    assert "Traceback" not in err
+    assert "the disk is full" in err
+
+
+def test_a_file_that_somebody_is_editing_locks_nobody_out(deployed: Trivet, repository: Repository) -> None:
+    for text in ('app = "shop"\n[oops\n', 'app = "shop"\n[deploys.production]\nport = 99999\n', "[[[[\n"):
+        repository.write({"trivet.toml": text})
+        assert deployed.ok("ps", "--json").json()[0]["app"] == "shop"
+
+
+def test_what_others_wrote_cannot_command_the_terminal(trivet: Trivet, repository: Repository) -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07\u009b2J\u202e"
+    procfile = f"web: python3 server.py {hostile}\n"
+    repository.commit(
+        shop("v1", web=f"print({hostile!r}, flush=True)\n" + SERVER, procfile=procfile, settings=""),
+        f"Subject {hostile}",
+    )
+    said = ""
+    for arguments in (
+        ("deploy", "-v"),
+        ("releases",),
+        ("releases", "show", "v1"),
+        ("apps",),
+        ("builds",),
+        ("logs",),
+        ("ps",),
+    ):
+        done = trivet.ok(*arguments)
+        said += done.out + done.err
+    assert "Subject" in said
+    for character in "\x1b\x07\u009b\u202e":
+        assert character not in said

@@ -49,7 +49,9 @@ def down() -> None:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what this machine has and what it enforces, what is missing, and how to get it.
+    """Say what this machine has, enforces and lacks.
+
+    And how to get what is missing.
 
     Ends with status 1 if something is missing that Trivet cannot work without.
 

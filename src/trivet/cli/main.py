@@ -26,7 +26,7 @@ class SectionedGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in _SECTIONS:
-            commands = [(name, self.commands[name].get_short_help_str(70)) for name in names]
+            commands = [(name, self.commands[name].get_short_help_str(80)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(commands)
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        status = trivet.main(standalone_mode=False)
+        status = trivet.main(prog_name="trivet", standalone_mode=False)
         sys.stdout.flush()
     except TrivetError as error:
         print_error(error)
@@ -80,6 +80,7 @@ def _run() -> int:
         print_error(Interrupted("Interrupted; nothing was changed.", hint="Run the command again when you are ready."))
         return Interrupted.exit_code
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written is not tried again at exit
         print_error(refusal(error))
         return MachineError.exit_code
     except Exception as error:  # the last place that can say it in words

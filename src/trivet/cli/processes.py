@@ -70,7 +70,9 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
 )
 @json_option
 def logs(app: str | None, deploy_name: str, follow: bool, lines: int, names: tuple[str, ...], as_json: bool) -> None:
-    """Show what the processes of a deploy wrote, merged in order of time.
+    """Show what the processes of a deploy wrote, by time.
+
+    With --json, one object a line.
 
     \b
     Examples:
@@ -106,7 +108,9 @@ def print_json_line(value: object) -> None:
 @click.option("--release", "number", type=RELEASE, help="The release to run in; default: the running one.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 def run(app: str | None, deploy_name: str, number: int | None, command: tuple[str, ...]) -> None:
-    """Run a one-off command in a release: its code, its config, its walls.
+    """Run a one-off command in a release.
+
+    It has the release's code and config, and may write only where its processes may.
 
     The command has this terminal if there is one, gets the signals that this command gets, and its exit status is handed on.
 
@@ -126,7 +130,9 @@ def run(app: str | None, deploy_name: str, number: int | None, command: tuple[st
 @wait_option
 @json_option
 def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: bool, as_json: bool) -> None:
-    """Set how many processes of each type run; without arguments, show it. Makes no release.
+    """Set how many processes of each type run.
+
+    Without arguments, shows it. Makes no release.
 
     \b
     Examples:
@@ -151,7 +157,9 @@ def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: b
 @deploy_options
 @wait_option
 def restart(process: str | None, app: str | None, deploy_name: str, no_wait: bool) -> None:
-    """Restart the processes of a deploy, or one type (web), or one process (web.1).
+    """Restart the processes of a deploy.
+
+    All of them, or one type (web), or one process (web.1).
 
     The whole deploy is restarted as it is deployed: new processes beside the old ones, which end when the new ones are ready.
 
@@ -188,7 +196,7 @@ def stop(app: str | None, deploy_name: str, no_wait: bool) -> None:
 @deploy_options
 @wait_option
 def start(app: str | None, deploy_name: str, no_wait: bool) -> None:
-    """Start the processes of a stopped deploy again, on the same release.
+    """Start the processes of a stopped deploy again.
 
     \b
     Examples:

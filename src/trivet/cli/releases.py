@@ -154,9 +154,10 @@ def rollback(
     run_release_command: bool,
     manner: Manner,
 ) -> None:
-    """Bring back an earlier release: its build and its config, as a new release.
+    """Bring back an earlier release, as a new one.
 
-    Default: the good release before the running one. Shows what will change, and asks on a terminal.
+    Its build, its config and its process types come back. Default: the good release before the running one. Shows what
+    will change, and asks on a terminal.
 
     \b
     Examples:
@@ -185,7 +186,9 @@ def promote(
     app: str | None,
     manner: Manner,
 ) -> None:
-    """Release in one deploy what serves in another: the same build, the target's own config.
+    """Release in one deploy what serves in another.
+
+    The same build, with the target's own config.
 
     \b
     Examples:
