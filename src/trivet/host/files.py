@@ -3,9 +3,12 @@
 The verbs follow tessera's POSIX storage: after a crash a reader finds the old content or the new, never half of one.
 """
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from trivet.errors import MachineError
@@ -60,23 +63,21 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """The tree is gone, read-only folders and all; symbolic links in it are not followed."""
+    """The tree is gone, read-only folders and all; symbolic links in it are not followed, nor is what moves meanwhile.
+
+    The tree's parent is trusted, what lies in the tree is not: it may be changed under our hands, so that every step goes
+    from an open folder to a name in it. Folders in folders are moved up to the top first: no depth is too deep.
+    Raises: OSError, the first refusal, after everything that can be removed is gone.
+    """
     try:
-        mode = path.lstat().st_mode
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    if not stat.S_ISDIR(mode):
-        path.unlink(missing_ok=True)
-        return
-    if mode & 0o700 != 0o700:
-        path.chmod(0o700)
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove_tree(Path(entry.path))
-            else:
-                Path(entry.path).unlink(missing_ok=True)
-    path.rmdir()
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            _remove(path.name, parent)
+    finally:
+        os.close(parent)
 
 
 def sync_directory(path: Path) -> None:
@@ -107,6 +108,80 @@ def refused(error: OSError, what: str) -> MachineError:
             hint="Run Trivet as the user who owns this folder, or choose another with TRIVET_HOME.",
         )
     return MachineError(f"Cannot {what}: {reason}.", hint="Mend this on the machine and run the command again.")
+
+
+def _remove(name: str, parent: int) -> None:
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    top = _open_folder(name, parent)
+    try:
+        _Emptying(top).finish()
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+class _Emptying:
+    """Empties an open folder, in rounds: what one round moved up into it, a later one takes away."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._refusal: OSError | None = None
+
+    def finish(self) -> None:
+        while self._over(self._top, self._dissolve):
+            self._refusal = None
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _over(self, folder: int, act: Callable[["os.DirEntry[str]"], bool]) -> bool:
+        """It was done with every entry, as far as it could be; whether anything changed."""
+        changed = False
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    changed = act(entry) or changed
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    self._refusal = self._refusal or error
+        return changed
+
+    def _dissolve(self, entry: "os.DirEntry[str]") -> bool:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.name, dir_fd=self._top)
+            return True
+        folder = _open_folder(entry.name, self._top)
+        try:
+            changed = self._over(folder, partial(self._take_out, folder))
+        finally:
+            os.close(folder)
+        try:
+            os.rmdir(entry.name, dir_fd=self._top)
+        except OSError as error:
+            self._refusal = self._refusal or error
+            return changed
+        return True
+
+    def _take_out(self, folder: int, entry: "os.DirEntry[str]") -> bool:
+        if entry.is_dir(follow_symlinks=False):
+            os.close(_open_folder(entry.name, folder))  # a folder that may not be written may not be moved either
+            os.rename(entry.name, os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=self._top)
+        else:
+            os.unlink(entry.name, dir_fd=folder)
+        return True
+
+
+def _open_folder(name: str, parent: int) -> int:
+    """A descriptor of the folder, which its owner may now read and change. Raises: OSError, if it is none any more."""
+    found = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if os.fstat(found).st_mode & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{found}", 0o700)  # noqa: PTH101  # exactly this folder, whatever the name is by now
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=found)
+    finally:
+        os.close(found)
 
 
 def _write_beside(path: Path, content: bytes, mode: int) -> Path:
