@@ -6,15 +6,23 @@ import urllib.request
 
 import pytest
 
-from run.shop import WORKER, Shop, free_port, wait_until
-from trivet.errors import MachineError, PortTaken
+from run.shop import DEADLINE_S, WORKER, Shop, free_port, kill, wait_until
+from trivet.errors import MachineError, PortTaken, RollOutFailed
 from trivet.host import processes
+from trivet.host.sockets import connect_unix, peer_pid
 from trivet.model.process import ProcessType
 from trivet.model.run import Address, RollOut
+from trivet.run.door import launch
 
 
 def _roll_out(shop: Shop, number: int, host: str, port: int) -> RollOut:
     return shop.machine.roll_out(shop.deploy, number, address=Address(host, port), report=lambda *_: None)
+
+
+def _kill_door(shop: Shop) -> None:
+    with connect_unix(launch.socket_path(shop.home), DEADLINE_S) as connection:
+        pid = peer_pid(connection)
+    kill(pid)
 
 
 def _answers(host: str, port: int) -> bool:
@@ -96,6 +104,45 @@ def test_an_address_that_this_machine_does_not_have_is_refused(shop: Shop) -> No
     with pytest.raises(MachineError) as raised:
         _roll_out(shop, 1, "192.0.2.1", 8099)
     assert raised.value.message == "Cannot listen on 192.0.2.1 port 8099: Cannot assign requested address."
+
+
+def test_while_somebody_holds_the_address_every_change_is_refused_and_none_hangs(shop: Shop) -> None:
+    shop.shop(1)
+    port = free_port()
+    _roll_out(shop, 1, "127.0.0.1", port)
+    before = shop.pids()
+    shop.kill_supervisor()
+    _kill_door(shop)
+    with socket.create_server(("127.0.0.1", port)):
+        shop.machine.up()
+        for change in (
+            lambda: shop.machine.restart(shop.deploy, None),
+            lambda: shop.machine.scale(shop.deploy, {"web": 2}),
+            lambda: shop.machine.start(shop.deploy),
+            lambda: shop.roll_out(1),
+        ):
+            with pytest.raises(PortTaken, match=f"Port {port} is taken by process {os.getpid()} "):
+                change()
+        assert shop.pids() == before
+    shop.machine.restart(shop.deploy, None)
+    assert shop.fetch().startswith("v1 ")
+
+
+def test_a_change_that_stumbles_is_undone_and_whoever_asked_is_told(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    before = shop.pids()
+    env = shop.home.release(shop.deploy, 1) / "env.json"
+    whole = env.read_text()
+    env.write_text('{"values": {"A": "\\u0000"}}')
+    with pytest.raises(RollOutFailed) as raised:
+        shop.machine.restart(shop.deploy, None)
+    assert raised.value.message.startswith("The new processes of shop/production did not come up: ")
+    assert shop.pids() == before
+    env.write_text(whole)
+    shop.machine.restart(shop.deploy, None)
+    assert shop.fetch().startswith("v1 ")
 
 
 @pytest.mark.slow

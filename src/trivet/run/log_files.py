@@ -45,7 +45,7 @@ def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, 
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:
-    """The last lines of the log, without their ends; read from its end."""
+    """The last lines of the log, without their ends; read from its end. None of a log that cannot be read."""
     try:
         with path.open("rb") as file:
             position, data = file.seek(0, 2), b""
@@ -53,6 +53,6 @@ def last_lines(path: Path, count: int) -> tuple[str, ...]:
                 step = min(_BLOCK_BYTES, position)
                 position = file.seek(position - step)
                 data = file.read(step) + data
-    except FileNotFoundError:
+    except OSError:  # they only illustrate what is told anyway
         return ()
     return tuple(data.decode(errors="replace").splitlines()[-count:])

@@ -14,6 +14,7 @@ from trivet.run.log_files import last_lines
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.gate import Candidate, Gate, Verdict
 from trivet.run.supervisor.intent import Phase
+from trivet.run.supervisor.loop import Action
 from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.yard import Yard
 
@@ -64,26 +65,32 @@ class Change:
 
     def begin(self) -> None:
         """All new processes are started; the rest follows from what happens to them."""
-        try:
-            self._deed.enter(Phase.STARTING)
-            for process in self._deed.starts:
-                self._start(process)
-        except Exception as error:  # noqa: BLE001  # whatever it is: the new is undone, the old runs on
-            self._fail(Failure(_words(error)))
-        else:
-            self._shift_when_ready()
+        self._attempt(self._start_all)
 
     def abort(self, reason: str) -> None:
         """Undone, if the shift has not begun."""
         if self.phase is Phase.STARTING and self._failure is None:
             self._fail(Failure(reason))
 
+    def _attempt(self, step: Action) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  # whatever it is: the new is undone, the old runs on
+            self._fail(Failure(_words(error)))
+
+    def _start_all(self) -> None:
+        self._deed.enter(Phase.STARTING)
+        for process in self._deed.starts:
+            self._start(process)
+        self._shift_when_ready()
+
     def _start(self, process: Process) -> None:
         process.on_end = self._on_end
         process.start()
         self._started.append(process)
         candidate = Candidate(process.plan, process.status.pid or 0, process.status.port)
-        self._gates[process] = Gate(self._yard.loop, candidate, partial(self._on_verdict, process))
+        tell = partial(self._on_verdict, process)
+        self._gates[process] = Gate(self._yard.loop, candidate, lambda verdict: self._attempt(partial(tell, verdict)))
         self._deed.report("started", {"process": process.plan.name, "pid": process.status.pid})
 
     def _on_verdict(self, process: Process, verdict: Verdict) -> None:
@@ -103,16 +110,12 @@ class Change:
         if self._gates or self._failure is not None or self.phase is not Phase.STARTING:
             return
         self.timings_s["ready"] = self._elapsed_s()
-        try:
-            self._deed.enter(Phase.SHIFTING)
-            self.phase = Phase.SHIFTING
-            self._deed.shift()
-        except Exception as error:  # noqa: BLE001  # as above
-            self._fail(Failure(_words(error)))
-            return
+        self._deed.enter(Phase.SHIFTING)
+        self.phase = Phase.SHIFTING
+        self._deed.shift()
         for process in self._started:
             process.become_ready()
-        self._drain()
+        self._yard.loop.soon(self._drain)  # on its own: what goes wrong from here on undoes nothing
 
     def _drain(self) -> None:
         self.phase = Phase.SHIFTED

@@ -100,7 +100,11 @@ class Doorkeeper:
                 self.give_up(deploy, address)
 
     def serve(self, deploy: Deploy, address: Address, route: Route) -> None:
-        """Requests to the address go this way from now on. Raises: SupervisorUnreachable (the door cannot start)."""
+        """Requests to the address, which is reserved, go this way from now on.
+
+        Raises: PortTaken, MachineError (it is not reserved, and cannot be), SupervisorUnreachable (no door can start).
+        """
+        self.reserve(deploy, address)
         self._routes[deploy] = route
         self._opened.add((deploy, address))
         self._sync(lambda: self._open(deploy, address), partial(self._route, deploy, route))
@@ -229,7 +233,7 @@ class Doorkeeper:
         if self._link is None:
             return False
         try:
-            deploys = self._ask({"do": "status"}).data["deploys"]
+            deploys = self._ask({"do": "status"}).data.get("deploys", {})
         except SupervisorUnreachable:
             return False
         backends = deploys.get(str(deploy), {}).get("backends", ())

@@ -168,8 +168,10 @@ class Keeper:
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
         self._starting = ()
-        then(failure)
-        self._tell_waiting()
+        try:
+            then(failure)
+        finally:
+            self._tell_waiting()
 
     def _on_move(self, process: Process) -> None:
         if process in self.members.values():

@@ -84,9 +84,14 @@ class Rolling:
         self._listener.report(event, facts)
 
     def _end(self, failure: Failure | None) -> None:
+        try:
+            if failure is not None:
+                self._keeper.put_back(self._aim.address_before)
+        finally:
+            self._tell_end(failure)
+
+    def _tell_end(self, failure: Failure | None) -> None:
         keeper, aim = self._keeper, self._aim
-        if failure is not None:
-            keeper.put_back(aim.address_before)
         roll_out = RollOut(keeper.deploy, aim.release, failure is None, address=aim.address, timings_s=self._timings_s)
         if failure is not None:
             roll_out = replace(
@@ -131,7 +136,7 @@ def roll_out(keeper: Keeper, number: int, wish: Address | None, listener: Listen
 def restart(keeper: Keeper, chosen: str | None, listener: Listener) -> None:
     """New processes take the place of those chosen (a process, a type, or None: all); told None when the old leave.
 
-    Raises: Busy, NothingReleased, UnknownProcess, RunError.
+    Raises: Busy, NothingReleased, UnknownProcess, RunError, PortTaken, MachineError.
     """
     keeper.check_free()
     wanted = read_plan(keeper, current_of(keeper))
@@ -139,8 +144,9 @@ def restart(keeper: Keeper, chosen: str | None, listener: Listener) -> None:
     plans = [process for process in wanted.processes if chosen in (None, process.name, process.name.rpartition(".")[0])]
     if not plans and chosen is not None:
         raise _unknown(chosen, wanted)
-    address = desired.read_address(keeper.home, keeper.deploy) if wanted.has_ports else None
-    aim = Aim(wanted.release, wanted.release, address, address, recorded=False)
+    before = desired.read_address(keeper.home, keeper.deploy)
+    address = keeper.reserve(None) if wanted.has_ports else None
+    aim = Aim(wanted.release, wanted.release, address, before, recorded=False)
     names = {process.name for process in plans}
     drops = tuple(process for name, process in keeper.members.items() if name in names)
     done = replace(listener, done=lambda _: listener.done(None))
@@ -175,8 +181,10 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
     def end(failure: Failure | None) -> None:
         if failure is None:
             listener.done(formation)
-        else:
+            return
+        try:
             keeper.put_back(before)
+        finally:
             listener.refused(failed(deploy, failure))
 
     keeper.begin(Deed(starts, drops, lambda _: None, shift, end, listener.report))
