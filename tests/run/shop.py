@@ -1,6 +1,5 @@
 """A home with releases that were never built: model documents and small apps, and the real supervisor around them."""
 
-import json
 import os
 import select
 import signal
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trivet.host import processes
-from trivet.host.sockets import connect_unix, receive, send_line
+from trivet.host.sockets import connect_unix, receive
 from trivet.model.build import Build
 from trivet.model.config import Config, ConfigChange
 from trivet.model.document import write_document
@@ -134,7 +133,7 @@ class Shop:
         """The roll-out is in flight, and whoever asked for it has gone away."""
         request = {"do": "roll_out", "deploy": str(self.deploy), "number": number, "address": None}
         with connect_unix(launch.socket_path(self.home), DEADLINE_S) as connection:
-            send_line(connection, json.dumps(request).encode())
+            link.send_request(self.home, connection, request)
             receive(connection)  # the first process has started
 
     def ok(self, number: int, port: int | None = None) -> RollOut:

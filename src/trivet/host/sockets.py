@@ -7,10 +7,12 @@ A socket's address holds at most 107 bytes (unix(7)); a home may lie deeper. So 
 import os
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 _READ_BYTES = 65536
+_POLL_S = 0.005
 _MOST_FDS = 253  # SCM_MAX_FD in the kernel
 _DESCRIPTOR = struct.Struct("i")
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -44,13 +46,25 @@ def connect_unix(path: Path, timeout_s: float) -> socket.socket:
     try:
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            _connect(connection, f"/proc/self/fd/{folder}/{path.name}", time.monotonic() + timeout_s)
         finally:
             os.close(folder)
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def _connect(connection: socket.socket, address: str, deadline: float) -> None:
+    while True:
+        try:
+            connection.connect(address)
+        except BlockingIOError:  # its queue is full; a socket with a timeout is not put to wait by the kernel
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -63,26 +77,6 @@ def peer_pid(connection: socket.socket) -> int:
     """The process that connected, as the kernel knows it (SO_PEERCRED)."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return int(_CREDENTIALS.unpack(credentials)[0])
-
-
-def is_trusted(connection: socket.socket) -> bool:
-    """Whether our own user (or root) connected, and not from behind the walls of an app.
-
-    Who is sealed has `no_new_privs`, for ever and with all its children; that tells apps from people, who have the same
-    user. It tells nothing if we have it too (a container started that way).
-    """
-    if peer_uid(connection) not in (0, os.geteuid()):
-        return False
-    return not has_no_new_privileges(peer_pid(connection)) or has_no_new_privileges(os.getpid())
-
-
-def has_no_new_privileges(pid: int) -> bool:
-    """Whether the process has `no_new_privs` set; also true of one that is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
-    return "NoNewPrivs:\t1" in status
 
 
 def send_line(connection: socket.socket, line: bytes, fds: Sequence[int] = ()) -> None:

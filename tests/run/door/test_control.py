@@ -13,7 +13,8 @@ import pytest
 from support.door import FrontDoor
 from support.wire import DEADLINE_S, Backend, Recorder, connect, exchange, read_all, read_answer
 from trivet.errors import SupervisorUnreachable
-from trivet.host.sockets import connect_unix
+from trivet.host.key import take_key
+from trivet.host.sockets import connect_unix, send_line
 from trivet.model.home import Home
 from trivet.run.door import launch, link
 
@@ -155,7 +156,9 @@ def test_a_request_that_the_door_cannot_read_is_answered_with_the_reason(
     door: FrontDoor, line: bytes, error: str
 ) -> None:
     with connect_unix(launch.socket_path(door.home), 5) as connection:
-        connection.sendall(line + b"\n")
+        key = take_key(door.home.supervisor)
+        send_line(connection, line, (key,))
+        os.close(key)
         assert connection.recv(65536).decode() == f'{{"ok": false, "error": "{error}"}}\n'
 
 
@@ -211,6 +214,26 @@ def test_the_door_outlives_a_shortage_of_descriptors(tmp_path: Path, serve: Serv
     finally:
         for client in clients:
             client.close()
+        door.close()
+
+
+def test_a_door_without_descriptors_for_a_supervisor_waits_and_spends_nothing(tmp_path: Path) -> None:
+    door = FrontDoor(tmp_path / "home", ("prlimit", "--nofile=40:40"))
+    links = []
+    try:
+        links = [link.connect(door.home) for _ in range(50)]
+        time.sleep(0.2)
+        before = door.cpu_ns()
+        time.sleep(0.5)
+        assert door.cpu_ns() - before < 100_000_000
+        for one in links:
+            one.close()
+        door.link.close()
+        door.link = link.connect(door.home)
+        assert door.ask({"do": "status"}).ok
+    finally:
+        for one in links:
+            one.close()
         door.close()
 
 

@@ -9,18 +9,21 @@ import socket
 from collections.abc import Callable, Sequence
 from select import EPOLLIN, EPOLLOUT
 
-from trivet.host.sockets import peer_uid, receive
+from trivet.host.key import Guard
+from trivet.host.sockets import receive
 from trivet.run.door.loop import Loop, Watched
 
 _LONGEST_LINE = 1 << 20
 _MOST_UNSENT = 1 << 20
+_MOST_STRANGERS = 32  # connected, and silent so far
+_PAUSE_S = 0.1
 
 Json = dict[str, object]
 Answer = tuple[Json, Sequence[int]]
 
 
 class Control(Watched):
-    """The listening control socket and the supervisors connected to it.
+    """The listening control socket and the supervisors connected to it; the guard tells who is one.
 
     `handle(request, descriptors)` gives the answer and descriptors to send along; `after(request)` is called once the
     answer is on its way.
@@ -29,28 +32,32 @@ class Control(Watched):
     def __init__(
         self,
         loop: Loop,
-        listening: socket.socket,
+        entrance: tuple[socket.socket, Guard],
         handle: Callable[[Json, list[int]], Answer],
         after: Callable[[Json], None],
     ) -> None:
         super().__init__()
         self._loop = loop
-        self._listening = listening
+        self._listening, self._guard = entrance
         self._handle = handle
         self._after = after
+        self._strangers: dict[Connection, None] = {}
         self._connections: set[Connection] = set()
-        loop.watch(listening.fileno(), EPOLLIN, self)
+        self._resume()
 
     def ready(self, mask: int) -> None:
         try:
             connection, _ = self._listening.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
             return
-        if peer_uid(connection) not in (os.getuid(), 0):
-            connection.close()
+        except OSError:  # descriptors are short: the socket stays readable, and would keep us busy with nothing
+            self._loop.forget(self._listening.fileno())
+            self._loop.call_at(self._loop.now + _PAUSE_S, self._resume)
             return
         connection.settimeout(0)
-        self._connections.add(Connection(self._loop, self, connection))
+        self._strangers[Connection(self._loop, self, connection)] = None
+        if len(self._strangers) > _MOST_STRANGERS:
+            next(iter(self._strangers)).fail()
 
     def fail(self) -> None:
         """An error while accepting concerns that connection; the socket stays open."""
@@ -74,13 +81,28 @@ class Control(Watched):
         connection.send({"ok": True, **answer}, descriptors)
         self._after(request)
 
+    def admits(self, connection: "Connection", peer: socket.socket, fds: list[int]) -> bool:
+        """Whether the connection is a supervisor's: the key, which came with its first byte, is taken off `fds`."""
+        if connection in self._connections:
+            return True
+        if not self._guard.admits(peer, fds):
+            return False
+        os.close(fds.pop(0))
+        del self._strangers[connection]
+        self._connections.add(connection)
+        return True
+
     def leave(self, connection: "Connection") -> None:
         """The connection is closed."""
+        self._strangers.pop(connection, None)
         self._connections.discard(connection)
+
+    def _resume(self) -> None:
+        self._loop.watch(self._listening.fileno(), EPOLLIN, self)
 
 
 class Connection(Watched):
-    """One supervisor."""
+    """One supervisor, or a stranger until its first byte has come."""
 
     def __init__(self, loop: Loop, control: Control, connection: socket.socket) -> None:
         super().__init__()
@@ -105,13 +127,15 @@ class Connection(Watched):
             return
         self._fds += fds
         self._lines += data
-        if not data or len(self._lines) > _LONGEST_LINE:
+        is_over = not data or len(self._lines) > _LONGEST_LINE
+        if is_over or not self._control.admits(self, self._socket, self._fds):
             self.fail()
         while self._is_open and (end := self._lines.find(b"\n")) >= 0:
             line = bytes(self._lines[:end])
             del self._lines[: end + 1]
             fds_of_line, self._fds = self._fds, []
-            self._control.answer(self, line, fds_of_line)
+            if line:
+                self._control.answer(self, line, fds_of_line)
 
     def fail(self) -> None:
         if self._is_open:

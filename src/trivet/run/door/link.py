@@ -1,5 +1,7 @@
 """The supervisor's end of the front door's control socket: requests and answers as JSON lines, events in between.
 
+Whoever connects sends an empty line first, with the key (host/key.py); without it, it is sent away.
+
 Requests (`ask`), each with the answer's fields beside "ok":
 
     {"do": "open", "deploy": D, "host": H, "port": P} + the listening socket
@@ -15,6 +17,7 @@ request. It comes once for every backend that leaves, after the answer to the re
 """
 
 import json
+import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trivet.errors import SupervisorUnreachable
+from trivet.host.key import take_key
 from trivet.host.sockets import connect_unix, receive, send_line
 from trivet.model.home import Home
 from trivet.run.door.launch import socket_path
@@ -121,9 +125,23 @@ class DoorLink:
 def connect(home: Home) -> DoorLink:
     """A link to the front door of this home. Raises: SupervisorUnreachable when none is running."""
     try:
-        return DoorLink(connect_unix(socket_path(home), _ANSWER_WITHIN_S))
+        connection = connect_unix(socket_path(home), _ANSWER_WITHIN_S)
+        try:
+            _show_key(home, connection)
+        except OSError:
+            connection.close()
+            raise
     except OSError as error:
         raise _unreachable(error.strerror or str(error)) from error
+    return DoorLink(connection)
+
+
+def _show_key(home: Home, connection: socket.socket) -> None:
+    key = take_key(home.supervisor)
+    try:
+        send_line(connection, b"", (key,))
+    finally:
+        os.close(key)
 
 
 def _unreachable(why: str) -> SupervisorUnreachable:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from trivet.host.key import Guard, make_key
 from trivet.host.sockets import listen_unix
 from trivet.run.door.control import Answer, Control, Json
 from trivet.run.door.door import Door
@@ -37,11 +38,13 @@ class Log:
 class Server:
     """What the supervisor's requests do, by their names."""
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, folder: Path) -> None:
         log = Log()
         self.loop = Loop(log.write)
         self._door = Door(self.loop, Room(_room_for_clients(), log.write), self._tell_idle)
-        self._control = Control(self.loop, listening, self._handle, self._after)
+        make_key(folder)
+        entrance = listen_unix(folder / "door.sock"), Guard(folder, log.write)
+        self._control = Control(self.loop, entrance, self._handle, self._after)
         self._verbs = {
             "open": self._open,
             "route": self._route,
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
         return _ALREADY_RUNNING
     _write_to(folder / "door.log")
     os.chdir("/")
-    Server(listen_unix(folder / "door.sock")).loop.run()
+    Server(folder).loop.run()
     return 0
 
 

@@ -4,17 +4,20 @@
     {"event": "ready", "facts": {…}}
     {"ok": true, "result": …}   or   {"ok": false, "error": {"kind", "message", "hint", "detail"}}
 
-Only the user who runs the supervisor (and root) is listened to, and no app. A client that goes away ends nothing.
+Only the user who runs the supervisor (and root) is listened to, and no app: the key comes with the request
+(host/key.py). A client that goes away ends nothing.
 """
 
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trivet.errors import TrivetError
-from trivet.host.sockets import is_trusted, listen_unix, receive, send_line
+from trivet.host.key import Guard, make_key
+from trivet.host.sockets import listen_unix, receive, send_line
 from trivet.model.document import to_json
 from trivet.model.home import Home
 from trivet.run.supervisor.launch import socket_path
@@ -22,6 +25,7 @@ from trivet.run.supervisor.loop import Loop
 
 _LONGEST_REQUEST_BYTES = 65536
 _SENT_WITHIN_S = 2.0  # a client that does not read must not hold up everybody's processes
+_MOST_STRANGERS = 32  # connected, and silent so far
 
 Serve = Callable[["Client", Mapping[str, Any]], None]
 
@@ -29,10 +33,10 @@ Serve = Callable[["Client", Mapping[str, Any]], None]
 class Client:
     """One connection with one request."""
 
-    def __init__(self, loop: Loop, connection: socket.socket, serve: Serve) -> None:
+    def __init__(self, loop: Loop, connection: socket.socket, control: "Control") -> None:
         self._loop = loop
         self._connection = connection
-        self._serve = serve
+        self._control = control
         self._data = b""
         loop.watch(connection.fileno(), self._on_bytes)
 
@@ -43,13 +47,20 @@ class Client:
     def done(self, result: object) -> None:
         """The client has its answer, and the connection ends."""
         self._send({"ok": True, "result": to_json(result)})
-        self._close()
+        self.leave()
 
     def refused(self, error: TrivetError) -> None:
         """The client is told what went wrong, and the connection ends."""
         told = {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "detail": error.detail}
         self._send({"ok": False, "error": told})
-        self._close()
+        self.leave()
+
+    def leave(self) -> None:
+        """The connection is closed."""
+        self._control.forget(self)
+        if self._connection.fileno() >= 0:
+            self._loop.forget(self._connection.fileno())
+            self._connection.close()
 
     def _on_bytes(self) -> None:
         try:
@@ -58,20 +69,21 @@ class Client:
             return
         except OSError:
             data, descriptors = b"", ()
+        is_welcome = bool(data) and self._control.admits(self, self._connection, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         self._data += data
         line, newline, _ = self._data.partition(b"\n")
-        if not data or len(self._data) > _LONGEST_REQUEST_BYTES:
-            self._close()
+        if not is_welcome or len(self._data) > _LONGEST_REQUEST_BYTES:
+            self.leave()
         elif newline:
             self._data = b""
             self._loop.watch(self._connection.fileno(), self._on_more)
-            self._serve(self, json.loads(line))
+            self._control.serve(self, json.loads(line))
 
     def _on_more(self) -> None:
         """After its request a client says nothing: it is going away."""
-        self._close()
+        self.leave()
 
     def _send(self, message: Mapping[str, object]) -> None:
         if self._connection.fileno() < 0:
@@ -80,12 +92,7 @@ class Client:
             self._connection.settimeout(_SENT_WITHIN_S)
             send_line(self._connection, json.dumps(message).encode())
         except OSError:
-            self._close()
-
-    def _close(self) -> None:
-        if self._connection.fileno() >= 0:
-            self._loop.forget(self._connection.fileno())
-            self._connection.close()
+            self.leave()
 
 
 class Control:
@@ -93,7 +100,10 @@ class Control:
 
     def __init__(self, home: Home, loop: Loop, serve: Serve) -> None:
         self._loop = loop
-        self._serve = serve
+        self.serve = serve
+        make_key(home.supervisor)
+        self._guard = Guard(home.supervisor, lambda line: print(f"trivet: {line}", file=sys.stderr))
+        self._strangers: dict[Client, None] = {}
         self._listener = listen_unix(socket_path(home))
         loop.watch(self._listener.fileno(), self._on_client)
 
@@ -102,13 +112,22 @@ class Control:
         self._loop.forget(self._listener.fileno())
         self._listener.close()
 
+    def admits(self, client: Client, connection: socket.socket, descriptors: Sequence[int]) -> bool:
+        """Whether the client may command us: it has shown the key, which comes with the first byte."""
+        if client in self._strangers and self._guard.admits(connection, descriptors):
+            self.forget(client)
+        return client not in self._strangers
+
+    def forget(self, client: Client) -> None:
+        """The client is no stranger any more."""
+        self._strangers.pop(client, None)
+
     def _on_client(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if is_trusted(connection):
-            connection.settimeout(0)
-            Client(self._loop, connection, self._serve)
-        else:
-            connection.close()
+        connection.settimeout(0)
+        self._strangers[Client(self._loop, connection, self)] = None
+        if len(self._strangers) > _MOST_STRANGERS:
+            next(iter(self._strangers)).leave()

@@ -1,12 +1,14 @@
 """A client's end of the supervisor's control socket. The protocol is told in `control`."""
 
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import trivet.errors
 from trivet.errors import SupervisorUnreachable, TrivetError
+from trivet.host.key import take_key
 from trivet.host.sockets import connect_unix, receive, send_line
 from trivet.model.home import Home
 from trivet.run.supervisor.launch import socket_path
@@ -24,10 +26,19 @@ def ask(home: Home, request: Mapping[str, object], *, within_s: float, report: R
     try:
         with connect_unix(socket_path(home), _CONNECTS_WITHIN_S) as connection:
             connection.settimeout(within_s)
-            send_line(connection, json.dumps(request).encode())
+            send_request(home, connection, request)
             return _await_answer(connection, report)
     except OSError as error:
         raise _unreachable(error) from error
+
+
+def send_request(home: Home, connection: socket.socket, request: Mapping[str, object]) -> None:
+    """The request is sent, and the key with it. Raises: OSError (PermissionError: we are sealed, or not its user)."""
+    key = take_key(home.supervisor)
+    try:
+        send_line(connection, json.dumps(request).encode(), (key,))
+    finally:
+        os.close(key)
 
 
 def is_listening(home: Home) -> bool:
