@@ -118,7 +118,7 @@ def test_the_folder_of_a_killed_client_is_removed_by_the_next_supervisor(release
         client.kill()
     assert len(list(released.home.temporary.iterdir())) == 1
     released.machine.up()
-    assert list(released.home.temporary.iterdir()) == []
+    wait_until(lambda: list(released.home.temporary.iterdir()) == [])
 
 
 def test_the_folder_of_a_living_one_off_is_left_alone_by_a_new_supervisor(released: Shop) -> None:

@@ -16,6 +16,7 @@ from trivet.model.home import Home
 from trivet.model.release import Release
 from trivet.run import desired, log_index
 from trivet.run.command import shell_argv
+from trivet.run.leftovers import clear_away
 from trivet.run.plan import app_folder, log_path, process_environment
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -144,7 +145,7 @@ def _started(one_off: OneOff, sandbox: Sandbox, manner: Manner) -> Iterator[spaw
         finally:
             _end(child, whole_group=manner.own_session)
     finally:
-        files.remove_tree(temporary)
+        clear_away((temporary,))
 
 
 def _make_temporary(home: Home) -> Path:

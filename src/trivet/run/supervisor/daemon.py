@@ -12,6 +12,7 @@ from trivet.host.files import make_directories
 from trivet.host.processes import boot_id
 from trivet.model.home import Home
 from trivet.run.supervisor import launch, yard
+from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
@@ -41,7 +42,8 @@ def _supervise(home: Home, *, allow_mutable: bool) -> None:
     walls = sandbox.Sandbox()
     sandbox.check(walls.sealing, allow_mutable=allow_mutable)
     loop = Loop()
-    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), boot_id(), yard.raise_open_files())
+    limit = yard.raise_open_files()
+    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), Leftovers(loop), boot_id(), limit)
     supervisor = Supervisor(surroundings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from trivet.errors import MachineError
-from trivet.host import files, processes, spawn
+from trivet.host import processes, spawn
 from trivet.host.sandbox import Walls
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState
@@ -284,9 +284,8 @@ class Process:
             folder.rmdir()
         except FileNotFoundError:
             return
-        except OSError:  # not empty: a large tree would hold up everybody else
-            pidfd = spawn.fork_off(partial(files.remove_tree, folder))
-            self._yard.loop.watch(pidfd, partial(_reap, self._yard, pidfd))
+        except OSError:  # it is not empty
+            self._yard.leftovers.take(folder)
 
     def _close(self) -> None:
         child, self._child = self._child, None
@@ -304,9 +303,3 @@ class Process:
     @property
     def _status_folder(self) -> Path:
         return self._yard.home.run(self.belonging.deploy) / "status"
-
-
-def _reap(yard: Yard, pidfd: int) -> None:
-    processes.exit_of(pidfd)
-    yard.loop.forget(pidfd)
-    os.close(pidfd)

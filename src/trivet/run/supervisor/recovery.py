@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trivet.errors import InvalidDocument, TrivetError
 from trivet.host import files, processes
+from trivet.model.formation import Formation
 from trivet.model.names import Deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import ProcessState, RollOut
@@ -20,6 +21,7 @@ from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Belonging, Process
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.verbs import bring_up, intent_path
+from trivet.run.supervisor.yard import Yard
 
 INTERRUPTED = "interrupted: the supervisor ended before all of its processes were ready"
 _AGAIN_S = 5.0
@@ -37,6 +39,7 @@ def recover(keeper: Keeper) -> None:
         if intent.address is not None:
             desired.write_address(keeper.home, keeper.deploy, intent.address)
     found = _find(keeper)
+    _mend_current(keeper, intent, found)
     try:
         wanted = _read_wanted(keeper)
     except TrivetError as error:
@@ -48,19 +51,43 @@ def recover(keeper: Keeper) -> None:
         _conclude(keeper, intent, finished=finish)
 
 
-def discard_leftovers(root: Path, used: frozenset[str]) -> None:
-    """Temporary folders that nobody uses are gone. `used` are their paths; a one-off's carries its process's number."""
+def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
+    """Temporary folders but those in `used` (paths) will be gone soon; a living one-off's carries its process's number."""
+    root = yard.home.temporary
     for path in root.iterdir() if root.is_dir() else ():
         if str(path) not in used and not _is_of_living_one_off(path.name):
-            files.remove_tree(path)
+            yard.leftovers.take(path)
 
 
 def _read_intent(keeper: Keeper) -> Intent | None:
     try:
         return intents.read(intent_path(keeper))
-    except InvalidDocument as error:
+    except TrivetError as error:
         _tell(keeper.deploy, f"counts as absent: {error.message}")
         return None
+
+
+def _mend_current(keeper: Keeper, intent: Intent | None, found: Found) -> None:
+    """run/current names a release again, if something runs that tells which: nothing healthy ends for a broken link."""
+    starts = intent.starts if intent is not None else ()
+    running = [
+        status.release
+        for status, _ in found.values()
+        if status.state is ProcessState.RUNNING and status.name not in starts
+    ]
+    if not running or _names_a_release(keeper):
+        return
+    number = max(running)
+    _tell(keeper.deploy, f"run/current named no release; v{number} runs, so it names that one again")
+    desired.write_current(keeper.home, keeper.deploy, number)
+
+
+def _names_a_release(keeper: Keeper) -> bool:
+    try:
+        number = keeper.current
+    except InvalidDocument:
+        return False
+    return number is not None and keeper.home.release(keeper.deploy, number).is_dir()
 
 
 def _read_wanted(keeper: Keeper) -> RunPlan:
@@ -73,7 +100,7 @@ def _read_wanted(keeper: Keeper) -> RunPlan:
 
 def _plan_of_found(keeper: Keeper, found: Found) -> RunPlan:
     """What runs of the current release, as far as can be told without the release."""
-    number = keeper.current or 0
+    number = (keeper.current or 0) if _names_a_release(keeper) else 0
     own = [status for status, _ in found.values() if status.release == number]
     return RunPlan(keeper.deploy, number, tuple(_bare_plan(status) for status in own))
 
@@ -119,8 +146,7 @@ def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
     kind = find_process_type(release.processes, status.process.rpartition(".")[0])
     if kind is None:
         return _bare_plan(status)
-    formation = desired.read_formation(keeper.home, keeper.deploy).scaled({kind.name: 1})
-    plans = plan(keeper.home, release, config, formation).processes
+    plans = plan(keeper.home, release, config, Formation({kind.name: 1})).processes
     return next(each for each in plans if each.name.rpartition(".")[0] == kind.name)
 
 
@@ -152,10 +178,17 @@ def _reach_again(keeper: Keeper) -> None:
 
 def _conclude(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
     home, deploy = keeper.home, keeper.deploy
-    if intent.recorded and roll_outs.read_roll_out(home, deploy, intent.release) is None:
+    if intent.recorded and not _is_recorded(keeper, intent.release):
         reason, address = ("", intent.address) if finished else (INTERRUPTED, None)
         roll_outs.write_roll_out(home, RollOut(deploy, intent.release, finished, reason, address=address))
     files.remove(intent_path(keeper))
+
+
+def _is_recorded(keeper: Keeper, release: int) -> bool:
+    try:
+        return roll_outs.read_roll_out(keeper.home, keeper.deploy, release) is not None
+    except TrivetError:
+        return False  # it is written anew
 
 
 def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
@@ -164,7 +197,7 @@ def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
 
 def _is_of_living_one_off(name: str) -> bool:
     pid, _, started = name.removeprefix("run-").partition(".")
-    return name.startswith("run-") and pid.isdigit() and str(processes.start_time(int(pid))) == started
+    return name.startswith("run-") and pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
 
 
 def _tell(deploy: Deploy, text: str) -> None:

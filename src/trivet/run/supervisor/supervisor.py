@@ -55,9 +55,10 @@ class Supervisor:
         for deploy in desired.find_deploys(self._home):
             self._recover(deploy)
         used = frozenset(process.status.temporary for keeper in self._keepers.values() for process in keeper.all())
-        recovery.discard_leftovers(self._home.temporary, used)
+        recovery.discard_leftovers(self._yard, used)
         self._yard.loop.run()
         control.close()
+        self._yard.leftovers.finish()
 
     def end(self) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""

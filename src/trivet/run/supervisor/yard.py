@@ -8,6 +8,7 @@ from pathlib import Path
 from trivet.host.files import make_directories
 from trivet.host.sandbox import Sandbox
 from trivet.model.home import Home
+from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
@@ -22,6 +23,7 @@ class Yard:
     sandbox: Sandbox
     ports: Ports
     logs: LogTimes
+    leftovers: Leftovers
     boot_id: str
     open_files: int
 

@@ -1,0 +1,53 @@
+"""What ended processes leave behind is cleared away beside the loop: a large tree must not hold up what runs."""
+
+import os
+import select
+from functools import partial
+from pathlib import Path
+
+from trivet.host import processes, spawn
+from trivet.run.leftovers import clear_away
+from trivet.run.supervisor.loop import Loop
+
+_GATHERED_FOR_S = 0.05  # many processes may end at once, and what is started again goes first
+_ENDS_WITHIN_S = 15.0
+
+
+class Leftovers:
+    """Temporary folders whose processes have ended. One forked child at a time clears away all that has gathered."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._folders: list[Path] = []
+        self._pidfd: int | None = None
+
+    def take(self, folder: Path) -> None:
+        """The folder will be gone soon."""
+        if not self._folders and self._pidfd is None:
+            self._loop.after(_GATHERED_FOR_S, self._begin)
+        self._folders.append(folder)
+
+    def finish(self) -> None:
+        """All is cleared away, or has taken too long. Nothing else is done meanwhile."""
+        while self._folders or self._pidfd is not None:
+            self._begin()
+            poll = select.poll()
+            poll.register(self._pidfd or 0, select.POLLIN)
+            if not poll.poll(_ENDS_WITHIN_S * 1000):
+                return
+            self._on_end()
+
+    def _begin(self) -> None:
+        if self._pidfd is not None or not self._folders:
+            return
+        folders, self._folders = self._folders, []
+        self._pidfd = spawn.fork_off(partial(clear_away, folders))
+        self._loop.watch(self._pidfd, self._on_end)
+
+    def _on_end(self) -> None:
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            self._loop.forget(pidfd)
+            processes.exit_of(pidfd)
+            os.close(pidfd)
+        self._begin()
