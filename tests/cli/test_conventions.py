@@ -203,3 +203,26 @@ def test_what_others_wrote_cannot_command_the_terminal(trivet: Trivet, repositor
     assert "Subject" in said
     for character in "\x1b\x07\u009b\u202e":
         assert character not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("ps", "-d", ""), {"production", "staging"}),
+        (("ps", "-a", "s"), {"shop"}),
+        (("rollback", ""), {"v2", "v1"}),
+        (("config", "unset", ""), {"GREETING"}),
+        (("scale", ""), {"web=1", "worker=0"}),
+        (("restart", "w"), {"web", "worker"}),
+        (("promote", "st"), {"staging"}),
+        (("promote", "-a", "nosuch", ""), set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_tab_offers_what_there_is(deployed: Trivet, words: tuple[str, ...], offered: set[str]) -> None:
+    deployed.ok("config", "set", "GREETING=hello")
+    deployed.ok("promote", "production", "staging")
+    typed = " ".join(("trivet", *words))
+    deployed.environment.update(_TRIVET_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words)))
+    lines = deployed.run().out.split()
+    assert {line.removeprefix("plain,") for line in lines if line.startswith("plain,")} == offered

@@ -4,9 +4,11 @@ import sys
 
 import click
 
+from trivet.cli import suggestions
 from trivet.cli.documents import deploy_document
-from trivet.cli.options import installation, json_option, view, wait_option
+from trivet.cli.options import json_option, view, wait_option
 from trivet.cli.output import age, print_json, print_table
+from trivet.cli.place import installation
 from trivet.errors import InputError
 from trivet.flows.apps import destroy_app
 from trivet.flows.overview import DeployOverview, list_deploys
@@ -38,7 +40,7 @@ def apps(ctx: click.Context, as_json: bool) -> None:
 
 
 @apps.command("destroy")
-@click.argument("name")
+@click.argument("name", shell_complete=suggestions.apps)
 @click.option("--confirm", metavar="NAME", help="The app's name once more, instead of being asked for it.")
 @wait_option
 def destroy(name: str, confirm: str | None, no_wait: bool) -> None:

@@ -9,14 +9,13 @@ from trivet.cli.options import (
     Manner,
     app_option,
     deploy_options,
-    installation,
     json_option,
     manner_options,
-    named_app,
     progress_options,
     view,
 )
 from trivet.cli.output import age, print_facts, print_json, print_table, size
+from trivet.cli.place import installation, named_app
 from trivet.flows import deploy as flow
 from trivet.flows.locate import locate, locate_app
 from trivet.flows.overview import show_build, show_build_log, show_builds

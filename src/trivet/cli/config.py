@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
+from trivet.cli import suggestions
 from trivet.cli.building import print_released
 from trivet.cli.options import (
     Manner,
     deploy_options,
-    installation,
     json_option,
     manner_options,
-    named_deploy,
 )
 from trivet.cli.output import print_json, print_table
+from trivet.cli.place import installation, named_deploy
 from trivet.errors import ConfigError, InputError
 from trivet.flows.dotenv import parse_dotenv
 from trivet.flows.reconfigure import Reconfigured, read_config, reconfigure
@@ -55,7 +55,7 @@ def config(ctx: click.Context, app: str | None, deploy_name: str, reveal: bool, 
 
 
 @config.command("get")
-@click.argument("key")
+@click.argument("key", shell_complete=suggestions.keys)
 @deploy_options
 @json_option
 def get(key: str, app: str | None, deploy_name: str, as_json: bool) -> None:
@@ -117,7 +117,7 @@ def set_(
 
 
 @config.command("unset")
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("keys", nargs=-1, required=True, shell_complete=suggestions.keys)
 @deploy_options
 @manner_options
 def unset(

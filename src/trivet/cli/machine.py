@@ -4,8 +4,9 @@ import sys
 
 import click
 
-from trivet.cli.options import installation, json_option
+from trivet.cli.options import json_option
 from trivet.cli.output import print_json
+from trivet.cli.place import installation
 from trivet.flows import power
 from trivet.flows.doctor import Verdict, examine
 

@@ -1,20 +1,19 @@
 """Options that many commands share, parsed once into names and values."""
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from trivet.cli import suggestions
 from trivet.cli.output import ProgressView, progress_view
-from trivet.flows.installation import Installation, open_installation
-from trivet.flows.locate import locate_app
-from trivet.flows.overview import check_known
-from trivet.model.names import DEFAULT_DEPLOY, AppName, Deploy, parse_deploy_name
+from trivet.cli.place import installation
+from trivet.flows.installation import Installation
+from trivet.model.names import DEFAULT_DEPLOY
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,6 +22,9 @@ class ReleaseNumber(click.ParamType[int]):
     """A release, `v3` or `3`."""
 
     name = "vN"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in suggestions.releases(ctx, param, incomplete)]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
@@ -42,6 +44,7 @@ def app_option(command: Command) -> Command:
         "-a",
         "--app",
         metavar="APP",
+        shell_complete=suggestions.apps,
         help="The app; default: told by the folder (trivet.toml, or the repository's name).",
     )(command)
 
@@ -49,7 +52,14 @@ def app_option(command: Command) -> Command:
 def deploy_options(command: Command) -> Command:
     """`-a APP` and `-d DEPLOY`."""
     option = click.option(
-        "-d", "--deploy", "deploy_name", metavar="NAME", default=DEFAULT_DEPLOY, show_default=True, help="The deploy."
+        "-d",
+        "--deploy",
+        "deploy_name",
+        metavar="NAME",
+        default=DEFAULT_DEPLOY,
+        show_default=True,
+        help="The deploy.",
+        shell_complete=suggestions.deploys,
     )
     return app_option(option(command))
 
@@ -113,28 +123,6 @@ def manner_options(command: Callable[..., None]) -> Callable[..., None]:
         command(**others, manner=Manner(message, no_wait, verbose, quiet, as_json))
 
     return with_manner
-
-
-def installation(*, no_wait: bool = False) -> Installation:
-    """The installation that this command works on."""
-    return open_installation(os.environ, wait=not no_wait)
-
-
-def named_app(app: str | None) -> AppName:
-    """The app that is meant."""
-    return locate_app(Path.cwd(), app)
-
-
-def named_deploy(app: str | None, deploy_name: str) -> Deploy:
-    """The deploy that is meant, whether or not it exists yet."""
-    return Deploy(named_app(app), parse_deploy_name(deploy_name))
-
-
-def known_deploy(place: Installation, app: str | None, deploy_name: str) -> Deploy:
-    """The deploy that is meant, which exists. Raises: UnknownApp."""
-    deploy = named_deploy(app, deploy_name)
-    check_known(place, deploy)
-    return deploy
 
 
 def view(verbose: bool, quiet: bool) -> ProgressView:

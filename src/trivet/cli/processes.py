@@ -5,23 +5,21 @@ import sys
 
 import click
 
+from trivet.cli import suggestions
 from trivet.cli.documents import process_document
 from trivet.cli.options import (
     RELEASE,
-    app_option,
     deploy_options,
-    installation,
     json_option,
-    known_deploy,
     view,
     wait_option,
 )
 from trivet.cli.output import age, print_json, print_table, seconds_since, size, visible
+from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError
 from trivet.flows import overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.run_once import run_once
-from trivet.model.names import DEFAULT_DEPLOY
 from trivet.model.run import ProcessState, ProcessStatus
 
 _LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
@@ -29,10 +27,7 @@ _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 
 
 @click.command()
-@app_option
-@click.option(
-    "-d", "--deploy", "deploy_name", metavar="NAME", default=DEFAULT_DEPLOY, show_default=True, help="The deploy."
-)
+@deploy_options
 @click.option("--all", "everything", is_flag=True, help="The processes of every app.")
 @json_option
 def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> None:
@@ -125,7 +120,7 @@ def run(app: str | None, deploy_name: str, number: int | None, command: tuple[st
 
 
 @click.command()
-@click.argument("counts", nargs=-1, metavar="[TYPE=COUNT]...")
+@click.argument("counts", nargs=-1, metavar="[TYPE=COUNT]...", shell_complete=suggestions.counts)
 @deploy_options
 @wait_option
 @json_option
@@ -153,7 +148,7 @@ def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: b
 
 
 @click.command()
-@click.argument("process", required=False, metavar="[PROCESS]")
+@click.argument("process", required=False, metavar="[PROCESS]", shell_complete=suggestions.process_types)
 @deploy_options
 @wait_option
 def restart(process: str | None, app: str | None, deploy_name: str, no_wait: bool) -> None:

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from trivet.cli import suggestions
 from trivet.cli.building import print_released
 from trivet.cli.documents import full_record_document, record_document
 from trivet.cli.options import (
@@ -11,14 +12,11 @@ from trivet.cli.options import (
     Manner,
     app_option,
     deploy_options,
-    installation,
     json_option,
-    known_deploy,
     manner_options,
-    named_app,
-    named_deploy,
 )
 from trivet.cli.output import age, print_facts, print_json, print_table, visible
+from trivet.cli.place import installation, known_deploy, named_app, named_deploy
 from trivet.errors import Interrupted, LedgerError
 from trivet.flows import overview
 from trivet.flows.promote import promote as promote_flow
@@ -176,8 +174,8 @@ def rollback(
 
 
 @click.command()
-@click.argument("source", metavar="FROM")
-@click.argument("target", metavar="TO")
+@click.argument("source", metavar="FROM", shell_complete=suggestions.deploys)
+@click.argument("target", metavar="TO", shell_complete=suggestions.deploys)
 @app_option
 @manner_options
 def promote(

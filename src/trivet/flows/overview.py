@@ -56,12 +56,17 @@ def list_deploys(installation: Installation) -> tuple[DeployOverview, ...]:
         return tuple(_overview(ledger, machine, deploy, statuses) for deploy in ledger.deploys())
 
 
+def known_deploys(installation: Installation) -> tuple[Deploy, ...]:
+    """Every deploy of every app, by name."""
+    if not installation.home.database.exists():
+        return ()
+    with Ledger(installation.home) as ledger:
+        return ledger.deploys()
+
+
 def check_known(installation: Installation, deploy: Deploy) -> None:
     """Raises: UnknownApp, with what there is, if nothing was ever deployed or configured under this name."""
-    known: tuple[Deploy, ...] = ()
-    if installation.home.database.exists():
-        with Ledger(installation.home) as ledger:
-            known = ledger.deploys()
+    known = known_deploys(installation)
     if deploy in known:
         return
     same_app = [other.name for other in known if other.app == deploy.app]
