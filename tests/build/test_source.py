@@ -340,3 +340,66 @@ def test_a_corrupted_repository_is_an_error_with_gits_words(repository: Reposito
     assert caught.value.hint == "`git fsck` tells what is wrong with the repository."
     assert any(blob in line for line in caught.value.detail)
     assert subprocess.run(("git", "fsck"), cwd=repository.path, capture_output=True, check=False).returncode != 0
+
+
+def _rewrite(repository: Repository, old: bytes, new: bytes) -> str:
+    """The full name of a commit like HEAD with other bytes in it, as a broken tool writes one; HEAD is it."""
+    content = subprocess.check_output(("git", "cat-file", "commit", "HEAD"), cwd=repository.path)
+    assert old in content
+    argv = ("git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally")
+    name = subprocess.check_output(argv, cwd=repository.path, input=content.replace(old, new)).decode().strip()
+    repository.git("update-ref", "HEAD", name)
+    return name
+
+
+def test_what_a_terminal_would_obey_is_not_taken_from_a_commit(repository: Repository) -> None:
+    first = repository.commit({"a": "1"})
+    repository.commit({"a": "2"})
+    _rewrite(repository, b"author Ada", b"author \x1b[31mA\x07da\xff")
+    last = _rewrite(repository, b"Change", b"caf\xe9 \x1b]0;title\x07\x1b[2Jdone\xc2\x9b1m")
+    source = read_commit(repository.path, "HEAD", "").source
+    assert (source.subject, source.author) == ("caf\ufffd done", "Ada\ufffd <ada@example.org>")
+    (line,), _ = commits_between(repository.path, first, last)
+    assert (line.subject, line.author) == ("caf\ufffd done", "Ada\ufffd")
+
+
+def test_a_commit_in_another_encoding_is_read_whatever_the_repository_prefers(repository: Repository) -> None:
+    first = repository.commit({"a": "1"})
+    repository.commit({"a": "2"})
+    repository.git("config", "i18n.logOutputEncoding", "latin1")
+    last = _rewrite(repository, b"\n\nChange", b"\nencoding ISO-8859-1\n\ncaf\xe9")
+    assert read_commit(repository.path, "HEAD", "").source.subject == "café"
+    assert commits_between(repository.path, first, last)[0][0].subject == "café"
+
+
+def test_a_commit_without_author_subject_or_time_is_read(repository: Repository) -> None:
+    first = repository.commit({"a": "1"})
+    repository.commit({"a": "2"})
+    _rewrite(repository, b"Change", b"")
+    when = repository.git("log", "-1", "--format=%ct")
+    person = f"Ada <ada@example.org> {when}"
+    _rewrite(repository, f"committer {person}".encode(), b"committer Ada <ada@example.org> 999999999999999")
+    last = _rewrite(repository, f"author {person}".encode(), b"author  <> never")
+    commit = read_commit(repository.path, "HEAD", "")
+    assert (commit.source.subject, commit.source.author) == ("", "<>")
+    assert (commit.source.authored_at, commit.committed_at) == ("1970-01-01T00:00:00.000Z", 253402300799)
+    (line,), _ = commits_between(repository.path, first, last)
+    assert (line.commit, line.subject, line.author) == (last, "", "")
+
+
+def test_names_that_are_not_utf_8_are_exported_and_recorded(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / os.fsdecode(b"shop\xff"))
+    names = {os.fsdecode(b"short\xe9"), os.fsdecode(b"long\xe9" * 50), "esc\x1b[31m"}
+    repository.commit(dict.fromkeys(names, ""))
+    source = read_commit(repository.path, "HEAD", "").source
+    assert source.repository == f"{tmp_path}/shop\ufffd"
+    assert _files(_export(repository, tmp_path / "out")) == names
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_an_error(repository: Repository) -> None:
+    folder = os.fsdecode(b"caf\xe9")
+    repository.commit({f"{folder}/a": "1"})
+    with pytest.raises(SourceError) as caught:
+        read_commit(repository.path, "HEAD", folder)
+    assert caught.value.message == "The folder name 'caf\\udce9' is not UTF-8."
+    assert caught.value.hint == "Rename the folder in the repository."

@@ -14,6 +14,7 @@ import pytest
 
 from support.building import APP, Builder
 from support.command import eventually
+from support.repository import Repository
 from trivet.build import list_builds, read_build, read_log, remove_builds, verify_layer
 from trivet.build.scratch import sweep
 from trivet.errors import BuildError, InvalidFile, MachineError, SourceError, StepFailed
@@ -154,6 +155,24 @@ def test_commands_run_in_the_app_and_their_output_is_kept(builder: Builder) -> N
         "==> running ls out",
         "site.css",
     ]
+
+
+def test_a_command_cannot_speak_to_the_terminal(builder: Builder) -> None:
+    script = r"printf '\033[31mred\033[0m\tx\033]0;title\007\n\233bad\n'"
+    build = builder.commit(_commands(script)).build
+    assert builder.told.lines == ["red\tx", "\ufffdbad"]
+    assert "\x1b[31mred\x1b[0m\tx\x1b]0;title\x07\n" in read_log(builder.home, APP, build.id)
+    with pytest.raises(StepFailed) as caught:
+        builder.commit(_commands(f"{script}; exit 1 # \x1b[2J"))
+    assert caught.value.detail == ("red\tx", "\ufffdbad")
+    assert caught.value.message == f"Running {script}; exit 1 # ended with exit status 1."
+
+
+def test_a_repository_whose_path_is_not_utf_8_is_built(home: Home, tmp_path: Path) -> None:
+    builder = Builder(home, Repository(tmp_path / os.fsdecode(b"shop\xff")))
+    build = builder.commit({**PROCFILE, os.fsdecode(b"caf\xe9"): "x"}).build
+    assert read_build(home, APP, build.id) == build
+    assert builder.build().found
 
 
 def test_the_environment_of_a_build_is_made_from_nothing(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,12 @@
-"""Journal: what a build tells, to its listener as it happens and to `build.log` for later."""
+"""Journal: what a build tells, to its listener as it happens and to `build.log` for later.
+
+What a command writes reaches the listener without colours and whatever else a terminal would obey; the log has it raw.
+"""
 
 from pathlib import Path
 
 from trivet.build.request import Listener
+from trivet.model.text import plain
 
 
 class Journal:
@@ -21,9 +25,10 @@ class Journal:
         self._listener.step(title)
 
     def output(self, line: str) -> None:
-        self.tail = (*self.tail, line)[-self._KEPT_LINES :]
+        shown = plain(line)
+        self.tail = (*self.tail, shown)[-self._KEPT_LINES :]
         self._log.write(f"{line}\n")
-        self._listener.output(line)
+        self._listener.output(shown)
 
     def notice(self, text: str) -> None:
         self._log.write(f"note: {text}\n")

@@ -36,7 +36,7 @@ class Listener(Protocol):
         """A step begins: "exporting 1a2b3c4d"."""
 
     def output(self, line: str) -> None:
-        """A command of the build wrote this line."""
+        """A command of the build wrote this line; colours and control characters but tabs are gone from it."""
 
     def notice(self, text: str) -> None:
         """Something that the person should know; told once."""

@@ -12,9 +12,12 @@ from trivet.errors import SourceError
 from trivet.host.clock import timestamp
 from trivet.host.git import Git
 from trivet.model.source import Source
+from trivet.model.text import encodable, plain
 
 _GITLINK = "160000"
 _NAME = re.compile(r"submodule\.(?P<name>.+)\.path")
+_LOG = ("--no-show-signature", "--encoding=UTF-8")
+_LATEST_S = 253402300799  # the end of the year 9999, the last that ISO 8601 can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,18 @@ def read_commit(repository: Path, revision: str, directory: str) -> Commit:
     name = git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if name.status != 0:
         raise _no_commit(git, top, revision)
-    shown = git.ask("log", "-1", "--no-show-signature", "--format=%H%x00%T%x00%at%x00%ct%x00%s%x00%an <%ae>", name.text)
+    shown = git.ask("log", "-1", *_LOG, "--format=%H%x00%T%x00%at%x00%ct%x00%s%x00%an <%ae>", name.text)
     commit, tree, authored, committed, subject, author = shown.text.split("\0")
-    source = Source(commit, tree, subject, author, timestamp(int(authored)), _inside(directory), str(top))
-    return Commit(source, git, int(committed))
+    source = Source(
+        commit,
+        tree,
+        subject=plain(subject),
+        author=plain(author).strip(),
+        authored_at=timestamp(_seconds(authored)),
+        directory=_inside(directory),
+        repository=encodable(str(top)),
+    )
+    return Commit(source, git, _seconds(committed))
 
 
 def export(commit: Commit, folder: Path) -> None:
@@ -92,8 +103,10 @@ def commits_between(repository: str | Path, old: str, new: str) -> tuple[tuple[C
     for commit in (old, new):
         if git.ask("cat-file", "-e", f"{commit}^{{commit}}").status != 0:
             return (), f"the repository no longer has {commit[:8]}"
-    answer = git.ask("log", "-z", "--format=%H%n%s%n%an", f"{old}..{new}")
-    lines = tuple(CommitLine(*entry.split("\n")) for entry in answer.text.split("\0") if entry)
+    answer = git.ask("log", "-z", *_LOG, "--format=%H%x00%s%x00%an", f"{old}..{new}")
+    fields = iter(answer.out.decode(errors="replace").split("\0"))
+    entries = zip(fields, fields, fields, strict=False)  # the last NUL ends the last entry
+    lines = tuple(CommitLine(commit, plain(subject), plain(author)) for commit, subject, author in entries)
     return lines, "" if lines else f"{new[:8]} is older than {old[:8]}"
 
 
@@ -201,8 +214,15 @@ def _empty(source: Source) -> SourceError:
     )
 
 
+def _seconds(text: str) -> int:
+    """A time that git gave, in seconds since the epoch; 0 for one that a broken tool wrote and git cannot read."""
+    return min(int(text), _LATEST_S) if text.isdecimal() else 0
+
+
 def _inside(directory: str) -> str:
     path = PurePosixPath(directory)
+    if encodable(directory) != directory:
+        raise SourceError(f"The folder name {directory!r} is not UTF-8.", hint="Rename the folder in the repository.")
     if path.is_absolute() or ".." in path.parts:
         raise SourceError(
             f"{directory!r} is not a folder of the repository.", hint="Name it from the repository's top."

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from trivet.model.build_plan import BUNDLE, CACHE, INTERPRETER, PYTHONS, UV, Step, literal
 from trivet.model.settings import Settings
+from trivet.model.text import plain
 
 VENV = f"{BUNDLE}/dependencies"
 APP = f"{BUNDLE}/app"
@@ -51,7 +52,7 @@ def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[S
 
 def _shorten(command: str) -> str:
     """The command on one line of a screen."""
-    line = " ".join(command.split())
+    line = plain(" ".join(command.split())).strip()
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
 
 
