@@ -161,6 +161,48 @@ def test_a_folder_left_by_a_killed_command_is_replaced(
     assert ledger.verify(deploy).first_bad is None
 
 
+def _lose_the_ledger(home: Home) -> None:
+    for path in home.root.glob("trivet.db*"):
+        path.unlink()
+
+
+def _see_refused(home: Home, draft: Draft, found: str) -> None:
+    before = sorted(home.apps.rglob("*"))
+    with Ledger(home) as ledger, pytest.raises(LedgerError) as caught:
+        ledger.append(draft, Config())
+    deploy = draft.deploy
+    assert caught.value.message == (
+        f"The ledger of shop/production does not know {found}, which {home.deploy(deploy)} has: "
+        f"{home.database} was lost, or is an older one."
+    )
+    assert caught.value.hint == (
+        "Nothing was changed. Restore the database from a backup. If there is none: `trivet down`, move "
+        f"{home.releases(deploy)} and {home.run(deploy)} elsewhere, `trivet up`, and deploy again."
+    )
+    assert sorted(home.apps.rglob("*")) == before
+
+
+def test_a_ledger_that_lost_its_entries_takes_no_release_and_removes_none(
+    home: Home, draft: MakeDraft, deploy: Deploy
+) -> None:
+    with Ledger(home) as ledger:
+        for _ in range(12):
+            ledger.append(draft(), Config())
+    _lose_the_ledger(home)
+    _see_refused(home, draft(), "v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 and 1 more")
+    home.database.write_bytes(b"")
+    _see_refused(home, draft(), "v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 and 1 more")
+
+
+def test_nor_does_one_that_lost_the_only_release_which_runs(home: Home, draft: MakeDraft, deploy: Deploy) -> None:
+    with Ledger(home) as ledger:
+        ledger.append(draft(), Config())
+    home.run(deploy).mkdir()
+    (home.run(deploy) / "current").symlink_to("../releases/v1")
+    _lose_the_ledger(home)
+    _see_refused(home, draft(), "v1")
+
+
 def test_deploys_are_those_with_a_release_or_a_config(
     ledger: Ledger, store: ConfigStore, draft: MakeDraft, deploy: Deploy
 ) -> None:
@@ -221,10 +263,12 @@ def test_a_deploy_made_again_goes_on_counting(
 def test_what_a_killed_destroy_left_goes_when_the_deploy_is_made_again(
     home: Home, destroyed: Ledger, draft: MakeDraft, deploy: Deploy
 ) -> None:
-    left = home.release(deploy, 1)
-    left.mkdir(parents=True)
-    (left / "env.json").write_text(SECRET)
+    for number in (1, 2, 3):
+        left = home.release(deploy, number)
+        left.mkdir(parents=True)
+        (left / "env.json").write_text(SECRET)
     destroyed.append(draft(), Config())
+    assert (home.release(deploy, 3) / "env.json").read_text() != SECRET
     assert [path.name for path in home.releases(deploy).iterdir()] == ["v3"]
 
 

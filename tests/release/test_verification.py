@@ -145,6 +145,19 @@ def test_a_changed_or_missing_file_of_a_release_is_found(home: Home, filled: Led
     assert filled.verify(deploy) == Verification(6, 3, 2, f"{name} is missing")
 
 
+def test_a_tail_that_was_cut_off_is_told_by_what_it_named(
+    home: Home, filled: Ledger, tamper: Tamper, deploy: Deploy
+) -> None:
+    home.run(deploy).mkdir()
+    (home.run(deploy) / "current").symlink_to("../releases/v3")
+    tamper("DELETE FROM ledger WHERE position > 4")
+    assert filled.verify(deploy) == Verification(4, 5, 3, "it is missing: the machine has this release")
+    (home.run(deploy) / "current").unlink()
+    assert filled.verify(deploy) == Verification(4)  # v3 may have been left by a command that was killed
+    tamper("DELETE FROM ledger WHERE position > 2")
+    assert filled.verify(deploy) == Verification(2, 3, 3, "it is missing: the machine has this release")
+
+
 def test_a_changed_config_version_is_found(filled: Ledger, tamper: Tamper, deploy: Deploy) -> None:
     tamper("UPDATE config_versions SET body = replace(body, 'value 3', 'other') WHERE version = 3")
     assert filled.verify(deploy) == Verification(6, 5, 3, "config version 3 was changed")

@@ -1,5 +1,8 @@
 """The release's folder: release.json and env.json, complete on disk before the ledger names it, never written again."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host.files import create_once, make_directories, refused, remove_tree, sync_directory
@@ -11,6 +14,25 @@ from trivet.release.entry import ReleaseBody, digest, env_file, release_file, sa
 
 RELEASE_FILE = "release.json"
 ENV_FILE = "env.json"
+_NAME = re.compile(r"v([1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The numbers of the release folders, and of the release that is meant to run."""
+
+    folders: frozenset[int]
+    running: int | None
+
+    def beyond(self, last: int) -> tuple[int, ...]:
+        """The releases beyond the ledger's last one, lowest first: if there are any, its end was cut off or lost.
+
+        A folder of the very next number alone is none: somebody may have been killed before the ledger named it.
+        """
+        unknown = {number for number in self.folders if number > last + 1}
+        if self.running is not None and self.running > last:
+            unknown.add(self.running)
+        return tuple(sorted(unknown))
 
 
 def write_folder(home: Home, release: Release, config: Config) -> None:
@@ -35,6 +57,21 @@ def remove_folders(home: Home, deploy: Deploy) -> None:
         sync_directory(folder.parent)
 
 
+def remove_destroyed(home: Home, deploy: Deploy, last: int) -> None:
+    """No folder is left of the releases up to the last that was destroyed: whoever did it may have been killed.
+
+    Raises: MachineError.
+    """
+    for number in _numbers(home, deploy):
+        if number <= last:
+            _remove(home.release(deploy, number))
+
+
+def look_around(home: Home, deploy: Deploy) -> Found:
+    """What this machine has of the deploy's releases, whatever the ledger says. Raises: MachineError."""
+    return Found(frozenset(_numbers(home, deploy)), _running(home, deploy))
+
+
 def find_change(home: Home, body: ReleaseBody) -> str | None:
     """What is wrong with the release's folder; None if it is as it was written, or gone altogether."""
     release = body.release
@@ -50,6 +87,27 @@ def find_change(home: Home, body: ReleaseBody) -> str | None:
     if salted_digest(body.env_salt, content) != body.env_digest:
         return f"{ENV_FILE} was changed"
     return None
+
+
+def _numbers(home: Home, deploy: Deploy) -> Iterator[int]:
+    folder = home.releases(deploy)
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused(error, f"read {folder}") from error
+    for name in names:
+        if match := _NAME.fullmatch(name):
+            yield int(match[1])
+
+
+def _running(home: Home, deploy: Deploy) -> int | None:
+    try:
+        match = _NAME.fullmatch((home.run(deploy) / "current").readlink().name)
+    except OSError:
+        return None
+    return int(match[1]) if match else None
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,7 +14,7 @@ from trivet.model.release import Actor, Draft, Outcome, Record, Release, State
 from trivet.release.config_store import erase_configs, read_config, read_document_of
 from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
-from trivet.release.folder import remove_folders, write_folder
+from trivet.release.folder import look_around, remove_destroyed, remove_folders, write_folder
 from trivet.release.records import (
     is_present,
     read_current,
@@ -29,6 +29,8 @@ from trivet.release.records import (
     read_span,
 )
 from trivet.release.verification import Verification, verify
+
+_LISTED = 10
 
 
 class Ledger:
@@ -54,12 +56,13 @@ class Ledger:
 
         Numbers have no gaps, whoever else appends at the same time: nothing writes between taking a number and naming it.
         `config` must be what is stored under the draft's `config_version` (ValueError otherwise).
+        Raises: LedgerError, if this machine has releases that the ledger does not know: it was lost, and they are kept.
         """
         with in_words(self._home.database), writing(self._connection):
             self._check_stored(draft, config)
             release = self._number(draft)
-            if release.number == read_life(self._connection, draft.deploy).number + 1:
-                remove_folders(self._home, draft.deploy)
+            self._check_whole(release)
+            remove_destroyed(self._home, draft.deploy, read_life(self._connection, draft.deploy).number)
             write_folder(self._home, release, config)
             self._insert(draft.deploy, Kind.RELEASE, release.number, seal(release, config))
         return release
@@ -125,8 +128,11 @@ class Ledger:
             return read_document_of(self._connection, deploy, version)
 
         with in_words(self._home.database):
+            found = look_around(self._home, deploy)  # first: a release that is appended meanwhile has its entry then
             since = read_life(self._connection, deploy).number
-            return verify(read_entries(self._connection, deploy), self._home, stored_config, since=since)
+            unknown = found.beyond(read_last_number(self._connection, deploy))
+            verified = verify(read_entries(self._connection, deploy), self._home, stored_config, since=since)
+            return verified.without(unknown[0]) if unknown else verified
 
     def entries(self, deploy: Deploy) -> tuple[Entry, ...]:
         """The raw entries, oldest first, with those from before the deploy was destroyed."""
@@ -137,6 +143,18 @@ class Ledger:
         stored = read_config(self._connection, draft.deploy, draft.config_version)
         if stored is None or stored.values != config.values:
             raise ValueError(f"the config is not what is stored as version {draft.config_version} of {draft.deploy}")
+
+    def _check_whole(self, release: Release) -> None:
+        deploy = release.deploy
+        unknown = look_around(self._home, deploy).beyond(release.number - 1)
+        if unknown:
+            more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+            raise LedgerError(
+                f"The ledger of {deploy} does not know {', '.join(f'v{number}' for number in unknown[:_LISTED])}{more}, "
+                f"which {self._home.deploy(deploy)} has: {self._home.database} was lost, or is an older one.",
+                hint="Nothing was changed. Restore the database from a backup. If there is none: `trivet down`, move "
+                f"{self._home.releases(deploy)} and {self._home.run(deploy)} elsewhere, `trivet up`, and deploy again.",
+            )
 
     def _number(self, draft: Draft) -> Release:
         return Release(

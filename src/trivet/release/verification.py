@@ -1,7 +1,8 @@
 """Verification: whether the ledger and the release folders say what was once written."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from trivet.errors import InvalidDocument
 from trivet.model.document import from_json, read_document
@@ -32,14 +33,22 @@ _BODIES: dict[Kind, type[object]] = {
 class Verification:
     """How many entries were read, and the first bad one: its position, its release's number, and what is wrong.
 
-    `first_bad` and `number` are None if all are good. An entry cut off the very end leaves a chain that is whole and
-    cannot be seen here.
+    `first_bad` and `number` are None if all are good. Entries cut off the very end leave a chain that is whole: they are
+    missed only if they named a release that this machine still has.
     """
 
     entries: int
     first_bad: int | None = None
     number: int | None = None
     reason: str = ""
+
+    def without(self, number: int) -> Self:
+        """The same, and if all seemed good, the entry behind the last is bad: it should name this release."""
+        if self.first_bad is not None:
+            return self
+        return replace(
+            self, first_bad=self.entries + 1, number=number, reason="it is missing: the machine has this release"
+        )
 
 
 @dataclass(frozen=True, slots=True)
