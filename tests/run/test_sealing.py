@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from run.shop import PYTHON, WEB, Shop, wait_until
+from run.shop import PYTHON, WEB, WORKER, Shop, wait_until
 from trivet.errors import CannotSeal
+from trivet.host import capabilities
 from trivet.host.sandbox import Sandbox, check, describe
 from trivet.model.process import ProcessType
 
@@ -282,6 +283,47 @@ print("finished", flush=True)
 signal.pause()
 """
 
+POWERS = r"""
+import fcntl, json, os, signal, struct
+TMP = os.environ["TMPDIR"]
+def attempt(name, function):
+    try:
+        function()
+        print(name, "done", flush=True)
+    except OSError as error:
+        print(name, error.strerror, flush=True)
+def fix():
+    with open(TMP + "/file", "w") as file:
+        fcntl.ioctl(file, 0x40086602, struct.pack("l", 0x10))
+def become_another():
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        os._exit(os.geteuid() == 0)
+    if os.waitpid(child, 0)[1]:
+        raise OSError(1, "still root")
+def look_for(word):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for name in ("environ", "mem"):
+            try:
+                if int(pid) != os.getpid() and word in open(f"/proc/{pid}/{name}", "rb").read(100000):
+                    print("found in", pid, flush=True)
+            except OSError:
+                pass
+attempt("chown", lambda: (open(TMP + "/file", "w").close(), os.chown(TMP + "/file", 65534, 65534)))
+attempt("become another", become_another)
+attempt("make immutable", fix)
+attempt("hurry", lambda: os.nice(-1))
+look_for(b"CANARY=" + b"sings")
+for line in open("/proc/self/status"):
+    if line.startswith("Cap"):
+        print(line.split()[0], f"{int(line.split()[1], 16):x}", flush=True)
+print("finished", flush=True)
+signal.pause()
+"""
+
 needs_landlock = pytest.mark.skipif(not Sandbox().sealing.is_there, reason="this kernel has no Landlock")
 
 
@@ -364,6 +406,36 @@ def test_an_app_may_write_where_it_is_meant_to(shop: Shop) -> None:
         "setxattr done",
         "finished",
     ]
+
+
+@needs_landlock
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has powers to give up")
+def test_an_app_of_root_has_the_powers_that_programs_of_root_need_and_no_others(shop: Shop) -> None:
+    other = shop.beside("blog")
+    other.release(1, {"w.py": WORKER}, {"worker": f"{PYTHON} w.py"}, config={"CANARY": "sings"})
+    other.ok(1)
+    shop.release(1, {"w.py": POWERS}, (ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1),))
+    shop.ok(1)
+    for each in (other, shop):
+        shop.machine.scale(each.deploy, {"worker": 1})
+    kept = sum(1 << number for number in capabilities.KEPT) & _own_powers()
+    assert _finished(shop) == [
+        "chown done",
+        "become another done",
+        "make immutable Operation not permitted",
+        "hurry Operation not permitted",
+        "CapInh: 0",
+        f"CapPrm: {kept:x}",
+        f"CapEff: {kept:x}",
+        f"CapBnd: {kept:x}",
+        "CapAmb: 0",
+        "finished",
+    ]
+
+
+def _own_powers() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
 
 
 @needs_landlock

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import CannotSeal
+from trivet.host import capabilities
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture since Linux 5.1
 _VERSION_FLAG = 1
@@ -92,10 +93,12 @@ class Sandbox:
         self.sealing = describe(self._libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
 
     def seal(self, walls: Walls) -> None:
-        """This process and all its children may write within the walls only, for ever.
+        """This process and all its children may write within the walls only, for ever, and have few of root's powers.
 
-        Nothing happens on a kernel without Landlock. Raises: OSError; then the process must not go on.
+        There are no walls on a kernel without Landlock. Raises: OSError; then the process must not go on.
         """
+        self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
+        capabilities.give_up_others(self._libc)
         abi = self.sealing.abi
         if not abi:
             return
@@ -106,7 +109,6 @@ class Sandbox:
             self._allow(ruleset, path, _WRITE_FILE)
         for path in _existing_devices():
             self._allow(ruleset, path, _ON_DEVICES & _known_rights(abi))
-        self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
         self._checked(self._libc.syscall(_RESTRICT_SELF, ruleset, 0), "restrict itself")
         os.close(ruleset)
 

@@ -1,0 +1,63 @@
+"""Root's powers, but for the few that ordinary programs of root need: the others are given up before an app begins.
+
+capabilities(7); numbers from linux/capability.h and linux/prctl.h. Some powers pass before Landlock is asked:
+CAP_PERFMON and CAP_SYS_ADMIN, for one, read every process's environment.
+"""
+
+import ctypes
+import errno
+import os
+import struct
+
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_VERSION_3 = 0x20080522
+_HEADER = struct.Struct("=Ii")  # struct __user_cap_header_struct: version, pid
+_SETS = struct.Struct("=6I")  # struct __user_cap_data_struct twice: effective, permitted, inheritable; low half first
+
+# What Docker leaves to a container, without MKNOD (a disk's node), SYS_CHROOT, SETFCAP and NET_RAW (forged packets).
+KEPT = (
+    0,  # CHOWN
+    1,  # DAC_OVERRIDE
+    3,  # FOWNER
+    4,  # FSETID
+    5,  # KILL
+    6,  # SETGID: like SETUID, to become another user for good
+    7,  # SETUID
+    8,  # SETPCAP: to give up still more
+    10,  # NET_BIND_SERVICE
+    29,  # AUDIT_WRITE: without it PAM, and so su and runuser, refuses root
+)
+_KEPT_BITS = sum(1 << number for number in KEPT)
+
+
+def give_up_others(libc: ctypes.CDLL) -> None:
+    """This process has none but the kept capabilities, and neither it nor a child can get others. Raises: OSError.
+
+    The library is loaded with `use_errno`. For good only with `no_new_privs`: whoever may not touch the bounding set
+    (it takes SETPCAP) could have them back from a program of root.
+    """
+    _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    number = 0
+    while (bounded := libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0)) >= 0:
+        if bounded and number not in KEPT and libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+            _check_refusal(ctypes.get_errno())
+        number += 1
+    header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
+    sets = ctypes.create_string_buffer(_SETS.size)
+    _checked(libc.capget(header, sets))
+    low, high = _KEPT_BITS & 0xFFFFFFFF, _KEPT_BITS >> 32
+    permitted_low, permitted_high = _SETS.unpack(sets.raw)[1::3]
+    low, high = low & permitted_low, high & permitted_high
+    _checked(libc.capset(header, ctypes.create_string_buffer(_SETS.pack(low, low, 0, high, high, 0), _SETS.size)))
+
+
+def _check_refusal(number: int) -> None:
+    if number != errno.EPERM:
+        raise OSError(number, os.strerror(number), "give up a capability")
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "give up capabilities")
