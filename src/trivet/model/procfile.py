@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 
 from trivet.errors import InvalidFile
+from trivet.model.text import holds_control
 
 FILE = "Procfile"
 EXAMPLE = "web: gunicorn app:app --bind 127.0.0.1:$PORT"
 
 # Heroku and honcho allow letters, digits, '-' and '_'; that a name starts with a letter is Trivet's rule.
-_LINE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,39})\s*:\s*(?P<command>\S.*)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_LINE = re.compile(rf"(?P<name>{_NAME.pattern})\s*:\s*(?P<command>\S.*)")
 
 
 def parse_procfile(text: str) -> Mapping[str, str]:
@@ -26,7 +28,7 @@ def parse_procfile(text: str) -> Mapping[str, str]:
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
-        if match is None:
+        if match is None or holds_control(line):
             raise _unreadable(number, line)
         if match["name"] in commands:
             raise InvalidFile(
@@ -38,13 +40,16 @@ def parse_procfile(text: str) -> Mapping[str, str]:
 
 
 def _unreadable(number: int, line: str) -> InvalidFile:
-    name, colon, command = line.partition(":")
-    if not colon:
-        why = "there is no ':' between a name and a command"
-    elif not command.strip():
-        why = f"the process type {name.strip()!r} has no command"
+    name, colon, _ = line.partition(":")
+    first = name.split()[0] if name.strip() else name
+    if holds_control(line):
+        why = "there is a control character in the line"
+    elif not _NAME.fullmatch(first):
+        why = f"{first!r} is not a name for a process type"
+    elif not colon or first != name.strip():
+        why = f"there is no ':' after the name {first!r}"
     else:
-        why = f"{name.strip()!r} is not a name for a process type"
+        why = f"the process type {first!r} has no command"
     return InvalidFile(
         f"{FILE}:{number}: {why}.",
         hint=f"A line is a name (letters, digits, '-' and '_', starting with a letter), ':' and a command, "

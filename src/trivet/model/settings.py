@@ -155,7 +155,7 @@ def _read_app(file: _File, place: Place, data: object) -> AppName:
 
 
 def _read_commands(file: _File, place: Place, data: object) -> tuple[str, ...]:
-    if not isinstance(data, list) or not all(isinstance(item, str) and item.strip() for item in data):
+    if not isinstance(data, list) or not all(isinstance(it, str) and it.strip() and "\0" not in it for it in data):
         raise _mistyped(
             file, place, data, "a list of commands", f'{place[-1]} = ["python manage.py collectstatic --noinput"]'
         )
