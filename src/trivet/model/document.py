@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -28,12 +29,16 @@ def canonical(value: object) -> str:
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def read_document(kind: type[T], text: str, *, name: str) -> T:
-    """The value that `write_document` wrote. Raises: InvalidDocument, naming `name` and the field."""
+def read_document(kind: type[T], text: str | bytes, *, name: str) -> T:
+    """The value that `write_document` wrote; bytes are UTF-8. Raises: InvalidDocument, naming `name` and the field."""
     try:
-        data = json.loads(text)
+        data = json.loads(text if isinstance(text, str) else text.decode())
+    except UnicodeDecodeError as error:
+        raise _invalid(name, f"it is not text (byte {error.start})") from error
     except ValueError as error:
         raise _invalid(name, f"it is not JSON ({error})") from error
+    except RecursionError as error:
+        raise _invalid(name, "it is nested too deeply") from error
     return from_json(kind, data, name=name)
 
 
@@ -77,6 +82,8 @@ def _decode_plain(kind: Any, data: object, name: str) -> object:
             raise _invalid(name, f"{data!r} is not one of {', '.join(kind)}") from error
     if kind is float and type(data) is int:
         return float(data)
+    if isinstance(data, float) and not math.isfinite(data):
+        raise _invalid(name, "a finite number expected")
     if type(data) is not kind:
         raise _invalid(name, f"{kind.__name__} expected, {type(data).__name__} found")
     return data

@@ -1,15 +1,19 @@
 """What is meant to run of a deploy, on disk in its run/ folder: formation, address, power. It outlives every reboot."""
 
+import os
 import sys
-from pathlib import Path
 
-from trivet.errors import InvalidName
+from trivet.errors import InvalidDocument, InvalidName
 from trivet.host import files
-from trivet.model.document import read_document, write_document
+from trivet.model.document import write_document
 from trivet.model.formation import Formation
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.run import Address
+from trivet.run import documents
+
+_MOST_PROCESSES = 10_000  # of one type: more than there are ports for
+_LAST_PORT = 65535
 
 
 def find_deploys(home: Home) -> tuple[Deploy, ...]:
@@ -31,9 +35,12 @@ def make_folders(home: Home, deploy: Deploy) -> None:
 
 
 def read_formation(home: Home, deploy: Deploy) -> Formation:
-    """The counts that somebody has chosen; none if nobody has. Raises: InvalidDocument."""
-    text = _read(home.run(deploy) / "formation.json")
-    return read_document(Formation, text, name="run/formation.json") if text is not None else Formation({})
+    """The counts that somebody has chosen; none if nobody has. Raises: InvalidDocument, MachineError."""
+    formation = documents.read(Formation, home.run(deploy) / "formation.json", name="run/formation.json")
+    for name, count in formation.counts.items() if formation is not None else ():
+        if not 0 <= count <= _MOST_PROCESSES:
+            raise _out_of_range(f"run/formation.json: {name}", _MOST_PROCESSES)
+    return formation or Formation({})
 
 
 def write_formation(home: Home, deploy: Deploy, formation: Formation) -> None:
@@ -42,9 +49,11 @@ def write_formation(home: Home, deploy: Deploy, formation: Formation) -> None:
 
 
 def read_address(home: Home, deploy: Deploy) -> Address | None:
-    """Where the deploy is reached; None before its first `web` process served. Raises: InvalidDocument."""
-    text = _read(home.run(deploy) / "door.json")
-    return read_document(Address, text, name="run/door.json") if text is not None else None
+    """Where the deploy is reached; None before its first `web` process served. Raises: InvalidDocument, MachineError."""
+    address = documents.read(Address, home.run(deploy) / "door.json", name="run/door.json")
+    if address is not None and not 0 < address.port <= _LAST_PORT:
+        raise _out_of_range("run/door.json: port", _LAST_PORT)
+    return address
 
 
 def write_address(home: Home, deploy: Deploy, address: Address) -> None:
@@ -67,12 +76,15 @@ def write_stopped(home: Home, deploy: Deploy, *, stopped: bool) -> None:
 
 
 def write_current(home: Home, deploy: Deploy, number: int) -> None:
-    """This release is the one that runs."""
-    files.replace_link(home.run(deploy) / "current", f"../releases/v{number}")
+    """This release is the one that runs. A folder that somebody has put in the link's place is kept beside it."""
+    path = home.run(deploy) / "current"
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f"current.found-{os.urandom(4).hex()}"))
+    files.replace_link(path, f"../releases/v{number}")
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+def _out_of_range(name: str, most: int) -> InvalidDocument:
+    return InvalidDocument(
+        f"{name} is out of range: it can be at most {most}.",
+        hint="The file was changed by hand. Mend it, or remove it and choose again.",
+    )

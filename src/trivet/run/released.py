@@ -1,22 +1,30 @@
 """What the run stage reads of a release: its own folder, and nothing else."""
 
 import os
-from pathlib import Path
+import re
 
-from trivet.errors import RunError, UnknownRelease
+from trivet.errors import InvalidDocument, RunError, UnknownRelease
 from trivet.model.config import Config
-from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.release import Release
+from trivet.run import documents
 from trivet.run.plan import app_folder
+
+_CURRENT = re.compile(r"\.\./releases/v([1-9][0-9]{0,8})")
 
 
 def read_release(home: Home, deploy: Deploy, number: int) -> tuple[Release, Config]:
-    """The release and its config's values. Raises: UnknownRelease, InvalidDocument."""
+    """The release and its config's values. Raises: UnknownRelease, InvalidDocument, MachineError."""
     folder = home.release(deploy, number)
-    release = read_document(Release, _read(folder / "release.json", deploy, number), name=f"v{number}/release.json")
-    config = read_document(Config, _read(folder / "env.json", deploy, number), name=f"v{number}/env.json")
+    release = documents.read(Release, folder / "release.json", name=f"v{number}/release.json")
+    config = documents.read(Config, folder / "env.json", name=f"v{number}/env.json")
+    if release is None or config is None:
+        missing = folder / ("release.json" if release is None else "env.json")
+        raise UnknownRelease(
+            f"{deploy} has no release v{number} on this machine: {missing} is missing.",
+            hint="`trivet releases` lists what there is.",
+        )
     return release, config
 
 
@@ -37,19 +45,20 @@ def check_runnable(home: Home, release: Release) -> None:
 
 
 def current_release(home: Home, deploy: Deploy) -> int | None:
-    """The number that `run/current` points to; None before the first roll-out."""
+    """The number that `run/current` points to; None before the first roll-out. Raises: InvalidDocument."""
     try:
-        name = (home.run(deploy) / "current").readlink().name
-    except OSError:
+        target = str((home.run(deploy) / "current").readlink())
+    except FileNotFoundError:
         return None
-    return int(name[1:]) if name.startswith("v") and name[1:].isdigit() else None
+    except OSError as error:
+        raise _not_a_release(deploy, "it is no link") from error
+    if (match := _CURRENT.fullmatch(target)) is None:
+        raise _not_a_release(deploy, f"it points to {target!r}")
+    return int(match[1])
 
 
-def _read(path: Path, deploy: Deploy, number: int) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UnknownRelease(
-            f"{deploy} has no release v{number} on this machine: {path} is missing.",
-            hint="`trivet releases` lists what there is.",
-        ) from error
+def _not_a_release(deploy: Deploy, why: str) -> InvalidDocument:
+    return InvalidDocument(
+        f"run/current of {deploy} does not say which release runs: {why}.",
+        hint="Somebody has changed it by hand. Deploy again, or roll back: both write it anew.",
+    )

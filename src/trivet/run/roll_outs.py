@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from trivet.host import files
-from trivet.model.document import read_document, write_document
+from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.run import RollOut
+from trivet.run import documents
 
 
 def write_roll_out(home: Home, roll_out: RollOut) -> None:
@@ -15,12 +16,11 @@ def write_roll_out(home: Home, roll_out: RollOut) -> None:
 
 
 def read_roll_out(home: Home, deploy: Deploy, number: int) -> RollOut | None:
-    """How the roll-out of this release ended; None if it never began or has not ended. Raises: InvalidDocument."""
-    try:
-        text = _path(home, deploy, number).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    return read_document(RollOut, text, name=f"run/rollouts/v{number}.json")
+    """How the roll-out of this release ended; None if it never began or has not ended.
+
+    Raises: InvalidDocument, MachineError.
+    """
+    return documents.read(RollOut, _path(home, deploy, number), name=f"run/rollouts/v{number}.json")
 
 
 def _path(home: Home, deploy: Deploy, number: int) -> Path:

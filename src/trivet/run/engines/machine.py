@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from trivet.errors import SupervisorUnreachable
+from trivet.errors import InvalidDocument, SupervisorUnreachable
 from trivet.host import files, processes, sandbox, spawn
 from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
@@ -93,7 +93,10 @@ class Machine:
             self.up()
         if self.is_up():
             self._ask({"do": "settle", "deploy": str(deploy)})
-        return roll_outs.read_roll_out(self._home, deploy, number)
+        try:
+            return roll_outs.read_roll_out(self._home, deploy, number)
+        except InvalidDocument as error:
+            return RollOut(deploy, number, self._is_current(deploy, number), error.message.rstrip("."))
 
     def scale(self, deploy: Deploy, changes: Mapping[str, int]) -> Formation:
         """That many processes of these types run. Raises: UnknownProcess, NothingReleased, RollOutFailed, Busy."""
@@ -133,11 +136,11 @@ class Machine:
         )
 
     def address(self, deploy: Deploy) -> Address | None:
-        """Where the deploy is reached; None if no `web` process has ever served."""
+        """Where the deploy is reached; None if no `web` process has ever served. Raises: InvalidDocument."""
         return desired.read_address(self._home, deploy)
 
     def current(self, deploy: Deploy) -> int | None:
-        """The number of the release that is meant to run."""
+        """The number of the release that is meant to run. Raises: InvalidDocument."""
         return current_release(self._home, deploy)
 
     def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
@@ -193,6 +196,12 @@ class Machine:
             for each in status.read_all(self._home.run(owner) / "status")
             if each.pid is not None and processes.start_time(each.pid) == each.start_time
         )
+
+    def _is_current(self, deploy: Deploy, number: int) -> bool:
+        try:
+            return current_release(self._home, deploy) == number
+        except InvalidDocument:
+            return False
 
     def _one_off(self, deploy: Deploy, number: int, argv: tuple[str, ...], process: str) -> OneOff:
         release, config = read_release(self._home, deploy, number)

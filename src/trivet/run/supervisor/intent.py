@@ -9,8 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from trivet.host import files
-from trivet.model.document import read_document, write_document
+from trivet.model.document import write_document
 from trivet.model.run import Address
+from trivet.run import documents
 
 
 class Phase(StrEnum):
@@ -76,9 +77,5 @@ def write(path: Path, intent: Intent) -> None:
 
 
 def read(path: Path) -> Intent | None:
-    """The intent that somebody left; None if nothing was in flight. Raises: InvalidDocument."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    return read_document(Intent, text, name="run/intent.json")
+    """The intent that somebody left; None if nothing was in flight. Raises: InvalidDocument, MachineError."""
+    return documents.read(Intent, path, name="run/intent.json")

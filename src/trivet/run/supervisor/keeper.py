@@ -43,7 +43,7 @@ class Keeper:
 
     @property
     def current(self) -> int | None:
-        """The release that is meant to run."""
+        """The release that is meant to run. Raises: InvalidDocument."""
         return current_release(self.home, self.deploy)
 
     @property

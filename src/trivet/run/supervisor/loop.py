@@ -85,7 +85,7 @@ class Loop:
             self._do_soon()
             for descriptor, _ in self._epoll.poll(self._patience_s()):
                 if action := self._actions.get(descriptor):
-                    _guarded(action)
+                    guarded(action)
             self._ring()
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ class Loop:
         while self._soon:
             actions, self._soon = self._soon, []
             for action in actions:
-                _guarded(action)
+                guarded(action)
 
     def _patience_s(self) -> float:
         while self._alarms and self._alarms[0][2].is_cancelled:
@@ -112,7 +112,7 @@ class Loop:
     def _ring(self) -> None:
         now = time.monotonic()
         while self._alarms and self._alarms[0][0] <= now:
-            _guarded(heapq.heappop(self._alarms)[2].ring)
+            guarded(heapq.heappop(self._alarms)[2].ring)
 
 
 def _drain(descriptor: int, action: Action) -> None:
@@ -120,7 +120,8 @@ def _drain(descriptor: int, action: Action) -> None:
     action()
 
 
-def _guarded(action: Action) -> None:
+def guarded(action: Action) -> None:
+    """The action is done; one that raises is told in the log."""
     try:
         action()
     except Exception as error:  # noqa: BLE001  # one deploy's trouble must not end what the others rely on

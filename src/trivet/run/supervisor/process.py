@@ -206,7 +206,7 @@ class Process:
         try:
             self._leave_lost_port()
             self.start()
-        except (OSError, MachineError) as error:
+        except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
             self._discard_temporary()
             self._start_again(f"could not be started ({error})", 0.0)
 

@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trivet.errors import InvalidDocument
+from trivet.errors import TrivetError
 from trivet.host.clock import timestamp
-from trivet.model.document import read_document, write_document
+from trivet.model.document import write_document
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
+from trivet.run import documents
+
+_HIGHEST_PID = 2**22  # PID_MAX_LIMIT
+_LAST_PORT = 65535
+_LATEST_S = 2**33  # the year 2242
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,21 @@ def read_all(folder: Path) -> Iterator[Status]:
         return
     for path in sorted(folder.glob("v*.json")):
         try:
-            yield read_document(Status, path.read_text(encoding="utf-8"), name=f"status/{path.name}")
-        except (InvalidDocument, UnicodeDecodeError) as error:
+            status = documents.read(Status, path, name=f"status/{path.name}")
+        except TrivetError as error:
             sys.stderr.write(f"trivet: {path} counts as absent: {error}\n")
+            continue
+        if status is not None and _is_sound(status, path.stem):
+            yield status
+        elif status is not None:
+            sys.stderr.write(f"trivet: {path} counts as absent: it does not say what such a file says\n")
+
+
+def _is_sound(status: Status, name: str) -> bool:
+    return (
+        status.name == name
+        and status.release > 0
+        and (status.pid is None or 0 < status.pid <= _HIGHEST_PID)
+        and (status.port is None or 0 < status.port <= _LAST_PORT)
+        and 0 <= status.since <= _LATEST_S
+    )

@@ -17,6 +17,7 @@ from trivet.run.supervisor import recovery, verbs
 from trivet.run.supervisor.control import Client, Control
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.keeper import Keeper
+from trivet.run.supervisor.loop import guarded
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
@@ -51,11 +52,10 @@ class Supervisor:
     def run(self) -> None:
         """Returns when everything has been ended. Whoever asks meanwhile waits until what ran before is back."""
         control = Control(self._home, self._yard.loop, self._serve)
-        self._door.find()
+        guarded(self._door.find)
         for deploy in desired.find_deploys(self._home):
             self._recover(deploy)
-        used = frozenset(process.status.temporary for keeper in self._keepers.values() for process in keeper.all())
-        recovery.discard_leftovers(self._yard, used)
+        guarded(self._discard_leftovers)
         self._yard.loop.run()
         control.close()
         self._yard.leftovers.finish()
@@ -84,6 +84,12 @@ class Supervisor:
             recovery.recover(keeper)
         except (OSError, TrivetError) as error:
             sys.stderr.write(f"trivet: {deploy} is not as it should be: {error}\n")
+        except Exception as error:  # noqa: BLE001  # one deploy's trouble must not keep the others from running
+            sys.excepthook(type(error), error, error.__traceback__)
+
+    def _discard_leftovers(self) -> None:
+        used = frozenset(process.status.temporary for keeper in self._keepers.values() for process in keeper.all())
+        recovery.discard_leftovers(self._yard, used)
 
     def _keeper(self, deploy: Deploy) -> Keeper:
         if deploy not in self._keepers:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from trivet.errors import NothingReleased, RollOutFailed, RunError, TrivetError, UnknownProcess
+from trivet.errors import InvalidDocument, NothingReleased, RollOutFailed, RunError, TrivetError, UnknownProcess
 from trivet.host import files
 from trivet.host.clock import now
 from trivet.model.formation import check_scalable
@@ -128,7 +128,7 @@ def roll_out(keeper: Keeper, number: int, wish: Address | None, listener: Listen
         return
     before = desired.read_address(home, deploy)
     address = keeper.reserve(wish) if wanted.has_ports else None
-    aim = Aim(number, keeper.current, address, before, recorded=True)
+    aim = Aim(number, _release_before(keeper), address, before, recorded=True)
     starts = keeper.make_processes(number, wanted.processes)
     Rolling(keeper, aim, listener).begin(starts, tuple(keeper.members.values()))
 
@@ -225,7 +225,7 @@ def read_plan(keeper: Keeper, number: int) -> RunPlan:
 
 
 def current_of(keeper: Keeper) -> int:
-    """The release that is meant to run. Raises: NothingReleased."""
+    """The release that is meant to run. Raises: NothingReleased, InvalidDocument."""
     if (number := keeper.current) is not None:
         return number
     raise NothingReleased(f"{keeper.deploy} has no release to run.", hint="Deploy first: trivet deploy")
@@ -246,6 +246,14 @@ def _move_current(keeper: Keeper, number: int, listener: Listener) -> None:
     roll_out = RollOut(keeper.deploy, number, succeeded=True, address=desired.read_address(keeper.home, keeper.deploy))
     roll_outs.write_roll_out(keeper.home, roll_out)
     listener.done(roll_out)
+
+
+def _release_before(keeper: Keeper) -> int | None:
+    """What a roll-out replaces; a link that says nothing is about to be written anew."""
+    try:
+        return keeper.current
+    except InvalidDocument:
+        return next((process.belonging.release for process in keeper.members.values()), None)
 
 
 def _check_running(keeper: Keeper) -> None:

@@ -1,0 +1,137 @@
+"""Whatever somebody has done to the files of a deploy: what runs goes on running, and the other apps know nothing of it."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from run.shop import Shop, wait_until
+from trivet.errors import InvalidDocument
+from trivet.run import desired
+
+GARBAGE = {
+    "nothing": b"",
+    "not text": b"\xff\xfe\x00\x80",
+    "deep": b"[" * 200_000,
+    "another type": b'["web"]',
+    "huge numbers": b'{"counts": {"web": 99999999999999999999}, "host": "127.0.0.1", "port": 99999999999999999999}',
+    "no finite number": b'{"since": 1e999}',
+}
+
+
+def _run(shop: Shop) -> Path:
+    return shop.home.run(shop.deploy)
+
+
+def _damaged(shop: Shop) -> tuple[Path, ...]:
+    """Every document that a supervisor reads when it starts."""
+    run, release = _run(shop), shop.home.release(shop.deploy, 1)
+    names = ("formation.json", "door.json", "intent.json", "rollouts/v1.json")
+    return (*(run / name for name in names), release / "release.json", release / "env.json")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
+def test_documents_that_cannot_be_read_end_nothing_that_runs(shop: Shop, garbage: bytes) -> None:
+    other = shop.beside("blog")
+    other.shop(1), shop.shop(1)
+    other.ok(1), shop.ok(1)
+    before = {**other.pids(), **shop.pids()}
+    for path in _damaged(shop):
+        shop.kill_supervisor()
+        whole = path.read_bytes() if path.exists() else None
+        path.write_bytes(garbage)
+        shop.machine.up()
+        assert {**other.pids(), **shop.pids()} == before, path
+        assert other.fetch().startswith("v1 ")
+        assert "Traceback" not in (shop.home.supervisor / "supervisor.log").read_text()
+        path.unlink() if whole is None else path.write_bytes(whole)
+    shop.kill_supervisor()
+    shop.machine.up()
+    assert shop.fetch().startswith("v1 ")
+    shop.machine.restart(shop.deploy, None)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
+def test_clients_are_told_in_words_what_cannot_be_read(shop: Shop, garbage: bytes) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    for path in _damaged(shop):
+        whole = path.read_bytes() if path.exists() else None
+        path.write_bytes(garbage)
+        for ask in (shop.machine.formation, shop.machine.address, lambda deploy: shop.machine.restart(deploy, None)):
+            with contextlib.suppress(InvalidDocument):
+                ask(shop.deploy)
+        path.unlink(missing_ok=True) if whole is None else path.write_bytes(whole)
+    assert shop.fetch().startswith("v1 ")
+
+
+def test_the_outcome_of_a_roll_out_whose_record_is_damaged_is_what_runs(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    for number in (1, 2):
+        (_run(shop) / "rollouts" / f"v{number}.json").write_bytes(b"\xff")
+    ended = [shop.machine.ended(shop.deploy, number) for number in (1, 2)]
+    assert [each and (each.succeeded, each.reason) for each in ended] == [
+        (True, "run/rollouts/v1.json cannot be read: it is not text (byte 0)"),
+        (False, "run/rollouts/v2.json cannot be read: it is not text (byte 0)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["../releases/v²", "../releases/v99999999999999999999", "../releases/v9", "/etc/passwd", None]
+)
+def test_a_link_that_names_no_release_is_mended_from_what_runs(shop: Shop, target: str | None) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    before = shop.pids()
+    shop.kill_supervisor()
+    link = _run(shop) / "current"
+    link.unlink()
+    if target is not None:
+        link.symlink_to(target)
+    shop.machine.up()
+    assert shop.pids() == before
+    assert shop.fetch().startswith("v1 ")
+    assert shop.machine.current(shop.deploy) == 1
+
+
+def test_a_folder_in_place_of_the_link_is_put_aside(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    before = shop.pids()
+    shop.kill_supervisor()
+    link = _run(shop) / "current"
+    link.unlink()
+    link.mkdir()
+    (link / "note").write_text("mine")
+    shop.machine.up()
+    assert shop.pids() == before
+    assert shop.machine.current(shop.deploy) == 1
+    assert [path.read_text() for path in _run(shop).glob("current.found-*/note")] == ["mine"]
+
+
+def test_a_link_that_is_broken_meanwhile_is_told_and_the_next_roll_out_writes_it_anew(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2)
+    shop.ok(1)
+    link = _run(shop) / "current"
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(InvalidDocument) as raised:
+        shop.machine.restart(shop.deploy, None)
+    assert raised.value.message == ("run/current of shop/production does not say which release runs: it is no link.")
+    assert raised.value.hint == "Somebody has changed it by hand. Deploy again, or roll back: both write it anew."
+    shop.ok(2)
+    assert shop.fetch().startswith("v2 ")
+    assert shop.machine.current(shop.deploy) == 2
+    wait_until(lambda: set(shop.pids()) == {"v2.web.1"})
+
+
+def test_nothing_is_started_of_a_release_that_nothing_names(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    shop.machine.down()
+    desired.write_current(shop.home, shop.deploy, 9)
+    shop.machine.up()
+    assert shop.pids() == {}
+    shop.ok(1)
+    assert shop.fetch().startswith("v1 ")
