@@ -12,7 +12,7 @@ from trivet.model.config import ConfigChange
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.process import ProcessType
-from trivet.model.release import Actor, Cause, Draft, Outcome, Record, Release, State
+from trivet.model.release import Actor, Cause, Draft, Origin, Outcome, Record, Release, State
 from trivet.model.source import Source
 from trivet.release import ConfigStore, Ledger
 
@@ -91,19 +91,27 @@ def draft(build: Callable[..., Build], deploy: Deploy, actor: Actor) -> MakeDraf
 
 @pytest.fixture
 def record(build: Callable[..., Build], deploy: Deploy, actor: Actor) -> MakeRecord:
-    """A record as the ledger would tell it."""
+    """A record as the ledger would tell it; `back_to`: a rollback to this release."""
 
-    def make(number: int, state: State = State.SUCCEEDED, made: Build | None = None, config_version: int = 1) -> Record:
+    def make(
+        number: int,
+        state: State = State.SUCCEEDED,
+        made: Build | None = None,
+        config_version: int = 1,
+        *,
+        back_to: int | None = None,
+    ) -> Record:
         release = Release(
             deploy=deploy,
             number=number,
             build=made or build(f"b{number}"),
             config_version=config_version,
             config_change=ConfigChange(),
-            cause=Cause.DEPLOY,
+            cause=Cause.DEPLOY if back_to is None else Cause.ROLLBACK,
             reason="try",
             actor=actor,
             created_at="2026-11-23T10:00:00.000Z",
+            origin=None if back_to is None else Origin(deploy, back_to),
         )
         ended_at = None if state is State.PENDING else "2026-11-23T10:00:09.000Z"
         return Record(release, Outcome(state), ended_at)

@@ -45,10 +45,48 @@ def test_by_default_releases_that_equal_the_running_one_are_passed_over(
     assert choose_rollback_target(with_other_config, None).release.number == 2
 
 
-def test_a_second_rollback_without_a_number_undoes_the_first(record: MakeRecord, build: Callable[..., Build]) -> None:
-    tea, coffee = build("tea"), build("coffee")
-    rolled_back = (record(3, GOOD, tea), record(2, GOOD, coffee), record(1, GOOD, tea))
-    assert choose_rollback_target(rolled_back, None).release.number == 2
+def _history(record: MakeRecord, build: Callable[..., Build], *steps: str | int) -> tuple[Record, ...]:
+    """Good releases, newest first: of the build by this name, or going back to the release by this number."""
+    records: list[Record] = []
+    for number, step in enumerate(steps, start=1):
+        made = records[step - 1].release.build if isinstance(step, int) else build(step)
+        records.append(record(number, GOOD, made, back_to=step if isinstance(step, int) else None))
+    return tuple(records)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "target"),
+    [
+        (("tea", "coffee", "bad", 2), 1),
+        (("tea", "coffee", "coffee", "bad", 3), 1),
+        (("tea", "coffee", "bad", "worse", 3, 2), 1),
+        (("tea", "coffee", "milk", "bad", 3, 5, 6), 2),
+        (("tea", "bad", 1, "milk"), 3),
+        (("tea", "milk", "bad", 2, "worse", 4), 1),
+    ],
+)
+def test_a_second_rollback_goes_further_back(
+    record: MakeRecord, build: Callable[..., Build], steps: tuple[str | int, ...], target: int
+) -> None:
+    assert choose_rollback_target(_history(record, build, *steps), None).release.number == target
+
+
+def test_a_rollback_to_the_very_first_release_cannot_be_rolled_back_further(
+    record: MakeRecord, build: Callable[..., Build]
+) -> None:
+    with pytest.raises(NotARollbackTarget) as caught:
+        choose_rollback_target(_history(record, build, "tea", "bad", 1, 3), None)
+    assert caught.value.message == (
+        "v4 runs, which is v1 again, and no good release before v1 has another build or config."
+    )
+    assert caught.value.hint == "Good releases: v3, v2, v1."
+
+
+def test_no_more_releases_are_read_than_it_takes(record: MakeRecord) -> None:
+    records = iter(_newest_first(record, *([GOOD] * 9)))
+    assert choose_rollback_target(records, None).release.number == 8
+    assert next(records).release.number == 7
+    assert choose_rollback_target(iter(_newest_first(record, *([GOOD] * 9))), 5).release.number == 5
 
 
 def test_a_number_names_any_good_release_but_the_running_one(record: MakeRecord) -> None:

@@ -1,53 +1,77 @@
 """Which release a rollback goes back to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from trivet.errors import NotARollbackTarget
-from trivet.model.release import Record, State
+from trivet.model.release import Cause, Record, Release, State
 
 _LISTED = 10
 
 
-def choose_rollback_target(records: Sequence[Record], number: int | None) -> Record:
+def choose_rollback_target(newest_first: Iterable[Record], number: int | None) -> Record:
     """The release to go back to: the one by this number, or by default the good one before the running one.
 
     The running one is the newest good release. By default, releases with the same build and config as it are passed
-    over: going back to them would change nothing. As on Heroku, a second rollback without a number undoes the first.
-    Raises: NotARollbackTarget.
+    over: going back to them would change nothing. If it is itself a rollback, the default is the good one before the
+    release that it went back to, so a second rollback goes further back, not forth to what was bad.
+    No more records are read than it takes. Raises: NotARollbackTarget.
     """
-    newest_first = sorted(records, key=lambda record: record.release.number, reverse=True)
-    good = [record for record in newest_first if record.is_good]
-    current = good[0] if good else None
-    if number is not None:
-        return _named(newest_first, number, current)
+    records = iter(newest_first)
+    return _before_running(records) if number is None else _named(records, number)
+
+
+def _before_running(records: Iterator[Record]) -> Record:
+    current = next((record for record in records if record.is_good), None)
     if current is None:
         raise NotARollbackTarget(
             "There is no good release yet, so nothing to roll back to.", hint="`trivet deploy` makes a release."
         )
-    target = next((record for record in good if _content(record) != _content(current)), None)
-    if target is None:
-        raise NotARollbackTarget(
-            f"{current.release.name} runs, and no good release before it has another build or config.",
-            hint=_good_releases(good[1:]),
-        )
-    return target
-
-
-def _named(records: Sequence[Record], number: int, current: Record | None) -> Record:
-    record = next((record for record in records if record.release.number == number), None)
-    if record is None:
-        why = f"There is no release v{number}."
-    elif record is current:
-        why = f"v{number} is the running release."
-    elif record.outcome.state is State.FAILED:
-        why = f"v{number} failed, so it cannot be rolled back to."
-    elif record.outcome.state is State.PENDING:
-        why = f"v{number} is not finished, so it cannot be rolled back to."
-    else:
-        return record
+    first = current.release
+    passed = []
+    for record in records:
+        if record.release.number == _went_back_to(first):
+            first = record.release
+        elif record.is_good and _went_back_to(first) is None and _content(record) != _content(current):
+            return record
+        if record.is_good:
+            passed.append(record)
+    again = "" if first is current.release else f", which is {first.name} again"
+    before = "it" if first is current.release else first.name
     raise NotARollbackTarget(
-        why, hint=_good_releases(other for other in records if other.is_good and other is not current)
+        f"{current.release.name} runs{again}, and no good release before {before} has another build or config.",
+        hint=_good_releases(passed),
     )
+
+
+def _went_back_to(release: Release) -> int | None:
+    origin = release.origin
+    if release.cause is not Cause.ROLLBACK or origin is None or origin.deploy != release.deploy:
+        return None
+    return origin.number
+
+
+def _named(records: Iterator[Record], number: int) -> Record:
+    read: list[Record] = []
+    current: Record | None = None
+    for record in records:
+        if record.is_good and current is not None and record.release.number == number:
+            return record
+        current = current or (record if record.is_good else None)
+        read.append(record)
+    why = _refusal(next((record for record in read if record.release.number == number), None), number)
+    raise NotARollbackTarget(
+        why, hint=_good_releases(record for record in read if record.is_good and record is not current)
+    )
+
+
+def _refusal(record: Record | None, number: int) -> str:
+    if record is None:
+        return f"There is no release v{number}."
+    if record.outcome.state is State.FAILED:
+        return f"v{number} failed, so it cannot be rolled back to."
+    if record.outcome.state is State.PENDING:
+        return f"v{number} is not finished, so it cannot be rolled back to."
+    return f"v{number} is the running release."
 
 
 def _content(record: Record) -> tuple[str, int]:
