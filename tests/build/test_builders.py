@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from trivet.build.detect import choose_builder
-from trivet.build.processes import process_types
+from trivet.build.processes import process_types, tell_defaults
 from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
 from trivet.model.build_plan import BuildPlan
 from trivet.model.settings import Settings, parse_settings
@@ -13,6 +13,9 @@ from trivet.model.settings import Settings, parse_settings
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\ndependencies = []\n'
 FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
 FASTAPI = "import fastapi\n\napi: fastapi.FastAPI = fastapi.FastAPI()\n"
+_NAME_COMMANDS = (
+    "Commit a file called Procfile with a command for each process type, for example `web: ./YOUR-SERVER --port $PORT`."
+)
 
 
 class Tree:
@@ -80,9 +83,7 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
         "  - index.html or public/ (static files)\n"
         "  - Procfile (anything else, as it stands)"
     )
-    assert hint == (
-        "Add one of them, for example a Procfile with the line `web: gunicorn app:app --bind 127.0.0.1:$PORT`."
-    )
+    assert hint == ("Add one of them, for example a Procfile with the line `web: ./YOUR-SERVER --port $PORT`.")
 
 
 def test_python_files_alone_get_advice_for_python() -> None:
@@ -227,27 +228,120 @@ def test_the_procfile_goes_before_every_default() -> None:
     assert _processes(files) == {"web": "mine", "worker": "w"}
 
 
+_SERVE_IT = "Or commit a file called Procfile with a command that serves on 127.0.0.1:$PORT."
+
+
 @pytest.mark.parametrize(
-    ("files", "example"),
+    ("files", "reason", "hint"),
     [
-        ({"requirements.txt": "flask==3", "app.py": FLASK}, "web: python app.py"),
-        ({"requirements.txt": "gunicorn==23", "main.py": "x"}, "web: gunicorn app:app --bind 127.0.0.1:$PORT"),
-        ({"requirements.txt": "uvicorn==1"}, "web: uvicorn app:app --host 127.0.0.1 --port $PORT"),
-        ({"requirements.txt": "", "server.py": ""}, "web: python server.py"),
+        (
+            {"requirements.txt": "flask==3", "app.py": FLASK},
+            "app.py has a Flask app, but gunicorn is not among the dependencies",
+            (
+                "Add gunicorn with a line in requirements.txt; "
+                f"then `gunicorn app:app --bind 127.0.0.1:$PORT` is run. {_SERVE_IT}"
+            ),
+        ),
+        (
+            {"uv.lock": _lock("fastapi"), "pyproject.toml": PYPROJECT, "main.py": FASTAPI},
+            "main.py has a FastAPI app, but uvicorn is not among the dependencies",
+            f"Add uvicorn with `uv add uvicorn`; then `uvicorn main:api --host 127.0.0.1 --port $PORT` is run. {_SERVE_IT}",
+        ),
+        (
+            {"requirements.txt": "Django==5", **DJANGO},
+            "mysite/wsgi.py has a Django app, but gunicorn is not among the dependencies",
+            (
+                "Add gunicorn with a line in requirements.txt; "
+                f"then `gunicorn mysite.wsgi:application --bind 127.0.0.1:$PORT` is run. {_SERVE_IT}"
+            ),
+        ),
+        (
+            {"requirements.txt": "fastapi==0.1\nuvicorn==1", "fa_app.py": FASTAPI, "old-one.py": FASTAPI},
+            "the FastAPI app is in fa_app.py, and only app.py, wsgi.py, asgi.py, main.py and application.py are looked at",
+            "Commit a file called Procfile with the line `web: uvicorn fa_app:api --host 127.0.0.1 --port $PORT`.",
+        ),
+        (
+            {"requirements.txt": "flask==3", "shop/site.py": FLASK},
+            "the Flask app is in shop/site.py, and only app.py, wsgi.py, asgi.py, main.py and application.py are looked at",
+            (
+                "Add gunicorn to the dependencies. Commit a file called Procfile with the line "
+                "`web: gunicorn shop.site:app --bind 127.0.0.1:$PORT`."
+            ),
+        ),
+        (
+            {"requirements.txt": "Flask==3\ngunicorn==23", "app.py": "def create_app(): ..."},
+            "Flask is among the dependencies, but no file has a line like `app = Flask(`",
+            (
+                "Commit a file called Procfile with a line like `web: gunicorn YOUR_MODULE:app --bind 127.0.0.1:$PORT`, "
+                "with your names for YOUR_MODULE and app."
+            ),
+        ),
+        (
+            {"requirements.txt": "Django==5\ngunicorn==23", "src/manage.py": ""},
+            (
+                "Django is among the dependencies, "
+                "but there is no manage.py at the top with a wsgi.py or asgi.py in a folder beside it"
+            ),
+            (
+                "Commit a file called Procfile with a line like "
+                "`web: gunicorn YOUR_PROJECT.wsgi:application --bind 127.0.0.1:$PORT`, with your names for YOUR_PROJECT."
+            ),
+        ),
+        (
+            {"requirements.txt": "bottle==0.13\ngunicorn==23", "main.py": "x"},
+            "neither Django, Flask, FastAPI nor Starlette is among the dependencies",
+            (
+                "Commit a file called Procfile with a command that serves on 127.0.0.1:$PORT, "
+                "for example `web: gunicorn YOUR_MODULE:app --bind 127.0.0.1:$PORT`."
+            ),
+        ),
+        (
+            {"requirements.txt": "", "server.py": ""},
+            "neither Django, Flask, FastAPI nor Starlette is among the dependencies",
+            (
+                "Commit a file called Procfile with a command that serves on 127.0.0.1:$PORT, "
+                "for example `web: python server.py`."
+            ),
+        ),
+        (
+            {"requirements.txt": ""},
+            "neither Django, Flask, FastAPI nor Starlette is among the dependencies",
+            (
+                "Commit a file called Procfile with a command that serves on 127.0.0.1:$PORT, "
+                "for example `web: python YOUR_FILE.py`."
+            ),
+        ),
+        (
+            {"a": "", "trivet.toml": "[build]\nbuilder = 'procfile'\n"},
+            "the builder 'procfile' knows none",
+            _NAME_COMMANDS,
+        ),
     ],
 )
-def test_an_app_with_no_obvious_way_to_start_it_is_an_error_with_an_example(
-    files: dict[str, str], example: str
+def test_an_app_with_no_obvious_way_to_start_it_is_told_what_was_looked_for(
+    files: dict[str, str], reason: str, hint: str
 ) -> None:
     assert _error(files, DetectionError) == (
-        "There is no Procfile, and no obvious way to start this app: no process types.",
-        f"Commit a file called Procfile that names a command for each process type, for example `{example}`.",
+        f"There is no Procfile, and no obvious way to start this app: {reason}.",
+        hint,
     )
 
 
-def test_an_empty_procfile_is_an_error() -> None:
-    message, _ = _error({"Procfile": "# later\n"}, DetectionError)
-    assert message == "The Procfile is empty: no process types."
+@pytest.mark.parametrize("more", [{}, {"requirements.txt": "flask==3", "app.py": FLASK}, {"index.html": ""}])
+def test_an_empty_procfile_is_an_error(more: dict[str, str]) -> None:
+    assert _error({**more, "Procfile": "# later\n"}, DetectionError) == (
+        "The Procfile names no process type.",
+        _NAME_COMMANDS,
+    )
+
+
+def test_what_the_builder_chose_is_told_and_what_the_procfile_says_is_not() -> None:
+    files = {"requirements.txt": "flask==3\ngunicorn==23", "app.py": FLASK}
+    processes = process_types(Tree(files), _plan(files), _settings(files))
+    assert tell_defaults(Tree(files), processes) == (
+        "web: gunicorn app:app --bind 127.0.0.1:$PORT (no Procfile: the builder's choice)",
+    )
+    assert tell_defaults(Tree({**files, "Procfile": "web: x"}), processes) == ()
 
 
 def test_settings_reach_their_process_types() -> None:

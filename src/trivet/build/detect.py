@@ -7,7 +7,6 @@ from typing import Protocol
 from trivet.build.builders import procfile, python, static
 from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, SourceTree
-from trivet.model.procfile import EXAMPLE
 from trivet.model.settings import Settings, invalid_setting, suggestion
 
 
@@ -59,7 +58,7 @@ def choose_builder(tree: SourceTree, settings: Settings) -> Builder:
     advice = (
         "It looks like Python: list its packages in requirements.txt (an empty one will do) or `uv init` and `uv add` them."
         if python_files
-        else f"Add one of them, for example a Procfile with the line `{EXAMPLE}`."
+        else "Add one of them, for example a Procfile with the line `web: ./YOUR-SERVER --port $PORT`."
     )
     looked_for = "".join(f"\n  - {builder.LOOKED_FOR}" for builder in BUILDERS)
     raise DetectionError(f"No builder recognises this source. Looked for:{looked_for}", hint=advice)

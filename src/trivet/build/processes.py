@@ -1,10 +1,14 @@
 """Process types of a build: the Procfile's, else the builder's default, each with what trivet.toml says of it."""
 
 from trivet.errors import DetectionError
-from trivet.model.build_plan import BuildPlan, SourceTree
+from trivet.model.build_plan import BuildPlan, NoDefault, SourceTree
 from trivet.model.process import ProcessType
 from trivet.model.procfile import FILE, parse_procfile
 from trivet.model.settings import ProcessSettings, Settings, invalid_setting, suggestion
+
+_NAME_COMMANDS = (
+    "Commit a file called Procfile with a command for each process type, for example `web: ./YOUR-SERVER --port $PORT`."
+)
 
 
 def process_types(tree: SourceTree, plan: BuildPlan, settings: Settings) -> tuple[ProcessType, ...]:
@@ -12,15 +16,7 @@ def process_types(tree: SourceTree, plan: BuildPlan, settings: Settings) -> tupl
     text = tree.read(FILE)
     commands = parse_procfile(text) if text is not None else plan.processes
     if not commands:
-        what = (
-            "The Procfile is empty"
-            if text is not None
-            else "There is no Procfile, and no obvious way to start this app"
-        )
-        raise DetectionError(
-            f"{what}: no process types.",
-            hint=f"Commit a file called Procfile that names a command for each process type, for example `{plan.example}`.",
-        )
+        raise _without_procfile(plan) if text is None else _empty_procfile()
     for name in settings.processes:
         if name not in commands:
             raise invalid_setting(
@@ -30,6 +26,25 @@ def process_types(tree: SourceTree, plan: BuildPlan, settings: Settings) -> tupl
                 suggestion(name, commands),
             )
     return tuple(_process_type(name, command, settings.processes.get(name)) for name, command in commands.items())
+
+
+def tell_defaults(tree: SourceTree, processes: tuple[ProcessType, ...]) -> tuple[str, ...]:
+    """What a person should know of commands that no Procfile names."""
+    if FILE in tree.files:
+        return ()
+    return tuple(f"{each.name}: {each.command} (no Procfile: the builder's choice)" for each in processes)
+
+
+def _without_procfile(plan: BuildPlan) -> DetectionError:
+    why = plan.no_default or NoDefault(f"the builder {plan.builder!r} knows none", _NAME_COMMANDS)
+    return DetectionError(
+        f"There is no Procfile, and no obvious way to start this app: {why.reason}.",
+        hint=why.hint,
+    )
+
+
+def _empty_procfile() -> DetectionError:
+    return DetectionError("The Procfile names no process type.", hint=_NAME_COMMANDS)
 
 
 def _process_type(name: str, command: str, chosen: ProcessSettings | None) -> ProcessType:

@@ -10,7 +10,7 @@ from trivet.build.environment import StepEnvironment, pythons_folder
 from trivet.build.execute import Interpreter, Workshop, adopt, python_version, use
 from trivet.build.identity import build_id, input_key, layer_key
 from trivet.build.journal import Journal
-from trivet.build.processes import process_types
+from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import scratch_folder, sweep
@@ -106,7 +106,7 @@ class _Making:
         tree = self._export()
         plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
         processes = process_types(tree, plan, self._job.settings)
-        for notice in plan.notices:
+        for notice in (*plan.notices, *tell_defaults(tree, processes)):
             self._workshop.journal.notice(notice)
         interpreter = self._prepare(plan)
         layers = self._layers(plan, interpreter)

@@ -64,11 +64,19 @@ class LayerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class NoDefault:
+    """Why a builder sees no way to start an app: half a sentence with the facts, and what a person can do."""
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildPlan:
     """All that a builder decided. `interpreter` is the step whose output names the Python the bundle relies on.
 
     `environment` is what processes of the bundle get (see `Build.environment`), `processes` the commands by process
-    type where the source has no Procfile, `example` a Procfile line that may suit where there is no default either.
+    type where the source has no Procfile; `no_default` says why there are none.
     """
 
     builder: str
@@ -77,7 +85,7 @@ class BuildPlan:
     processes: Mapping[str, str] = field(default_factory=dict)
     interpreter: Step | None = None
     notices: tuple[str, ...] = ()
-    example: str = "web: ./server --port $PORT"
+    no_default: NoDefault | None = None
 
 
 def literal(text: str) -> str:

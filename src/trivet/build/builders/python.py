@@ -5,10 +5,10 @@ unchecked-hash bytecode stays valid when times are not kept. `uv venv --relocata
 metadata and without absolute paths in bytecode, gives the same bytes in every folder.
 """
 
-import re
 from collections.abc import Iterator
 
 from trivet.build.manifests import Packages, read_project, read_requirements, read_uv_lock
+from trivet.build.python_web import default_web, explain_no_default
 from trivet.build.steps import (
     PYTHON_ENVIRONMENT,
     UV_ENVIRONMENT,
@@ -28,7 +28,6 @@ LOOKED_FOR = "uv.lock, requirements.txt or pyproject.toml (Python)"
 
 _LOCKFILES = ("uv.lock", "requirements.txt")
 _MANIFESTS = (*_LOCKFILES, "Pipfile", "Pipfile.lock", "poetry.lock", "pdm.lock", "setup.py")
-_ENTRY_FILES = ("app.py", "wsgi.py", "asgi.py", "main.py", "application.py")
 
 
 def recognise(tree: SourceTree) -> bool:
@@ -42,6 +41,8 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
     is_package = lockfile == "uv.lock" and read_project(tree).is_package
     packages = read_uv_lock(tree) if lockfile == "uv.lock" else read_requirements(tree, lockfile)
     install = _sync_steps(settings, is_package=is_package) if lockfile == "uv.lock" else _pip_steps(settings)
+    has_procfile = "Procfile" in tree.files
+    web = None if has_procfile else default_web(tree, packages)
     return BuildPlan(
         builder=NAME,
         layers=(
@@ -57,10 +58,10 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             ),
         ),
         environment=PYTHON_ENVIRONMENT,
-        processes=dict(_default_processes(tree, packages)),
+        processes={"web": web} if web else {},
         interpreter=_find_interpreter(tree),
         notices=tuple(_notices(packages)),
-        example=_example(tree, packages),
+        no_default=None if web or has_procfile else explain_no_default(tree, packages),
     )
 
 
@@ -131,38 +132,3 @@ def _notices(packages: Packages) -> Iterator[str]:
             f"requirements.txt names no fixed version of {shown}: the same commit may be built differently later. "
             "`uv pip compile requirements.in -o requirements.txt` fixes them."
         )
-
-
-def _default_processes(tree: SourceTree, packages: Packages) -> Iterator[tuple[str, str]]:
-    """The web process of a Django, Flask, FastAPI or Starlette app with a server among its packages."""
-    servers = [server for server in _entry_points(tree) if server[0] in packages.names]
-    if servers:
-        yield "web", _serve(*servers[0])
-
-
-def _entry_points(tree: SourceTree) -> Iterator[tuple[str, str]]:
-    """Which server could run what: ("gunicorn", "mysite.wsgi")."""
-    if "manage.py" in tree.files:
-        for server, name in (("gunicorn", "wsgi.py"), ("uvicorn", "asgi.py")):
-            for path in tree.files:
-                if path.count("/") == 1 and path.endswith(f"/{name}"):
-                    yield server, path.removesuffix(".py").replace("/", ".") + ":application"
-    for path in _ENTRY_FILES:
-        text = tree.read(path) or ""
-        for server, kinds in (("gunicorn", "Flask"), ("uvicorn", "FastAPI|Starlette")):
-            if match := re.search(rf"^(\w+)\s*(?::[^=\n]*)?=\s*(?:\w+\.)?(?:{kinds})\(", text, re.M):
-                yield server, f"{path.removesuffix('.py')}:{match[1]}"
-
-
-def _serve(server: str, entry: str) -> str:
-    where = "--bind 127.0.0.1:$PORT" if server == "gunicorn" else "--host 127.0.0.1 --port $PORT"
-    return f"{server} {entry} {where}"
-
-
-def _example(tree: SourceTree, packages: Packages) -> str:
-    for server in ("gunicorn", "uvicorn"):
-        if server in packages.names:
-            guess = next((entry for name, entry in _entry_points(tree) if name == server), "app:app")
-            return f"web: {_serve(server, guess)}"
-    script = next((name for name in ("main.py", "app.py", "server.py") if name in tree.files), "app.py")
-    return f"web: python {script}"
