@@ -164,4 +164,4 @@ def test_a_release_that_gives_up_its_web_processes_answers_503(shop: Shop) -> No
     shop.ok(1)
     shop.release(2, {"w.py": WORKER}, (ProcessType("worker", "sleep 600", settle_s=0.1),))
     shop.ok(2)
-    assert shop.get() == (503, "This app is stopped.\n")
+    assert shop.get() == (503, "No web process of this app is running.\n")

@@ -38,7 +38,7 @@ def test_scaling_web_to_nothing_and_back_keeps_the_address(shop: Shop) -> None:
     shop.shop(1)
     address = shop.ok(1).address
     shop.machine.scale(shop.deploy, {"web": 0})
-    assert shop.get() == (503, "This app is stopped.\n")
+    assert shop.get() == (503, "No web process of this app is running.\n")
     shop.machine.scale(shop.deploy, {"web": 1})
     assert shop.machine.address(shop.deploy) == address
     assert shop.fetch().startswith("v1 ")
@@ -150,7 +150,7 @@ def test_a_stopped_deploy_runs_nothing_and_says_so_until_it_is_started(shop: Sho
     shop.machine.scale(shop.deploy, {"worker": 1})
     shop.machine.stop(shop.deploy)
     assert shop.processes() == ()
-    assert shop.get() == (503, "This app is stopped.\n")
+    assert shop.get() == (503, "No web process of this app is running.\n")
     with pytest.raises(RunError) as raised:
         shop.machine.restart(shop.deploy, None)
     assert (raised.value.message, raised.value.hint) == ("shop/production is stopped.", "Start it: trivet start")

@@ -195,7 +195,7 @@ def test_a_stopped_deploy_stays_stopped_after_a_reboot_and_says_so(shop: Shop) -
     _end_everything(shop)
     shop.machine.up()
     assert shop.processes() == ()
-    assert shop.get() == (503, "This app is stopped.\n")
+    assert shop.get() == (503, "No web process of this app is running.\n")
 
 
 def test_a_status_file_that_cannot_be_read_counts_as_absent_and_is_told(shop: Shop) -> None:

@@ -103,11 +103,11 @@ def test_a_stopped_deploy_says_so_at_once(door: FrontDoor) -> None:
         wait_until(lambda: door.status().get("held") == 1, "nothing is held")
         door.route(stopped=True)
         head, body = read_answer(held)
-        assert head + body == refusal("This app is stopped.")
-    assert exchange(door.address, GET) == refusal("This app is stopped.")
+        assert head + body == refusal("No web process of this app is running.")
+    assert exchange(door.address, GET) == refusal("No web process of this app is running.")
     assert (
         exchange(door.address, GET.replace(b"GET", b"HEAD"))
-        == refusal("This app is stopped.").partition(b"This app")[0]
+        == refusal("No web process of this app is running.").partition(b"No web")[0]
     )
 
 
@@ -121,7 +121,7 @@ def test_no_more_than_a_thousand_requests_are_held(door: FrontDoor) -> None:
             "No process of this app takes connections, and too many requests wait for one already."
         )
         door.route(stopped=True)
-        assert {read_answer(client)[1] for client in clients} == {b"This app is stopped.\n"}
+        assert {read_answer(client)[1] for client in clients} == {b"No web process of this app is running.\n"}
     finally:
         for client in clients:
             client.close()

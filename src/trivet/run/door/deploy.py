@@ -61,7 +61,7 @@ class Deploy:
     def dispatch(self, asker: Asker) -> None:
         """The request is on its way to the least busy backend, held, or refused."""
         if self.is_stopped:
-            asker.refuse(503, "This app is stopped.")
+            asker.refuse(503, "No web process of this app is running.")
             return
         while (backend := self._choose()) is not None:
             try:
