@@ -342,3 +342,37 @@ def test_a_public_folder_is_served_and_made_by_commands(builder: Builder) -> Non
         assert fetch(f"{url}/") == (200, "public")
         assert fetch(f"{url}/made.txt") == (200, "made\n")
         assert fetch(f"{url}/secret.txt")[0] == 404
+
+
+def test_of_a_generated_site_only_the_public_folder_is_served(builder: Builder) -> None:
+    generate = "import os\nos.mkdir('public')\nopen('public/index.html', 'w').write('made')\n"
+    toml = "[build]\nbuilder = 'static'\ncommands = ['python3 generate.py']\n"
+    build = builder.commit({"generate.py": generate, "index.html": "template", "trivet.toml": toml}).build
+    assert builder.told.notices == [f"web: {build.processes[0].command} (no Procfile: the builder's choice)"]
+    with builder.serve(build) as url:
+        assert fetch(f"{url}/") == (200, "made")
+        assert fetch(f"{url}/generate.py")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo made > site.html", "mkdir public", "rm -f index.html", "mkdir -p public/css; touch index.html"],
+)
+def test_a_static_site_without_a_page_is_an_error(builder: Builder, command: str) -> None:
+    toml = f"[build]\nbuilder = 'static'\ncommands = ['{command}']\n"
+    with pytest.raises(StepFailed) as caught:
+        builder.commit({"generate.py": "", "trivet.toml": toml})
+    assert caught.value.message == (
+        "There is nothing to serve: no file in a folder public/, and without that folder no index.html at the top."
+    )
+    assert caught.value.hint == (
+        "Have [build] commands write the pages into public/, or commit an index.html. "
+        "`trivet builds log failed` shows all the output."
+    )
+
+
+def test_a_static_site_with_a_procfile_serves_what_that_says(builder: Builder) -> None:
+    files = {"dist/page.txt": "mine", "Procfile": "web: python3 -m http.server --directory dist $PORT\n"}
+    build = builder.commit({**files, "trivet.toml": "[build]\nbuilder = 'static'\n"}).build
+    with builder.serve(build) as url:
+        assert fetch(f"{url}/page.txt") == (200, "mine")

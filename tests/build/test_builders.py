@@ -361,15 +361,11 @@ def test_settings_of_a_process_type_that_is_not_there_are_an_error() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("files", "root"),
-    [
-        ({"index.html": ""}, "{bundle}/app"),
-        ({"public/index.html": ""}, "{bundle}/app/public"),
-        ({"public/index.html": "", "index.html": ""}, "{bundle}/app/public"),
-        ({"public/logo.png": "", "index.html": ""}, "{bundle}/app"),
-        ({"public/logo.png": ""}, "{bundle}/app/public"),
-    ],
-)
-def test_static_files_are_served_from_public_or_else_from_the_top(files: dict[str, str], root: str) -> None:
-    assert _plan(files).environment["STATIC_ROOT"] == root
+def test_a_page_at_the_top_beside_a_public_folder_without_one_is_told() -> None:
+    (notice,) = _plan({"index.html": "", "public/logo.png": ""}).notices
+    assert notice == (
+        "The index.html at the top is not served: there is a folder public/, and only what is in there is. "
+        "Move the page into public/, or give the folder another name."
+    )
+    for files in ({"index.html": ""}, {"index.html": "", "public/index.html": ""}, {"public/logo.png": ""}):
+        assert _plan(files).notices == ()

@@ -114,8 +114,9 @@ class Workshop:
             return LockfileError(
                 f"{step.checks} does not match its manifest.", hint=step.hint, detail=self.journal.tail
             )
+        title = f"{step.title[:1].upper()}{step.title[1:]}"
         return StepFailed(
-            f"{step.title[:1].upper()}{step.title[1:]} ended with {describe_status(status)}.",
+            step.finding if step.finding and status == 1 else f"{title} ended with {describe_status(status)}.",
             hint=f"{step.hint} `trivet builds log failed` shows all the output.".strip(),
             detail=self.journal.tail,
         )

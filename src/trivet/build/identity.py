@@ -10,7 +10,7 @@ from trivet.model.document import canonical
 from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
-SCHEMA = 1  # of builders and plans: whoever changes what a builder makes of a source counts it up
+SCHEMA = 2  # of builders and plans: whoever changes what a builder makes of a source counts it up
 
 
 def input_key(source: Source, uv_version: str) -> str:

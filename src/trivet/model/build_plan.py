@@ -35,7 +35,7 @@ class Step:
     """One command. `hint` is what a person can do when it fails.
 
     `checks` names the lockfile whose agreement with its manifest the command tests: exit status 1 then means that they
-    differ. `tolerated` are exit statuses that are as good as 0.
+    differ. `finding` is what exit status 1 of another test means, as a sentence. `tolerated` are exit statuses that are as good as 0.
     """
 
     title: str
@@ -44,6 +44,7 @@ class Step:
     environment: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
     checks: str | None = None
+    finding: str | None = None
     tolerated: tuple[int, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from trivet.build.steps import (
+    APP,
     PYTHON_ENVIRONMENT,
     UV_ENVIRONMENT,
     VENV,
@@ -19,6 +20,11 @@ LOOKED_FOR = "index.html or public/ (static files)"
 
 _WEB = "gunicorn --bind 127.0.0.1:$PORT --worker-class gthread --threads 16 --access-logfile - 'static_server:application()'"
 _OLDEST_PYTHON = ">=3.10"
+_IS_SITE = "if [ -d public ]; then find -L public -type f 2>/dev/null | grep -q .; else [ -f index.html ]; fi"
+_PAGE_LEFT_OUT = (
+    "The index.html at the top is not served: there is a folder public/, and only what is in there is. "
+    "Move the page into public/, or give the folder another name."
+)
 
 
 def recognise(tree: SourceTree) -> bool:
@@ -34,12 +40,12 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         layers=(
             LayerPlan("server", files=shipped, inputs=()),
             LayerPlan("dependencies", _dependency_steps(), inputs=()),
-            LayerPlan("app", command_steps(settings, {}), with_source=True),
+            LayerPlan("app", (*command_steps(settings, {}), *_checks(tree)), with_source=True),
         ),
         environment={
             **PYTHON_ENVIRONMENT,
             "PYTHONPATH": f"{BUNDLE}/server",
-            "STATIC_ROOT": f"{BUNDLE}/app/public" if _serves_public(tree) else f"{BUNDLE}/app",
+            "STATIC_ROOT": f"{BUNDLE}/app",
         },
         processes={"web": _WEB},
         interpreter=find_python(
@@ -49,6 +55,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             hint="Static files are served by a Python program. Install Python 3.10 or newer, "
             "for example with `uv python install`.",
         ),
+        notices=(_PAGE_LEFT_OUT,) if "Procfile" not in tree.files and _leaves_page_out(tree) else (),
     )
 
 
@@ -68,9 +75,25 @@ def _has_public(tree: SourceTree) -> bool:
     return any(path.startswith("public/") for path in tree.files)
 
 
-def _serves_public(tree: SourceTree) -> bool:
-    """A `public` without a page of its own beside a page at the top is a part of the site, not the site."""
-    return "public/index.html" in tree.files or "index.html" not in tree.files
+def _leaves_page_out(tree: SourceTree) -> bool:
+    """Whether a folder `public` keeps the page at the top from being served, and has none of its own."""
+    return "index.html" in tree.files and _has_public(tree) and "public/index.html" not in tree.files
+
+
+def _checks(tree: SourceTree) -> tuple[Step, ...]:
+    """What the commands of the app left is a site, unless a Procfile says what is to be served."""
+    if "Procfile" in tree.files:
+        return ()
+    return (
+        Step(
+            "looking for pages",
+            ("/bin/sh", "-c", _IS_SITE),
+            directory=APP,
+            hint="Have [build] commands write the pages into public/, or commit an index.html.",
+            finding="There is nothing to serve: no file in a folder public/, "
+            "and without that folder no index.html at the top.",
+        ),
+    )
 
 
 def _shipped(name: str) -> str:

@@ -21,8 +21,13 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 def application() -> "Site":
-    """The WSGI application that serves the folder $STATIC_ROOT."""
-    return Site(Path(os.environ["STATIC_ROOT"]))
+    """The WSGI application that serves the folder `public` in $STATIC_ROOT, or else all of $STATIC_ROOT.
+
+    It is decided here and not by the builder, since commands of the build may make `public`.
+    """
+    top = Path(os.environ["STATIC_ROOT"])
+    public = top / "public"
+    return Site(public if public.is_dir() else top)
 
 
 class Site(WhiteNoise):  # type: ignore[misc,unused-ignore]
