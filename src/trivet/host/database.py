@@ -29,6 +29,28 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection | None:
+    """A connection that writes nothing, for where nothing can be written; None if the file alone would tell half of it.
+
+    Without room for the write-ahead log's index SQLite reads the file only if told that nobody changes it
+    (`immutable`), and then not the log: that must be empty. https://www.sqlite.org/wal.html#read_only_databases
+    """
+    for options in ("mode=ro", "mode=ro&immutable=1"):
+        if "immutable" in options and _has_log(path):
+            return None
+        try:
+            connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, timeout=_WAIT_S, isolation_level=None)
+        except sqlite3.Error:
+            continue
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+        else:
+            return connection
+    return None
+
+
 def error_name(error: sqlite3.Error) -> str:
     """SQLite's own name of the error, `SQLITE_BUSY`; "" if it has none. https://www.sqlite.org/rescode.html"""
     return getattr(error, "sqlite_errorname", None) or ""
@@ -37,8 +59,9 @@ def error_name(error: sqlite3.Error) -> str:
 def refusal(error: sqlite3.Error, path: Path) -> MachineError | Busy | None:
     """The machine's refusal in words, if the error is one; None if it is about what the database holds."""
     name = error_name(error)
-    # On a full disk SQLite cannot make room for its index of the write-ahead log and calls that an I/O error.
-    if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and is_full(path.parent)):
+    # On a full disk SQLite cannot make room for its index of the write-ahead log and calls that an I/O error; and a
+    # connection that could be opened for reading only calls itself that.
+    if name == "SQLITE_FULL" or (name.startswith(("SQLITE_IOERR", "SQLITE_READONLY")) and is_full(path.parent)):
         return MachineError(
             f"Cannot write {path}: the disk is full.",
             hint="Nothing was changed. Free some space (df -h shows where) and run the command again.",
@@ -51,6 +74,11 @@ def refusal(error: sqlite3.Error, path: Path) -> MachineError | Busy | None:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy(f"Another program is writing to {path}.", hint="Wait for it to end, then try again.")
     return None
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -12,23 +12,30 @@ from trivet.release.entry import FIRST_HASH, entry_hash
 from trivet.release.schema import STATEMENTS
 
 _OLDEST = (3, 37, 0)  # the first with STRICT tables
+_TABLES = frozenset(("ledger", "config_versions"))
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection with our tables, triggers and functions. Raises: LedgerError, MachineError, Busy."""
+    """A connection with our tables, triggers and functions; one for reading, where nothing can be written.
+
+    Raises: LedgerError, MachineError, Busy.
+    """
+    _check_version()
     with in_words(path):
-        connection = database.connect(path)
         try:
-            _prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _prepared(database.connect(path), path)
+        except (sqlite3.Error, OSError, MachineError) as error:
+            connection = database.connect_to_read(path) if _cannot_write(error, path) else None
+            if connection is None:
+                raise
+            return _prepared_to_read(connection, error)
 
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
     """Everything inside happens or nothing does, and nobody else writes meanwhile."""
+    if _only_reads(connection):
+        connection.execute("PRAGMA user_version = 0")  # refused, in SQLite's words: BEGIN alone is not always
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -51,24 +58,67 @@ def in_words(path: Path) -> Iterator[None]:
         raise refused(error, f"use {path}") from error
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _check_version() -> None:
     if sqlite3.sqlite_version_info < _OLDEST:
         raise MachineError(
             f"This Python uses SQLite {sqlite3.sqlite_version}; Trivet needs {'.'.join(map(str, _OLDEST))} or later.",
             hint="Install Trivet with a newer Python, for example: uv tool install --python 3.12 trivet",
         )
+
+
+def _cannot_write(error: Exception, path: Path) -> bool:
+    return not isinstance(error, sqlite3.Error) or isinstance(database.refusal(error, path), MachineError)
+
+
+def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepared_to_read(connection: sqlite3.Connection, error: Exception) -> sqlite3.Connection:
+    """Raises: the error that kept us from more, if there is nothing to read."""
+    _teach(connection)
+    if _tables(connection) != _TABLES:
+        connection.close()
+        raise error
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _only_reads(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA query_only").fetchone()[0])
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _teach(connection)
+    connection.execute("PRAGMA secure_delete = ON")
+    if _is_complete(connection):
+        return
+    with writing(connection):
+        found = _tables(connection)
+        if found and found != _TABLES:  # they are made together
+            (gone,) = _TABLES - found
+            raise _damaged(path, f"its table {gone!r} is gone")
+        for statement in STATEMENTS:
+            connection.execute(statement)
+
+
+def _teach(connection: sqlite3.Connection) -> None:
     connection.create_function("trivet_entry_hash", 8, entry_hash, deterministic=True)
     connection.create_function("trivet_first_hash", 0, lambda: FIRST_HASH, deterministic=True)
     # A row that somebody damaged is to be named by its hash, so bytes that are no text must not end the reading of it.
     connection.text_factory = lambda content: content.decode(errors="replace")
     # Some builds of SQLite do not let triggers call functions of the application unless told so.
     connection.execute("PRAGMA trusted_schema = ON")
-    connection.execute("PRAGMA secure_delete = ON")
-    if _is_complete(connection):
-        return
-    with writing(connection):
-        for statement in STATEMENTS:
-            connection.execute(statement)
+
+
+def _tables(connection: sqlite3.Connection) -> frozenset[str]:
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return _TABLES & names
 
 
 def _is_complete(connection: sqlite3.Connection) -> bool:
@@ -84,11 +134,15 @@ def _in_words(error: sqlite3.Error, path: Path) -> TrivetError:
     if machine is not None:
         return machine
     if database.error_name(error).startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return LedgerError(
-            f"The database {path} is damaged: {error}.",
-            hint="What runs is not touched by this. Restore the file from a backup; "
-            "release.json in each release folder says what was released.",
-        )
+        return _damaged(path, str(error))
     return LedgerError(
         f"The database refused: {error}.", hint="Nothing was changed. `trivet releases verify` checks the ledger."
+    )
+
+
+def _damaged(path: Path, how: str) -> LedgerError:
+    return LedgerError(
+        f"The database {path} is damaged: {how}.",
+        hint="What runs is not touched by this. Restore the file from a backup; "
+        "release.json in each release folder says what was released.",
     )
