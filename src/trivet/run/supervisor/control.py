@@ -26,6 +26,8 @@ from trivet.run.supervisor.loop import Loop
 _LONGEST_REQUEST_BYTES = 65536
 _SENT_WITHIN_S = 2.0  # a client that does not read must not hold up everybody's processes
 _MOST_STRANGERS = 32  # connected, and silent so far
+ASKS_WITHIN_S = 5.0
+_PAUSE_S = 0.2  # a socket that cannot be accepted from stays readable
 
 Serve = Callable[["Client", Mapping[str, Any]], None]
 
@@ -38,6 +40,7 @@ class Client:
         self._connection = connection
         self._control = control
         self._data = b""
+        self._patience = loop.after(ASKS_WITHIN_S, self.leave)
         loop.watch(connection.fileno(), self._on_bytes)
 
     def report(self, event: str, facts: Mapping[str, object]) -> None:
@@ -58,6 +61,7 @@ class Client:
     def leave(self) -> None:
         """The connection is closed."""
         self._control.forget(self)
+        self._patience.cancel()
         if self._connection.fileno() >= 0:
             self._loop.forget(self._connection.fileno())
             self._connection.close()
@@ -78,8 +82,19 @@ class Client:
             self.leave()
         elif newline:
             self._data = b""
+            self._on_line(line)
+
+    def _on_line(self, line: bytes) -> None:
+        self._patience.cancel()
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            request = None
+        if isinstance(request, dict):
             self._loop.watch(self._connection.fileno(), self._on_more)
-            self._control.serve(self, json.loads(line))
+            self._control.serve(self, request)
+        else:
+            self.leave()
 
     def _on_more(self) -> None:
         """After its request a client says nothing: it is going away."""
@@ -105,7 +120,8 @@ class Control:
         self._guard = Guard(home.supervisor, lambda line: print(f"trivet: {line}", file=sys.stderr))
         self._strangers: dict[Client, None] = {}
         self._listener = listen_unix(socket_path(home))
-        loop.watch(self._listener.fileno(), self._on_client)
+        self._is_refused = False
+        self._listen()
 
     def close(self) -> None:
         """Nobody is listened to."""
@@ -125,9 +141,24 @@ class Control:
     def _on_client(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            self._pause(error)
+            return
+        self._is_refused = False
         connection.settimeout(0)
         self._strangers[Client(self._loop, connection, self)] = None
         if len(self._strangers) > _MOST_STRANGERS:
             next(iter(self._strangers)).leave()
+
+    def _listen(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.watch(self._listener.fileno(), self._on_client)
+
+    def _pause(self, error: OSError) -> None:
+        if not self._is_refused:
+            self._is_refused = True
+            sys.stderr.write(f"trivet: no client can be let in: {error.strerror}; trying again\n")
+        self._loop.forget(self._listener.fileno())
+        self._loop.after(_PAUSE_S, self._listen)
