@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 
 from trivet.errors import InvalidFile
-from trivet.model.text import holds_control
 
 FILE = "Procfile"
 EXAMPLE = "web: gunicorn app:app --bind 127.0.0.1:$PORT"
@@ -28,7 +27,7 @@ def parse_procfile(text: str) -> Mapping[str, str]:
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
-        if match is None or holds_control(line):
+        if match is None or "\0" in line:
             raise _unreadable(number, line)
         if match["name"] in commands:
             raise InvalidFile(
@@ -42,8 +41,8 @@ def parse_procfile(text: str) -> Mapping[str, str]:
 def _unreadable(number: int, line: str) -> InvalidFile:
     name, colon, _ = line.partition(":")
     first = name.split()[0] if name.strip() else name
-    if holds_control(line):
-        why = "there is a control character in the line"
+    if "\0" in line:
+        why = "there is a NUL character in the line, which no command can hold"
     elif not _NAME.fullmatch(first):
         why = f"{first!r} is not a name for a process type"
     elif not colon or first != name.strip():

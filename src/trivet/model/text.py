@@ -23,8 +23,3 @@ def plain(text: str) -> str:
 def encodable(text: str) -> str:
     """The text with U+FFFD for every byte that was no UTF-8, so that it can be written."""
     return _SURROGATE.sub("\ufffd", text)
-
-
-def holds_control(text: str) -> bool:
-    """Whether there is a control character other than a tab in it."""
-    return _CONTROL.search(text) is not None
