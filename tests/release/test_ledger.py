@@ -120,6 +120,17 @@ def test_records_come_newest_first_and_no_more_than_asked_for(ledger: Ledger, dr
     assert [record.release.number for record in ledger.records(deploy, limit=2)] == [4, 3]
 
 
+def test_a_walk_reads_what_is_asked_for_and_no_more(ledger: Ledger, draft: MakeDraft, deploy: Deploy) -> None:
+    for _ in range(3):
+        ledger.append(draft(), Config())
+    assert [record.release.number for record in ledger.walk(deploy)] == [3, 2, 1]
+    walk = ledger.walk(deploy)
+    assert next(walk).release.number == 3
+    del walk
+    ledger.append(draft(), Config())
+    assert next(ledger.walk(deploy)).release.number == 4
+
+
 def test_the_current_release_is_the_newest_good_one(ledger: Ledger, draft: MakeDraft, deploy: Deploy) -> None:
     assert ledger.current(deploy) is None
     for outcome in (BAD, GOOD, GOOD, BAD):

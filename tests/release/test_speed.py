@@ -12,7 +12,7 @@ from trivet.model.document import canonical
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, Release, State
-from trivet.release import ConfigStore, Ledger
+from trivet.release import ConfigStore, Ledger, choose_rollback_target
 from trivet.release.config_store import read_config, read_newest
 from trivet.release.database import open_database, writing
 from trivet.release.entry import FIRST_HASH, entry_hash, seal
@@ -113,6 +113,7 @@ def test_the_last_twenty_of_ten_thousand_releases_are_quick(
         assert _fastest_ms(lambda: ledger.current(deploy)) < 10
         assert _fastest_ms(ledger.deploys) < 10
         assert _fastest_ms(lambda: ledger.pending(deploy)) < 100
+        assert _fastest_ms(lambda: choose_rollback_target(ledger.walk(deploy), RELEASES - 1)) < 10
         assert [record.release.number for record in ledger.records(deploy, limit=2)] == [RELEASES, RELEASES - 1]
 
 

@@ -50,7 +50,7 @@ def rollback(
 
 
 def _plan(ledger: Ledger, store: ConfigStore, deploy: Deploy, number: int | None) -> RollbackPlan:
-    target = choose_rollback_target(ledger.records(deploy), number)
+    target = choose_rollback_target(ledger.walk(deploy), number)
     current = ledger.current(deploy)
     old = store.at(deploy, current.release.config_version).config if current else Config()
     config = store.at(deploy, target.release.config_version).config

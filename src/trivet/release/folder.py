@@ -62,7 +62,7 @@ def remove_destroyed(home: Home, deploy: Deploy, last: int) -> None:
 
     Raises: MachineError.
     """
-    for number in _numbers(home, deploy):
+    for number in _numbers(home, deploy) if last else ():
         if number <= last:
             _remove(home.release(deploy, number))
 

@@ -1,6 +1,6 @@
 """The ledger: every release of every deploy and what became of it, append-only and chained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -89,6 +89,11 @@ class Ledger:
         """The deploy's releases, newest first; only the newest `limit` of them are read."""
         with in_words(self._home.database):
             return tuple(read_records(self._connection, deploy, limit))
+
+    def walk(self, deploy: Deploy) -> Iterator[Record]:
+        """The deploy's releases, newest first, each read when it is asked for."""
+        with in_words(self._home.database):
+            yield from read_records(self._connection, deploy)
 
     def current(self, deploy: Deploy) -> Record | None:
         """The newest good release: what runs, or would after a start."""
