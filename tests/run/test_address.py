@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from run.shop import DEADLINE_S, WORKER, Shop, free_port, kill, wait_until
-from trivet.errors import MachineError, PortTaken, RollOutFailed
+from trivet.errors import PortTaken, RollOutFailed, RunError
 from trivet.host import processes
 from trivet.host.sockets import connect_unix, peer_pid
 from trivet.model.process import ProcessType
@@ -101,9 +101,32 @@ def test_a_port_of_another_deploy_is_refused_by_its_name(shop: Shop) -> None:
 
 def test_an_address_that_this_machine_does_not_have_is_refused(shop: Shop) -> None:
     shop.shop(1)
-    with pytest.raises(MachineError) as raised:
+    with pytest.raises(RunError) as raised:
         _roll_out(shop, 1, "192.0.2.1", 8099)
     assert raised.value.message == "Cannot listen on 192.0.2.1 port 8099: Cannot assign requested address."
+    assert raised.value.hint == (
+        "This machine has no such address. 127.0.0.1 is reached from here only, 0.0.0.0 from everywhere: --host"
+    )
+    assert raised.value.exit_code == 40
+
+
+def test_an_address_can_be_asked_for_without_changing_anything(shop: Shop) -> None:
+    shop.shop(1)
+    port = free_port()
+    for address in (None, Address("127.0.0.1", 0), Address("127.0.0.1", port)):
+        shop.machine.check_address(shop.deploy, address)
+    assert shop.machine.address(shop.deploy) is None
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTaken, match=f"Port {port} is taken by process"):
+        shop.machine.check_address(shop.deploy, Address("127.0.0.1", port))
+    _roll_out(shop, 1, "127.0.0.1", port)
+    shop.machine.check_address(shop.deploy, Address("127.0.0.1", port))
+    shop.machine.check_address(shop.deploy, Address("0.0.0.0", port))
+    shop.machine.check_address(shop.deploy, None)
+    assert shop.fetch().startswith("v1 ")
+    with pytest.raises(PortTaken, match="is the address of shop/production"):
+        shop.machine.check_address(shop.beside("blog").deploy, Address("127.0.0.1", port))
+    with pytest.raises(RunError, match="Cannot assign requested address"):
+        shop.machine.check_address(shop.deploy, Address("192.0.2.1", port))
 
 
 def test_while_somebody_holds_the_address_every_change_is_refused_and_none_hangs(shop: Shop) -> None:
@@ -154,9 +177,11 @@ def test_an_address_that_is_taken_after_a_reboot_is_served_once_it_is_free(shop:
     with socket.create_server(("127.0.0.1", port)):
         shop.machine.up()
         assert set(shop.pids()) == {"v1.web.1"}
-        told = (shop.home.supervisor / "supervisor.log").read_text()
-        assert f"it cannot be reached, tried again every 5 s: Port {port} is taken by process {os.getpid()}" in told
+        why = f"Port {port} is taken by process {os.getpid()} ({processes.command_line(os.getpid())})."
+        assert shop.machine.troubles() == {shop.deploy: f"it cannot be reached, tried again every 5 s: {why}"}
+        assert why in (shop.home.supervisor / "supervisor.log").read_text()
     wait_until(lambda: _answers("127.0.0.1", port))
+    assert shop.machine.troubles() == {}
 
 
 def test_a_release_that_gives_up_its_web_processes_answers_503(shop: Shop) -> None:

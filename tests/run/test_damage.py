@@ -133,5 +133,11 @@ def test_nothing_is_started_of_a_release_that_nothing_names(shop: Shop) -> None:
     desired.write_current(shop.home, shop.deploy, 9)
     shop.machine.up()
     assert shop.pids() == {}
+    missing = shop.home.release(shop.deploy, 9) / "release.json"
+    assert shop.machine.troubles() == {
+        shop.deploy: "what still runs of it runs on, and nothing is started: "
+        f"shop/production has no release v9 on this machine: {missing} is missing."
+    }
     shop.ok(1)
+    assert shop.machine.troubles() == {}
     assert shop.fetch().startswith("v1 ")

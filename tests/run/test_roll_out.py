@@ -2,15 +2,16 @@
 
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from run.shop import PYTHON, WEB, WORKER, Shop, wait_until
-from trivet.errors import RunError, UnknownRelease
+from run.shop import DEADLINE_S, PYTHON, WEB, WORKER, Shop, wait_until
+from trivet.errors import Busy, RunError, UnknownRelease
 from trivet.host import processes
 from trivet.model.process import ProcessType
+from trivet.run.supervisor import link
 from trivet.run.supervisor.intent import read as read_intent
 
 NEVER_ANSWERS = "import time; time.sleep(600)"
@@ -232,25 +233,44 @@ def test_an_abort_after_the_shift_changes_nothing(shop: Shop) -> None:
     assert shop.fetch().startswith("v1 ")
 
 
-def test_a_second_roll_out_meanwhile_is_refused(shop: Shop) -> None:
+def test_the_supervisor_refuses_a_second_change_meanwhile(shop: Shop) -> None:
     shop.web(1, NEVER_ANSWERS, timeout_s=60.0)
-    shop.shop(2)
     shop.begin(1)
-    with pytest.raises(Exception, match=r"^shop/production is being changed already\.$"):
-        shop.roll_out(2)
+    with pytest.raises(Busy, match=r"^shop/production is being changed already\.$"):
+        link.ask(shop.home, {"do": "restart", "deploy": str(shop.deploy), "process": None}, within_s=DEADLINE_S)
     shop.machine.abort(shop.deploy)
+
+
+def test_what_a_killed_client_began_is_waited_for(shop: Shop) -> None:
+    slow = "import time\ntime.sleep(0.3)\n" + WEB
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: shop.machine.scale(shop.deploy, {"web": 2}),
+        lambda: shop.machine.restart(shop.deploy, None),
+        lambda: shop.machine.stop(shop.deploy),
+    )
+    for number, change in enumerate(changes, 1):
+        shop.web(number, slow, timeout_s=10.0)
+        shop.begin(number)
+        change()
+        assert shop.machine.current(shop.deploy) == number
+    shop.machine.start(shop.deploy)
+    wait_until(lambda: shop.get()[0] == 200)
+    shop.web(4, slow, timeout_s=10.0), shop.shop(5)
+    shop.begin(4)
+    shop.ok(5)
+    wait_until(lambda: set(shop.pids()) == {"v5.web.1", "v5.web.2"})
 
 
 def test_an_old_process_that_ignores_sigterm_is_killed_with_its_group_after_its_grace(shop: Shop) -> None:
     code = (
         "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
-        "pid = os.fork()\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)"
+        "pid = os.fork()\nos.write(1, b'pid %d\\n' % os.getpid())\ntime.sleep(600)"
     )
     shop.worker(1, code, grace_s=0.5)
     shop.worker(2, WORKER)
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 1})
-    wait_until(lambda: shop.log("v1.worker.1").count("pid") == 2)
+    wait_until(lambda: shop.log("v1.worker.1").count("\n") == 2)
     pids = [int(line.split()[1]) for line in shop.log("v1.worker.1").splitlines()]
     shop.ok(2)
     wait_until(lambda: set(shop.pids()) == {"v2.worker.1"})

@@ -43,6 +43,12 @@ def parse_deploy_name(text: str) -> DeployName:
     return DeployName(_parse_dashed(text, "deploy"))
 
 
+def parse_deploy(text: str) -> Deploy:
+    """The deploy that `str` makes this text of, `shop/production`. Raises: InvalidName."""
+    app, _, name = text.partition("/")
+    return Deploy(parse_app_name(app), parse_deploy_name(name))
+
+
 def parse_process_type(text: str) -> str:
     """The process type's name, as Heroku and honcho allow it. Raises: InvalidName."""
     if _PROCESS_TYPE.fullmatch(text) and len(text) <= _LONGEST:

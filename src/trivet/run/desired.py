@@ -2,6 +2,8 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import TypeVar
 
 from trivet.errors import InvalidDocument, InvalidName
 from trivet.host import files
@@ -12,8 +14,11 @@ from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.run import Address
 from trivet.run import documents
 
+_FORMATION, _ADDRESS = "formation.json", "door.json"
 _MOST_PROCESSES = 10_000  # of one type: more than there are ports for
 _LAST_PORT = 65535
+
+T = TypeVar("T")
 
 
 def find_deploys(home: Home) -> tuple[Deploy, ...]:
@@ -36,29 +41,31 @@ def make_folders(home: Home, deploy: Deploy) -> None:
 
 def read_formation(home: Home, deploy: Deploy) -> Formation:
     """The counts that somebody has chosen; none if nobody has. Raises: InvalidDocument, MachineError."""
-    formation = documents.read(Formation, home.run(deploy) / "formation.json", name="run/formation.json")
+    path = home.run(deploy) / _FORMATION
+    formation = _read(Formation, path)
     for name, count in formation.counts.items() if formation is not None else ():
         if not 0 <= count <= _MOST_PROCESSES:
-            raise _out_of_range(f"run/formation.json: {name}", _MOST_PROCESSES)
+            raise _out_of_range(path, name, _MOST_PROCESSES)
     return formation or Formation({})
 
 
 def write_formation(home: Home, deploy: Deploy, formation: Formation) -> None:
     """These counts are chosen. Raises: MachineError."""
-    files.replace(home.run(deploy) / "formation.json", write_document(formation).encode())
+    files.replace(home.run(deploy) / _FORMATION, write_document(formation).encode())
 
 
 def read_address(home: Home, deploy: Deploy) -> Address | None:
     """Where the deploy is reached; None before its first `web` process served. Raises: InvalidDocument, MachineError."""
-    address = documents.read(Address, home.run(deploy) / "door.json", name="run/door.json")
+    path = home.run(deploy) / _ADDRESS
+    address = _read(Address, path)
     if address is not None and not 0 < address.port <= _LAST_PORT:
-        raise _out_of_range("run/door.json: port", _LAST_PORT)
+        raise _out_of_range(path, "port", _LAST_PORT)
     return address
 
 
 def write_address(home: Home, deploy: Deploy, address: Address) -> None:
     """The deploy is reached here. Raises: MachineError."""
-    files.replace(home.run(deploy) / "door.json", write_document(address).encode())
+    files.replace(home.run(deploy) / _ADDRESS, write_document(address).encode())
 
 
 def is_stopped(home: Home, deploy: Deploy) -> bool:
@@ -83,8 +90,17 @@ def write_current(home: Home, deploy: Deploy, number: int) -> None:
     files.replace_link(path, f"../releases/v{number}")
 
 
-def _out_of_range(name: str, most: int) -> InvalidDocument:
-    return InvalidDocument(
-        f"{name} is out of range: it can be at most {most}.",
-        hint="The file was changed by hand. Mend it, or remove it and choose again.",
-    )
+def _read(kind: type[T], path: Path) -> T | None:
+    try:
+        return documents.read(kind, path, name=f"run/{path.name}")
+    except InvalidDocument as error:
+        raise InvalidDocument(error.message, hint=_hint(path)) from error
+
+
+def _out_of_range(path: Path, field: str, most: int) -> InvalidDocument:
+    return InvalidDocument(f"run/{path.name} cannot be read: {field} is not between 0 and {most}.", hint=_hint(path))
+
+
+def _hint(path: Path) -> str:
+    choose = "scale web=1" if path.name == _FORMATION else "deploy --port 8000"
+    return f"Remove {path} and choose again, for example: trivet {choose}"

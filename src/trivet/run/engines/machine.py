@@ -14,7 +14,7 @@ from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.document import from_json, to_json
 from trivet.model.formation import Formation
 from trivet.model.home import Home
-from trivet.model.names import RELEASE_PROCESS, Deploy
+from trivet.model.names import RELEASE_PROCESS, Deploy, parse_deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.run import desired, one_off, roll_outs
@@ -77,8 +77,9 @@ class Machine:
     def roll_out(self, deploy: Deploy, number: int, *, address: Address | None, report: Report) -> RollOut:
         """How the roll-out ended; a failed one changed nothing. `report` is told started, ready, shifted, drained.
 
-        Raises: Busy, UnknownRelease, PortTaken, MachineError, SupervisorUnreachable; then nothing was begun.
+        Raises: UnknownRelease, PortTaken, RunError, MachineError, SupervisorUnreachable; then nothing was begun.
         """
+        self._settle(deploy)
         request = {"do": "roll_out", "deploy": str(deploy), "number": number, "address": to_json(address)}
         return from_json(RollOut, self._ask(request, report=report), name="the roll-out")
 
@@ -92,7 +93,7 @@ class Machine:
         if not self.is_up() and (self._home.run(deploy) / "intent.json").exists():
             self.up()
         if self.is_up():
-            self._ask({"do": "settle", "deploy": str(deploy)})
+            self._settle(deploy)
         try:
             return roll_outs.read_roll_out(self._home, deploy, number)
         except InvalidDocument as error:
@@ -100,6 +101,7 @@ class Machine:
 
     def scale(self, deploy: Deploy, changes: Mapping[str, int]) -> Formation:
         """That many processes of these types run. Raises: UnknownProcess, NothingReleased, RollOutFailed, Busy."""
+        self._settle(deploy)
         answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes)})
         return from_json(Formation, answer, name="the formation")
 
@@ -117,14 +119,17 @@ class Machine:
         As in a roll-out, nothing of the old ends before the new is ready.
         Raises: UnknownProcess, NothingReleased, RollOutFailed, RunError (it is stopped), Busy.
         """
+        self._settle(deploy)
         self._ask({"do": "restart", "deploy": str(deploy), "process": process})
 
     def stop(self, deploy: Deploy) -> None:
         """No process of the deploy runs until `start`, also after a reboot; its address answers 503."""
+        self._settle(deploy)
         self._ask({"do": "stop", "deploy": str(deploy)})
 
     def start(self, deploy: Deploy) -> None:
         """The deploy's formation runs again."""
+        self._settle(deploy)
         self._ask({"do": "start", "deploy": str(deploy)})
 
     def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
@@ -134,6 +139,21 @@ class Machine:
         return tuple(
             replace(each, memory_bytes=memory.get(each.pid) if each.pid is not None else None) for each in statuses
         )
+
+    def troubles(self) -> Mapping[Deploy, str]:
+        """What a person must know of deploys that are not as they are meant to be: the rest of "shop/production: …".
+
+        None is known while no supervisor runs.
+        """
+        answer: Mapping[str, str] = self._ask({"do": "troubles"}) if self.is_up() else {}
+        return {parse_deploy(deploy): str(text) for deploy, text in answer.items()}
+
+    def check_address(self, deploy: Deploy, address: Address | None) -> None:
+        """Nothing is changed. Raises: what `roll_out` would if it may not listen there (PortTaken, RunError).
+
+        None, or port 0: where the deploy is reached now, or what would be chosen for it.
+        """
+        self._ask({"do": "check_address", "deploy": str(deploy), "address": to_json(address)})
 
     def address(self, deploy: Deploy) -> Address | None:
         """Where the deploy is reached; None if no `web` process has ever served. Raises: InvalidDocument."""
@@ -183,6 +203,10 @@ class Machine:
 
     def _ask(self, request: Mapping[str, object], *, within_s: float = _SILENCE_S, report: Report | None = None) -> Any:
         return link.ask(self._home, request, within_s=within_s, report=report)
+
+    def _settle(self, deploy: Deploy) -> None:
+        """No change is in flight: whoever began one that was is gone, and it has ended within its own deadlines."""
+        self._ask({"do": "settle", "deploy": str(deploy)})
 
     def _told_processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         answer = self._ask({"do": "processes", "deploy": str(deploy) if deploy is not None else None})

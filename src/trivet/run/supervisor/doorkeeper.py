@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trivet.errors import PortTaken, SupervisorUnreachable
+from trivet.errors import PortTaken, RunError, SupervisorUnreachable, TrivetError
 from trivet.host import processes, spawn
 from trivet.host.files import refused
 from trivet.model.home import Home
@@ -76,13 +76,20 @@ class Doorkeeper:
     def reserve(self, deploy: Deploy, address: Address) -> Address:
         """We listen on the address for this deploy; nobody is served yet. Port 0: the first free one from 8000 on.
 
-        Raises: PortTaken, MachineError (no such address on this machine, or not allowed).
+        Raises: PortTaken, RunError (no such address on this machine, or not allowed), MachineError.
         """
         if address.port == 0:
             return self._reserve_any(deploy, address.host)
         if (deploy, address) not in self._listeners:
             self._listeners[deploy, address] = self._open_listener(deploy, address)
         return address
+
+    def check(self, deploy: Deploy, address: Address) -> None:
+        """Nothing is changed. Raises: as `reserve` would."""
+        known = frozenset(self._listeners)
+        reserved = self.reserve(deploy, address)
+        if (deploy, reserved) not in known:
+            self.give_up(deploy, reserved)
 
     def give_up(self, deploy: Deploy, address: Address) -> None:
         """Nobody listens on the address."""
@@ -163,7 +170,7 @@ class Doorkeeper:
             return _listen(address)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise refused(error, f"listen on {address.host} port {address.port}") from error
+                raise _not_to_be_had(address, error) from error
             own = [listener for (_, known), listener in self._listeners.items() if known.port == address.port]
             if not own:
                 raise _taken(address.port) from error
@@ -302,6 +309,17 @@ def _taken(port: int) -> PortTaken:
     return PortTaken(
         f"Port {port} is taken by {who}.", hint="End that process, or choose another port: trivet deploy --port"
     )
+
+
+def _not_to_be_had(address: Address, error: OSError) -> TrivetError:
+    what = f"listen on {address.host} port {address.port}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = "Ports below 1024 need root: choose another with --port, or put a web server in front."
+    elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        hint = "This machine has no such address. 127.0.0.1 is reached from here only, 0.0.0.0 from everywhere: --host"
+    else:
+        return refused(error, what)
+    return RunError(f"Cannot {what}: {error.strerror}.", hint=hint)
 
 
 def _gone() -> SupervisorUnreachable:

@@ -23,7 +23,10 @@ DEFAULT_HOST = "127.0.0.1"
 
 
 class Keeper:
-    """One deploy. `members` are the processes meant to run, by name; `leaving` those on their way out."""
+    """One deploy. `members` are the processes meant to run, by name; `leaving` those on their way out.
+
+    `unread` says why what is meant to run cannot be told, `unreached` why nobody listens on its address.
+    """
 
     def __init__(self, yard: Yard, door: Doorkeeper, deploy: Deploy) -> None:
         self.yard = yard
@@ -31,6 +34,8 @@ class Keeper:
         self.deploy = deploy
         self.members: dict[str, Process] = {}
         self.leaving: set[Process] = set()
+        self.unread: str | None = None
+        self.unreached: str | None = None
         self._starting: tuple[Process, ...] = ()
         self._change: Change | None = None
         self._departure = Departure(yard, door, deploy, self._on_gone)
@@ -45,6 +50,11 @@ class Keeper:
     def current(self) -> int | None:
         """The release that is meant to run. Raises: InvalidDocument."""
         return current_release(self.home, self.deploy)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the deploy is not as it is meant to be; None: nothing that a person must know."""
+        return " ".join(filter(None, (self.unread, self.unreached))) or None
 
     @property
     def is_stopped(self) -> bool:
@@ -70,15 +80,19 @@ class Keeper:
         return tuple(Process(self.yard, self._belonging(release, plan.name), plan) for plan in plans)
 
     def reserve(self, wish: Address | None) -> Address:
-        """The address that the deploy is to be reached on is ours to listen on. Raises: PortTaken, MachineError."""
-        kept = desired.read_address(self.home, self.deploy)
-        if wish is not None and wish.port:
-            return self.door.reserve(self.deploy, wish)
-        host = wish.host if wish is not None else (kept.host if kept is not None else DEFAULT_HOST)
-        return self.door.reserve(self.deploy, Address(host, kept.port if kept is not None else 0))
+        """The address that the deploy is to be reached on is ours to listen on.
+
+        Raises: PortTaken, RunError (no such address, or not allowed), InvalidDocument.
+        """
+        return self.door.reserve(self.deploy, self._chosen_address(wish))
+
+    def check_address(self, wish: Address | None) -> None:
+        """Nothing is changed. Raises: as `reserve` would."""
+        self.door.check(self.deploy, self._chosen_address(wish))
 
     def begin(self, deed: Deed) -> None:
         """The change is in flight."""
+        self.unread = None
         self._starting = deed.starts
         self._change = Change(self.yard, self._departure, replace(deed, end=partial(self._on_end, deed.end)))
         self._change.begin()
@@ -107,6 +121,7 @@ class Keeper:
             process.on_move = self._on_move
         self.leaving |= set(drops)
         if address is not None:
+            self.unreached = None
             self.door.give_up_all(self.deploy, but=address)
 
     def put_back(self, address: Address | None) -> None:
@@ -148,6 +163,13 @@ class Keeper:
         written = frozenset(process.log for process in (*self.members.values(), *self.leaving))
         for path in log_files.prune_logs(self.home, self.deploy, written):
             self.yard.logs.forget(path)
+
+    def _chosen_address(self, wish: Address | None) -> Address:
+        if wish is not None and wish.port:
+            return wish
+        kept = desired.read_address(self.home, self.deploy)
+        host = wish.host if wish is not None else (kept.host if kept is not None else DEFAULT_HOST)
+        return Address(host, kept.port if kept is not None else 0)
 
     def _lay_way(self, members: Mapping[str, Process], address: Address | None) -> None:
         route = _route(members, stopped=False)

@@ -43,7 +43,8 @@ def recover(keeper: Keeper) -> None:
     try:
         wanted = _read_wanted(keeper)
     except TrivetError as error:
-        _tell(keeper.deploy, f"what still runs of it runs on, and nothing is started: {error.message}")
+        keeper.unread = f"what still runs of it runs on, and nothing is started: {error.message}"
+        _tell(keeper.deploy, keeper.unread)
         wanted = _plan_of_found(keeper, found)
     _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted)))
     _bring_up(keeper, wanted)
@@ -160,16 +161,24 @@ def _bring_up(keeper: Keeper, wanted: RunPlan) -> None:
         if wanted.has_ports or desired.read_address(keeper.home, keeper.deploy) is not None:
             address = keeper.reserve(None)
     except TrivetError as error:
-        _tell(keeper.deploy, f"it cannot be reached, tried again every {_AGAIN_S:g} s: {error.message}")
-        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+        _try_to_reach_again(keeper, error)
     try:
         bring_up(keeper, wanted, address)
     except TrivetError as error:
-        _tell(keeper.deploy, error.message)
+        _try_to_reach_again(keeper, error)
+
+
+def _try_to_reach_again(keeper: Keeper, error: TrivetError) -> None:
+    if keeper.unreached is None:
         keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+    keeper.unreached = f"it cannot be reached, tried again every {_AGAIN_S:g} s: {error.message}"
+    _tell(keeper.deploy, keeper.unreached)
 
 
 def _reach_again(keeper: Keeper) -> None:
+    """The deploy is reached, unless it is already, or was destroyed meanwhile."""
+    if keeper.unreached is None or not keeper.home.run(keeper.deploy).exists():
+        return
     try:
         keeper.take_over((), (), keeper.reserve(None), lambda: None)
     except TrivetError:
@@ -197,7 +206,9 @@ def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
 
 def _is_of_living_one_off(name: str) -> bool:
     pid, _, started = name.removeprefix("run-").partition(".")
-    return name.startswith("run-") and pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
+    return (
+        name.startswith("run-") and pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
+    )
 
 
 def _tell(deploy: Deploy, text: str) -> None:

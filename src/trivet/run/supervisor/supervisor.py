@@ -10,7 +10,7 @@ from trivet.errors import RunError, TrivetError
 from trivet.host.files import refused
 from trivet.model.document import from_json
 from trivet.model.home import Home
-from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
+from trivet.model.names import Deploy, parse_deploy
 from trivet.model.run import Address
 from trivet.run import desired
 from trivet.run.supervisor import recovery, verbs
@@ -38,6 +38,8 @@ class Supervisor:
         self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
             "hello": self._hello,
             "processes": self._processes,
+            "troubles": self._troubles,
+            "check_address": self._check_address,
             "down": self._down,
             "roll_out": self._roll_out,
             "abort": self._abort,
@@ -83,8 +85,10 @@ class Supervisor:
         try:
             recovery.recover(keeper)
         except (OSError, TrivetError) as error:
-            sys.stderr.write(f"trivet: {deploy} is not as it should be: {error}\n")
+            keeper.unread = f"it is not as it should be: {error}"
+            sys.stderr.write(f"trivet: {deploy}: {keeper.unread}\n")
         except Exception as error:  # noqa: BLE001  # one deploy's trouble must not keep the others from running
+            keeper.unread = f"the supervisor stumbled over it ({type(error).__name__}); run/supervisor.log says more."
             sys.excepthook(type(error), error, error.__traceback__)
 
     def _discard_leftovers(self) -> None:
@@ -118,13 +122,19 @@ class Supervisor:
         chosen = [self._keeper_of(request)] if request.get("deploy") else self._keepers.values()
         client.done([status for keeper in chosen for status in keeper.statuses()])
 
+    def _troubles(self, client: Client, _: Request) -> None:
+        client.done({str(deploy): each.trouble for deploy, each in self._keepers.items() if each.trouble is not None})
+
+    def _check_address(self, client: Client, request: Request) -> None:
+        self._keeper_of(request).check_address(_address(request))
+        client.done(None)
+
     def _down(self, client: Client, _: Request) -> None:
         self._ending.append(client)
         self.end()
 
     def _roll_out(self, client: Client, request: Request) -> None:
-        wish = from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
-        verbs.roll_out(self._keeper_of(request), int(request["number"]), wish, _listener(client))
+        verbs.roll_out(self._keeper_of(request), int(request["number"]), _address(request), _listener(client))
 
     def _abort(self, client: Client, request: Request) -> None:
         self._keeper_of(request).abort(_ABORTED)
@@ -158,8 +168,11 @@ class Supervisor:
         keeper.when_settled(partial(keeper.let_all_go, forget))
 
     def _keeper_of(self, request: Request) -> Keeper:
-        app, _, name = str(request["deploy"]).partition("/")
-        return self._keeper(Deploy(parse_app_name(app), parse_deploy_name(name)))
+        return self._keeper(parse_deploy(str(request["deploy"])))
+
+
+def _address(request: Request) -> Address | None:
+    return from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
 
 
 def _listener(client: Client) -> verbs.Listener:

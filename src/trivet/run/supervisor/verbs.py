@@ -204,6 +204,7 @@ def start(keeper: Keeper, listener: Listener) -> None:
     wanted = read_plan(keeper, current_of(keeper))
     bring_up(keeper, wanted, keeper.reserve(None) if wanted.has_ports else None)
     desired.write_stopped(keeper.home, keeper.deploy, stopped=False)
+    keeper.unread = None
     listener.done(None)
 
 
