@@ -21,7 +21,7 @@ from trivet.host.sandbox import Sandbox, check, describe
 from trivet.model.process import ProcessType
 
 ATTACKS = r"""
-import ctypes, fcntl, json, mmap, os, shutil, signal, socket, stat, subprocess, sys
+import ctypes, fcntl, json, mmap, os, resource, shutil, signal, socket, stat, subprocess, sys
 APP = os.getcwd()
 CODE = APP + "/code.py"
 TMP, STORAGE = os.environ["TMPDIR"], os.environ["TRIVET_STORAGE"]
@@ -214,6 +214,18 @@ def signal_its_sibling(): os.kill(SIBLING, 0)
 @attack
 def signal_the_supervisor(): os.kill(os.getppid(), 0)
 @attack
+def limit_another_app(): resource.prlimit(OTHER, resource.RLIMIT_CPU, resource.prlimit(OTHER, resource.RLIMIT_CPU))
+@attack
+def limit_its_sibling(): resource.prlimit(SIBLING, resource.RLIMIT_CPU, resource.prlimit(SIBLING, resource.RLIMIT_CPU))
+@attack
+def limit_the_supervisor(): resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))
+@attack
+def limit_the_supervisor_from_a_page_at_4_gb():
+    checked(-1 if libc.mmap(ctypes.c_void_p(1 << 32), 4096, 3, 0x100022, -1, 0) == -1 else 0)
+    ctypes.memmove(1 << 32, (ctypes.c_ulong * 2)(3, 3), 16)
+    libc.syscall.argtypes = (ctypes.c_long,) + (ctypes.c_ulong,) * 4
+    checked(libc.syscall(302 if os.uname().machine == "x86_64" else 261, os.getppid(), 7, 1 << 32, 0))
+@attack
 def command_the_supervisor():
     os.chdir(HOME + "/run")
     control = socket.socket(socket.AF_UNIX)
@@ -260,6 +272,9 @@ for device in ("null", "zero", "full", "random", "urandom"):
 os.system("rm -r /dev/shm/allowed-*; echo through the shell > /dev/null")
 with open("/dev/stdout", "a") as file:
     file.write("through /dev/stdout\n")
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))
 import multiprocessing
 with multiprocessing.Lock():
     print("locked", flush=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import CannotSeal
-from trivet.host import capabilities
+from trivet.host import capabilities, system_calls
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture since Linux 5.1
 _VERSION_FLAG = 1
@@ -99,6 +99,7 @@ class Sandbox:
         """
         self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
         capabilities.give_up_others(self._libc)
+        system_calls.refuse_limits_of_others(self._libc)
         abi = self.sealing.abi
         if not abi:
             return

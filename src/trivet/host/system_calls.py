@@ -1,0 +1,72 @@
+"""System calls that a sealed process may not make, because Landlock does not ask: a small seccomp filter.
+
+`prlimit(2)` on another process: with a limit on CPU time or open files one app could end another, or the supervisor.
+Reading limits, and setting one's own (pid 0, as `setrlimit`, `ulimit` and every library do it), stays.
+https://docs.kernel.org/userspace-api/seccomp_filter.html; the machine is classic BPF, linux/filter.h.
+"""
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+
+_SET_MODE_FILTER, _SPECULATION_STAYS = 1, 1 << 2  # else kernels before 5.16 slow every filtered process down
+_LOAD, _MASK, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _PID_AT = 0, 4, 16  # struct seccomp_data; an argument's low half comes first
+_NEW_LIMIT_AT = (32, 36)
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
+_INSTRUCTION = struct.Struct("=HBBI")
+_X32_BIT = 0x40000000
+_LARGEST_OF_32_BITS = 2**31 - 1
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_PRLIMIT = {  # by AUDIT_ARCH_*, linux/audit.h; 32-bit programs have a number of their own
+    "x86_64": ((0xC000003E, 302), (0x40000003, 340)),
+    "aarch64": ((0xC00000B7, 261), (0x40000028, 369)),
+}
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def refuse_limits_of_others(libc: ctypes.CDLL) -> None:
+    """This process and its children cannot set limits of processes but their own, for ever, on x86-64 and 64-bit ARM.
+
+    It has `no_new_privs`; the library is loaded with `use_errno`. Nothing happens on a kernel without seccomp filters.
+    Raises: OSError.
+    """
+    machine = os.uname().machine
+    if machine not in _PRLIMIT or sys.maxsize <= _LARGEST_OF_32_BITS:
+        return
+    code = _program(_PRLIMIT[machine])
+    program = _Program(len(code) // _INSTRUCTION.size, code)
+    if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _SPECULATION_STAYS, ctypes.byref(program)) < 0:
+        number = ctypes.get_errno()
+        if number not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(number, os.strerror(number), "filter its system calls")
+
+
+def _program(calls: tuple[tuple[int, int], tuple[int, int]]) -> bytes:
+    """Jumps are (if true, if false), counted from the next instruction; 14 allows and 15 refuses."""
+    (own, own_prlimit), (small, small_prlimit) = calls
+    low, high = _NEW_LIMIT_AT
+    instructions = (
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_JUMP_IF_EQUAL, 0, 3, own),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_MASK, 0, 0, ~_X32_BIT & 0xFFFFFFFF),
+        (_JUMP_IF_EQUAL, 3, 9, own_prlimit),
+        (_JUMP_IF_EQUAL, 0, 8, small),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_JUMP_IF_EQUAL, 0, 6, small_prlimit),
+        (_LOAD, 0, 0, _PID_AT),
+        (_JUMP_IF_EQUAL, 4, 0, 0),
+        (_LOAD, 0, 0, low),
+        (_JUMP_IF_EQUAL, 0, 3, 0),
+        (_LOAD, 0, 0, high),
+        (_JUMP_IF_EQUAL, 0, 1, 0),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
+    )
+    return b"".join(_INSTRUCTION.pack(*each) for each in instructions)
