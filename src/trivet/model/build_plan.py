@@ -35,7 +35,8 @@ class Step:
     """One command. `hint` is what a person can do when it fails.
 
     `checks` names the lockfile whose agreement with its manifest the command tests: exit status 1 then means that they
-    differ. `finding` is what exit status 1 of another test means, as a sentence. `tolerated` are exit statuses that are as good as 0.
+    differ. `finding` is what exit status 1 of another test means, as a sentence.
+    `tolerated` are exit statuses that are as good as 0.
     """
 
     title: str
