@@ -193,6 +193,10 @@ def change_what_runs(): os.unlink(f"{HOME}/apps/shop/deploys/production/run/curr
 @attack
 def shorten_its_own_log(): os.truncate("/proc/self/fd/1", 0)
 @attack
+def shorten_its_own_log_by_its_descriptors():
+    os.ftruncate(2, 0)
+    os.ftruncate(1, 0)
+@attack
 def write_in_tmp(): write("/tmp/trivet-sealing", os.O_WRONLY | os.O_CREAT)
 @attack
 def write_in_another_apps_storage(): write(f"{HOME}/apps/blog/deploys/production/storage/x", os.O_WRONLY | os.O_CREAT)
@@ -396,7 +400,7 @@ def _not_enforced_here() -> dict[str, str]:
     """What this kernel's Landlock does not know how to refuse."""
     missing: list[str] = []
     if Sandbox().sealing.abi < 3:
-        missing += ["truncate_by_path", "shorten_its_own_log"]
+        missing += ["truncate_by_path", "shorten_its_own_log", "shorten_its_own_log_by_its_descriptors"]
     if Sandbox().sealing.abi < 6:
         missing += ["signal_another_app", "signal_its_sibling", "signal_the_supervisor"]
     return dict.fromkeys(missing, "done")

@@ -50,11 +50,16 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What happens in the child last: `prepare` runs, and then the walls close."""
+    """What happens in the child last: `prepare` runs, and then the walls close.
+
+    `output` is opened anew behind them as descriptors 1 and 2: the kernel decides when a file is opened what may be done
+    with it, so that one from before could be shortened. It exists, and is one of the walls' files.
+    """
 
     sandbox: Sandbox
     walls: Walls
     prepare: Callable[[], None] | None = None
+    output: Path | None = None
 
 
 def spawn(command: Command, confinement: Confinement | None = None) -> Child:
@@ -117,6 +122,8 @@ def _become(command: Command, confinement: Confinement | None, told: int) -> NoR
             if confinement.prepare is not None:
                 confinement.prepare()
             confinement.sandbox.seal(confinement.walls)
+            if confinement.output is not None:
+                _write_to(confinement.output)
         step[0] = f"run {command.argv[0]}"
         os.execve(command.argv[0], command.argv, dict(command.environment))
     except OSError as error:
@@ -141,6 +148,12 @@ def _settle_in(command: Command, step: list[str], told: int) -> None:
     os.umask(0o022)
     step[0] = f"enter {command.folder}"
     os.chdir(command.folder)
+
+
+def _write_to(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
 
 
 def _reset_signals() -> None:

@@ -243,7 +243,7 @@ class Process:
         def announce() -> None:
             status.write_started(folder, written, processes.start_time(os.getpid()))
 
-        return spawn.Confinement(self._yard.sandbox, walls, announce)
+        return spawn.Confinement(self._yard.sandbox, walls, announce, output=self.log)
 
     def _on_report(self) -> None:
         """The program runs, or never will, and then its exit follows."""
