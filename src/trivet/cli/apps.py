@@ -7,11 +7,11 @@ import click
 from trivet.cli import suggestions
 from trivet.cli.documents import deploy_document
 from trivet.cli.options import json_option, view, wait_option
-from trivet.cli.output import age, print_json, print_table
+from trivet.cli.output import age, print_json, print_notes, print_table
 from trivet.cli.place import installation
 from trivet.errors import InputError
 from trivet.flows.apps import destroy_app
-from trivet.flows.overview import DeployOverview, list_deploys
+from trivet.flows.overview import DeployOverview, list_deploys, list_troubles
 from trivet.model.names import parse_app_name
 
 
@@ -28,7 +28,8 @@ def apps(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    found = list_deploys(installation())
+    place = installation()
+    found = list_deploys(place)
     if as_json:
         print_json([deploy_document(overview) for overview in found])
         return
@@ -37,6 +38,7 @@ def apps(ctx: click.Context, as_json: bool) -> None:
         [_row(overview) for overview in found],
         nothing="No apps yet. In an app's repository, `trivet deploy` makes one.",
     )
+    print_notes(list_troubles(place))
 
 
 @apps.command("destroy")

@@ -1,14 +1,16 @@
 """`up`, `down`, `doctor`."""
 
 import sys
+from collections import Counter
 
 import click
 
 from trivet.cli.options import json_option
-from trivet.cli.output import print_json
+from trivet.cli.output import print_json, print_notes
 from trivet.cli.place import installation
 from trivet.flows import power
 from trivet.flows.doctor import Verdict, examine
+from trivet.flows.overview import list_troubles
 
 _MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.WEAK: ("weak", "yellow"), Verdict.BAD: ("bad", "red")}
 
@@ -31,9 +33,10 @@ def up(foreground: bool) -> None:
     if foreground:
         power.run_in_foreground(place)
         return
-    statuses = power.up(place)
-    deploys = sorted({str(status.deploy) for status in statuses})
-    click.echo(f"up: {len(statuses)} processes of {', '.join(deploys)}" if statuses else "up: nothing to run yet")
+    counts = Counter(str(status.deploy) for status in power.up(place))
+    running = ", ".join(f"{deploy} ({count})" for deploy, count in sorted(counts.items()))
+    click.echo(f"up: {running}" if running else "up: nothing to run yet")
+    print_notes(list_troubles(place))
 
 
 @click.command()

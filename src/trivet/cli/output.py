@@ -63,6 +63,12 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
             click.echo(f"{' ' * width}  {visible(line)}")
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """What a person should know beside the result, on standard error."""
+    for note in notes:
+        click.echo(f"{click.style('note    ', fg='yellow')} {visible(note)}", err=True)
+
+
 def print_error(error: TrivetError) -> None:
     """What happened, the lines that show why, and what to do next, on standard error."""
     click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(error.message)}", err=True)
@@ -156,7 +162,7 @@ class PlainProgress:
             click.echo(f"         {click.style('|', dim=True)} {visible(line)}", err=True)
 
     def notice(self, text: str) -> None:
-        click.echo(f"{click.style('note    ', fg='yellow')} {visible(text)}", err=True)
+        print_notes((text,))
 
 
 class LiveProgress(PlainProgress):

@@ -14,7 +14,7 @@ from trivet.cli.options import (
     view,
     wait_option,
 )
-from trivet.cli.output import age, print_json, print_table, seconds_since, size, visible
+from trivet.cli.output import age, print_json, print_notes, print_table, seconds_since, size, visible
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError
 from trivet.flows import overview
@@ -54,6 +54,7 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
         click.echo("The supervisor is not running: nothing is restarted. `trivet up` starts it.", err=True)
     elif deploy is not None and overview.is_stopped(place, deploy):
         click.echo(f"{deploy} is stopped: `trivet start` runs it.", err=True)
+    print_notes(note for note in overview.list_troubles(place) if deploy is None or note.startswith(f"{deploy}: "))
 
 
 @click.command()

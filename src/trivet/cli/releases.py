@@ -154,8 +154,8 @@ def rollback(
 ) -> None:
     """Bring back an earlier release, as a new one.
 
-    Its build, its config and its process types come back. Default: the good release before the running one. Shows what
-    will change, and asks on a terminal.
+    Its build, its config and its process types come back. Default: the good release before the running one (after
+    a rollback: before the one it brought back). Shows what will change, and asks on a terminal.
 
     \b
     Examples:

@@ -128,4 +128,6 @@ def _supervisor(installation: Installation) -> Finding:
     machine = Machine(installation.home)
     if not machine.is_up():
         return Finding("supervisor", Verdict.GOOD, "not running; `trivet up` starts it, and so does a deploy")
-    return Finding("supervisor", Verdict.GOOD, f"running, {len(machine.processes(None))} processes")
+    if troubles := [f"{deploy}: {text}" for deploy, text in machine.troubles().items()]:
+        return Finding("supervisor", Verdict.WEAK, "; ".join(troubles), "The rest runs as it should.")
+    return Finding("supervisor", Verdict.GOOD, f"running, with {len(machine.processes(None))} of the apps' processes")

@@ -129,6 +129,12 @@ def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[P
     return Machine(installation.home).processes(deploy)
 
 
+def list_troubles(installation: Installation) -> tuple[str, ...]:
+    """What keeps deploys from being as they are meant to be, one sentence each; nothing is known while all is down."""
+    troubles = Machine(installation.home).troubles()
+    return tuple(f"{deploy}: {text}" for deploy, text in sorted(troubles.items()))
+
+
 def is_up(installation: Installation) -> bool:
     """Whether the supervisor runs."""
     return Machine(installation.home).is_up()

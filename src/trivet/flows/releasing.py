@@ -69,8 +69,10 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
+        Raises: PortTaken before there is a release; ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
         """
+        if any(process.has_port for process in draft.build.processes):
+            self.machine.check_address(draft.deploy, options.address)
         release = self.ledger.append(draft, config)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
         try:

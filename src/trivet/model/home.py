@@ -89,13 +89,18 @@ class Home:
 def home_from_environment(environment: Mapping[str, str], *, is_root: bool) -> Home:
     """`$TRIVET_HOME`, else /var/lib/trivet for root, else `$XDG_STATE_HOME/trivet` (~/.local/state/trivet).
 
-    Raises: InputError for a TRIVET_HOME that is no absolute path.
+    Raises: InputError for a TRIVET_HOME that is no absolute path, or that every app may write to.
     """
     if chosen := environment.get("TRIVET_HOME"):
         if not Path(chosen).is_absolute():
             raise InputError(
                 f"TRIVET_HOME is {chosen!r}, which means another folder wherever a command is typed.",
                 hint="Give it an absolute path.",
+            )
+        if Path(chosen).is_relative_to("/dev/shm"):
+            raise InputError(
+                f"TRIVET_HOME is {chosen!r}: every app may write below /dev/shm.",
+                hint="Choose a folder on a disk.",
             )
         return Home(Path(chosen))
     if is_root:
