@@ -15,11 +15,11 @@ from trivet.host.command import (
     Command,
     capture,
     describe_status,
-    end_processes_marked,
     interruptible,
     piped,
     stream,
 )
+from trivet.host.descendants import end_processes_marked
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trivet.build.environment import home_folder
-from trivet.host.command import end_processes_marked
+from trivet.host.descendants import end_processes_marked
 from trivet.host.files import make_directories, remove_tree
 from trivet.host.lock import hold
 

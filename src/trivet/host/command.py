@@ -1,7 +1,6 @@
 """Commands of the machine: run one and hand on its lines, or run one and keep its answer. Nothing it started outlives it.
 
-One command at a time in a process: while one runs, this process is the reaper of all that descends from it
-(PR_SET_CHILD_SUBREAPER), so that daemons which left their group and session are found, too. See prctl(2).
+One command at a time in a process: while one runs, this process is the reaper of all that descends from it.
 """
 
 import contextlib
@@ -19,23 +18,26 @@ from types import FrameType
 from typing import IO
 
 from trivet.errors import Interrupted, MachineError
+from trivet.host.descendants import reaping
 from trivet.host.files import refused
+from trivet.host.sandbox import Sandbox, Walls
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _CHUNK_BYTES = 65536
-_END_DEADLINE_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is to be run; the environment is all that it gets. `timeout_s` ends it."""
+    """What is to be run; the environment is all that it gets. `timeout_s` ends it.
+
+    A streamed command with `walls` may write within them only, and so may all that it starts.
+    """
 
     argv: tuple[str, ...]
     directory: Path
     environment: Mapping[str, str]
     timeout_s: float = 3600.0
+    walls: Walls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def stream(command: Command, line: Callable[[str], None]) -> int:
     Returns the exit status, -N if signal N killed it. Whatever is raised meanwhile (Ctrl-C, too) ends it as well.
     Raises: MachineError if there is no such program, or if it takes too long.
     """
-    with _reaping(), _started(command, stderr=subprocess.STDOUT, prepare=_ending_with_us()) as process:
+    with reaping(), _started(command, stderr=subprocess.STDOUT, prepare=_ending_with_us(command.walls)) as process:
         _relay(process, line, command)
         return process.wait()
 
@@ -114,20 +116,6 @@ def interruptible(message: str, hint: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end_processes_marked(variable: str) -> None:
-    """No process runs whose environment holds this `NAME=value`: how what a killed command left behind is found.
-
-    Raises: MachineError for one that cannot be ended.
-    """
-    until = time.monotonic() + _END_DEADLINE_S
-    while marked := [pid for pid in _pids() if os.fsencode(variable) in _environment(pid)]:
-        for pid in marked:
-            _kill(pid)
-        if time.monotonic() > until:
-            raise _cannot_be_ended(marked[0])
-        select.select((), (), (), 0.002)
 
 
 def describe_status(status: int) -> str:
@@ -233,89 +221,15 @@ def _timed_out(command: Command) -> MachineError:
     )
 
 
-@contextlib.contextmanager
-def _reaping() -> Iterator[None]:
-    """What descends from this process since the block began is gone after it."""
-    before = set(_descendants())
-    _set_subreaper(on=True)
-    try:
-        yield
-    finally:
-        try:
-            _end_descendants(before)
-        finally:
-            _set_subreaper(on=False)
+def _ending_with_us(walls: Walls | None) -> Callable[[], None]:
+    """To be called in a new child: it is sealed, and killed when this process ends, even by SIGKILL."""
+    sandbox, parent = Sandbox(), os.getpid()
 
-
-def _set_subreaper(*, on: bool) -> None:
-    import ctypes  # 10 ms that only a running command needs
-
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
-
-
-def _ending_with_us() -> Callable[[], None]:
-    """To be called in a new child: it is killed when this process ends, even by SIGKILL. See PR_SET_PDEATHSIG(2const)."""
-    import ctypes
-
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def end_with_parent() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    def prepare() -> None:
+        sandbox.end_with_parent(signal.SIGKILL)
         if os.getppid() != parent:  # it ended before we asked
             os.kill(os.getpid(), signal.SIGKILL)
+        if walls is not None:
+            sandbox.seal(walls)
 
-    return end_with_parent
-
-
-def _end_descendants(spared: set[tuple[int, int]]) -> None:
-    until = time.monotonic() + _END_DEADLINE_S
-    while left := [pid for pid, start in _descendants() if (pid, start) not in spared]:
-        for pid in left:
-            _kill(pid)
-            with contextlib.suppress(ChildProcessError):  # a grandchild: it becomes ours when its parent is reaped
-                os.waitpid(pid, os.WNOHANG)
-        if time.monotonic() > until:
-            raise _cannot_be_ended(left[0])
-        select.select((), (), (), 0.002)
-
-
-def _cannot_be_ended(pid: int) -> MachineError:
-    return MachineError(
-        f"A process that a command of the build started cannot be ended (pid {pid}).",
-        hint="It hangs in the kernel, often in a file system. `ps -o stat,wchan -p PID` shows where.",
-    )
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _descendants() -> list[tuple[int, int]]:
-    """Pid and start time of every process below this one."""
-    parents = {pid: facts for pid in _pids() if (facts := _parent_and_start(pid))}
-    found: list[tuple[int, int]] = []
-    level = {os.getpid()}
-    while level:
-        level = {pid for pid, (parent, _) in parents.items() if parent in level}
-        found.extend((pid, parents[pid][1]) for pid in level)
-    return found
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all that is needed
-
-
-def _parent_and_start(pid: int) -> tuple[int, int] | None:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(fields[1]), int(fields[19])
-
-
-def _environment(pid: int) -> tuple[bytes, ...]:
-    try:
-        return tuple(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
-    except OSError:
-        return ()
+    return prepare

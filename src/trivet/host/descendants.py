@@ -1,0 +1,113 @@
+"""Processes that others started, found wherever they went: below us, or by a variable in their environment.
+
+A daemon leaves its group, its session and its parent. It cannot leave its reaper (prctl(2), PR_SET_CHILD_SUBREAPER), and
+seldom changes the environment that it was started with.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from trivet.errors import MachineError
+
+_PR_SET_CHILD_SUBREAPER = 36
+_END_DEADLINE_S = 10.0
+_POLL_S = 0.002
+
+
+@contextlib.contextmanager
+def reaping() -> Iterator[None]:
+    """What descends from this process since the block began is gone after it. Raises: MachineError, if it is not."""
+    before = set(_descendants())
+    _set_subreaper(on=True)
+    try:
+        yield
+    finally:
+        try:
+            _end_all(lambda: [pid for pid, start in _descendants() if (pid, start) not in before], reap=True)
+        finally:
+            _set_subreaper(on=False)
+
+
+def end_processes_marked(*variables: str) -> None:
+    """No other process runs whose environment holds one of these `NAME=value`. Raises: MachineError, if one does."""
+    _end_all(lambda: tuple(find_processes_marked(variables)), reap=False)
+
+
+def find_processes_marked(variables: Collection[str]) -> dict[int, str]:
+    """Every other process whose environment holds one of these `NAME=value`, with the one it holds, by pid."""
+    wanted = frozenset(map(os.fsencode, variables))
+    if not wanted:
+        return {}
+    found = ((pid, wanted.intersection(_environment(pid))) for pid in _pids() if pid != os.getpid())
+    return {pid: os.fsdecode(next(iter(held))) for pid, held in found if held}
+
+
+def _end_all(find: Callable[[], Collection[int]], *, reap: bool) -> None:
+    """Killed again and again until none is found: what forks while it is looked for is found the next time."""
+    until = time.monotonic() + _END_DEADLINE_S
+    while left := find():
+        for pid in left:
+            _kill(pid)
+            if reap:
+                _reap(pid)
+        if time.monotonic() > until:
+            raise _cannot_be_ended(next(iter(left)))
+        select.select((), (), (), _POLL_S)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # a grandchild: it becomes ours when its parent is reaped
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _cannot_be_ended(pid: int) -> MachineError:
+    return MachineError(
+        f"A process that a command started cannot be ended (pid {pid}).",
+        hint="It hangs in the kernel, often in a file system. `ps -o stat,wchan -p PID` shows where.",
+    )
+
+
+def _set_subreaper(*, on: bool) -> None:
+    import ctypes  # 10 ms that only a running command needs
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+
+
+def _descendants() -> list[tuple[int, int]]:
+    """Pid and start time of every process below this one."""
+    parents = {pid: facts for pid in _pids() if (facts := _parent_and_start(pid))}
+    found: list[tuple[int, int]] = []
+    level = {os.getpid()}
+    while level:
+        level = {pid for pid, (parent, _) in parents.items() if parent in level}
+        found.extend((pid, parents[pid][1]) for pid in level)
+    return found
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all that is needed
+
+
+def _parent_and_start(pid: int) -> tuple[int, int] | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1]), int(fields[19])
+
+
+def _environment(pid: int) -> tuple[bytes, ...]:
+    try:
+        return tuple(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return ()
