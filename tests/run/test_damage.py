@@ -1,12 +1,14 @@
 """Whatever somebody has done to the files of a deploy: what runs goes on running, and the other apps know nothing of it."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
 
 from run.shop import Shop, wait_until
 from trivet.errors import InvalidDocument
+from trivet.host import processes
 from trivet.run import desired
 
 GARBAGE = {
@@ -141,3 +143,65 @@ def test_nothing_is_started_of_a_release_that_nothing_names(shop: Shop) -> None:
     shop.ok(1)
     assert shop.machine.troubles() == {}
     assert shop.fetch().startswith("v1 ")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", None], ids=["nothing", "not text", "another type", "no file"])
+def test_a_process_whose_status_file_is_damaged_is_found_again_all_the_same(shop: Shop, content: bytes | None) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    before = shop.pids()
+    shop.kill_supervisor()
+    file = _run(shop) / "status" / "v1.web.1.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    shop.machine.up()
+    assert shop.pids() == before
+    assert shop.fetch() == f"v1 {before['v1.web.1']}"
+    assert file.stat().st_size > 10
+    shop.kill_supervisor()
+    shop.machine.up()
+    assert shop.pids() == before
+    shop.machine.down()
+    assert processes.start_time(before["v1.web.1"] or 0) is None
+
+
+def test_a_process_without_a_file_that_nobody_wants_is_ended(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    before = shop.pids()
+    shop.kill_supervisor()
+    for path in (_run(shop) / "status").glob("*.json"):
+        path.unlink()
+    desired.write_current(shop.home, shop.deploy, 2)
+    shop.machine.up()
+    wait_until(lambda: all(processes.start_time(pid or 0) is None for pid in before.values()))
+    wait_until(lambda: set(shop.pids()) == {"v2.web.1", "v2.worker.1"})
+    assert "bye" in shop.log("v1.worker.1")
+    wait_until(lambda: shop.get()[1].startswith("v2 "))
+
+
+def test_what_a_process_left_behind_is_ended_when_it_ended_while_no_supervisor_ran(shop: Shop) -> None:
+    code = "import os, time\nos.write(1, b'%d\\n' % os.fork())\ntime.sleep(600)"
+    shop.worker(1, code)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: shop.log("v1.worker.1").count("\n") == 2)
+    left = max(int(line) for line in shop.log("v1.worker.1").splitlines())
+    shop.kill_supervisor()
+    shop.end(shop.pids()["v1.worker.1"])
+    assert processes.start_time(left) is not None
+    shop.machine.down()
+    assert processes.start_time(left) is None
+
+
+def test_a_status_file_that_names_a_strange_folder_removes_nothing_of_it(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    shop.kill_supervisor()
+    file = _run(shop) / "status" / "v1.web.1.json"
+    file.write_text(re.sub(r'"temporary": "[^"]*"', f'"temporary": "{precious}"', file.read_text()))
+    shop.machine.up()
+    shop.machine.down()
+    assert precious.is_dir()

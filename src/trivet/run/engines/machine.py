@@ -25,7 +25,7 @@ from trivet.run.logs import LogLine, read_lines
 from trivet.run.one_off import OneOff
 from trivet.run.plan import release_environment
 from trivet.run.released import check_runnable, current_release, read_release
-from trivet.run.supervisor import launch, link, status
+from trivet.run.supervisor import launch, link, status, strays
 
 Report = Callable[[str, Mapping[str, object]], None]
 
@@ -64,7 +64,7 @@ class Machine:
 
     def down(self) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
-        if not self.is_up() and not self._found_processes(None) and not _is_door_there(self._home):
+        if not self.is_up() and not strays.find(self._home) and not _is_door_there(self._home):
             return
         self.up()  # a supervisor that was killed left something behind: one that finds it can end it
         pid = int(self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)["pid"])

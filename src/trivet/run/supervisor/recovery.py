@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from trivet.errors import InvalidDocument, TrivetError
@@ -20,6 +21,7 @@ from trivet.run.supervisor.intent import Intent, Recovery
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Belonging, Process
 from trivet.run.supervisor.status import Status
+from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.verbs import bring_up, intent_path
 from trivet.run.supervisor.yard import Yard
 
@@ -29,8 +31,11 @@ _AGAIN_S = 5.0
 Found = dict[str, tuple[Status, int]]
 
 
-def recover(keeper: Keeper) -> None:
-    """What is meant to run of the deploy runs: found again if it still ran. Trouble is told on standard error."""
+def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
+    """What is meant to run of the deploy runs: found again if it still ran. Trouble is told on standard error.
+
+    `present` are this deploy's processes, whatever the files say: those without one are found again too, or end.
+    """
     desired.make_folders(keeper.home, keeper.deploy)
     intent = _read_intent(keeper)
     finish = intents.recover(intent, (), ()).finish
@@ -39,6 +44,7 @@ def recover(keeper: Keeper) -> None:
         if intent.address is not None:
             desired.write_address(keeper.home, keeper.deploy, intent.address)
     found = _find(keeper)
+    _add_strays(keeper, found, present)
     _mend_current(keeper, intent, found)
     try:
         wanted = _read_wanted(keeper)
@@ -112,6 +118,8 @@ def _find(keeper: Keeper) -> Found:
     found: Found = {}
     for status in statuses.read_all(folder):
         pidfd = None
+        if status.temporary and Path(status.temporary).parent != keeper.home.temporary:
+            continue  # it is cleared away once its process has ended: only what is ours may be
         if status.boot_id == keeper.yard.boot_id and status.pid is not None and status.start_time is not None:
             pidfd = processes.find_again(status.pid, status.start_time)
         if pidfd is None:
@@ -119,6 +127,32 @@ def _find(keeper: Keeper) -> Found:
         else:
             found[status.name] = (status, pidfd)
     return found
+
+
+def _add_strays(keeper: Keeper, found: Found, present: Iterable[Stray]) -> None:
+    """Found are those too that have lost their file; those beyond knowing are ended. Files that say nothing are gone."""
+    folder = keeper.home.run(keeper.deploy) / "status"
+    unread = {path.stem.partition("+")[0]: path for path in folder.glob("v*.json") if path.stem not in found}
+    accounted = frozenset(status.temporary for status, _ in found.values())
+    seen: set[str] = set()
+    for stray in (each for each in present if each.temporary not in accounted):
+        plain = f"{stray.release}.{stray.process}"
+        wanted = stray.temporary not in seen and (plain in unread or stray.listens())
+        status = stray.as_status(keeper.yard.boot_id, _free_turn(plain, found), wanted=wanted)
+        pidfd = processes.find_again(stray.pid, stray.started)
+        if status is None or pidfd is None:
+            stray.end()
+            continue
+        seen.add(stray.temporary)
+        found[status.name] = (status, pidfd)
+        _tell(keeper.deploy, f"{plain} (process {stray.pid}) had lost its file in run/status and was found without")
+    for path in unread.values():
+        path.unlink()
+
+
+def _free_turn(plain: str, found: Found) -> int:
+    turns = [status.turn for status, _ in found.values() if status.name.partition("+")[0] == plain]
+    return max(turns) + 1 if turns else 0
 
 
 def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> None:

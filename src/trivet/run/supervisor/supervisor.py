@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,12 @@ from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy
 from trivet.model.run import Address
 from trivet.run import desired
-from trivet.run.supervisor import recovery, verbs
+from trivet.run.supervisor import recovery, strays, verbs
 from trivet.run.supervisor.control import Client, Control
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.loop import guarded
+from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
@@ -55,8 +56,7 @@ class Supervisor:
         """Returns when everything has been ended. Whoever asks meanwhile waits until what ran before is back."""
         control = Control(self._home, self._yard.loop, self._serve)
         guarded(self._door.find)
-        for deploy in desired.find_deploys(self._home):
-            self._recover(deploy)
+        self._recover_all()
         guarded(self._discard_leftovers)
         self._yard.loop.run()
         control.close()
@@ -80,10 +80,20 @@ class Supervisor:
             client.done(None)
         self._yard.loop.stop()
 
-    def _recover(self, deploy: Deploy) -> None:
+    def _recover_all(self) -> None:
+        present = strays.find(self._home)
+        deploys = desired.find_deploys(self._home)
+        for deploy in deploys:
+            self._recover(deploy, tuple(each for each in present if each.deploy == str(deploy)))
+        known = frozenset(map(str, deploys))
+        for stray in present:
+            if stray.deploy not in known:  # it was destroyed
+                stray.end()
+
+    def _recover(self, deploy: Deploy, present: Iterable[Stray]) -> None:
         keeper = self._keeper(deploy)
         try:
-            recovery.recover(keeper)
+            recovery.recover(keeper, present)
         except (OSError, TrivetError) as error:
             keeper.unread = f"it is not as it should be: {error}"
             sys.stderr.write(f"trivet: {deploy}: {keeper.unread}\n")
