@@ -5,7 +5,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from run.shop import PYTHON, Shop, wait_until
+from trivet.errors import UnknownProcess
 from trivet.model.process import ProcessType
 from trivet.run import LogLine, log_index
 from trivet.run.log_files import last_lines
@@ -142,3 +145,23 @@ def _is_quiet(stat: Path) -> bool:
     first = stat.read_text()
     time.sleep(0.2)
     return stat.read_text() == first
+
+
+def test_a_name_that_nothing_has_is_refused_with_what_there_is(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    with pytest.raises(UnknownProcess) as raised:
+        shop.machine.logs(shop.deploy, processes=("web", "nosuch"), lines=10, follow=False)
+    assert raised.value.message == "shop/production has no process 'nosuch'."
+    assert raised.value.hint == "Its process types: web, worker."
+    for never_ran in ("worker", "worker.1"):
+        assert list(shop.machine.logs(shop.deploy, processes=(never_ran,), lines=10, follow=False)) == []
+
+
+def test_any_number_of_lines_can_be_asked_for(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    wait_until(lambda: "serving" in shop.log("v1.web.1"))
+    for lines in (10**20, 10**9):
+        told = shop.machine.logs(shop.deploy, processes=("web.1",), lines=lines, follow=False)
+        assert "serving" in [line.text for line in told]

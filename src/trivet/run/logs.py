@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.errors import TrivetError, UnknownProcess
 from trivet.host.clock import timestamp
 from trivet.host.inotify import Watcher
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run.log_files import LogFile, list_logs
 from trivet.run.log_index import LogIndex, read_index
+from trivet.run.released import current_release, read_release
 
 _BLOCK_BYTES = 65536
+_MOST_LINES = 10_000_000
 _UNTOLD_S = 1.0  # a change that inotify does not tell (a network file system) is seen after this at the latest
 
 
@@ -33,7 +36,18 @@ class LogLine:
 def read_lines(
     home: Home, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
 ) -> Iterator[LogLine]:
-    """The last lines (None: all) of these processes or types (none named: all), then, if asked, those to come."""
+    """The last lines (None: all) of these processes or types (none named: all), then, if asked, those to come.
+
+    Raises: UnknownProcess, for a name that neither a log nor the present release knows.
+    """
+    _check_named(home, deploy, processes)
+    bounded = None if lines is None else min(lines, _MOST_LINES)
+    return _read_lines(home, deploy, processes, bounded, follow=follow)
+
+
+def _read_lines(
+    home: Home, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
+) -> Iterator[LogLine]:
     tails = {log.path: Tail(log) for log in _chosen(home, deploy, processes)}
     merged: Iterable[LogLine] = heapq.merge(*(tail.last(lines) for tail in tails.values()), key=lambda line: line.at)
     yield from merged if lines is None else deque(merged, maxlen=lines)
@@ -54,6 +68,24 @@ def _follow(home: Home, deploy: Deploy, processes: tuple[str, ...], tails: dict[
             watcher.changed()
     finally:
         watcher.close()
+
+
+def _check_named(home: Home, deploy: Deploy, names: tuple[str, ...]) -> None:
+    written = {log.process for log in list_logs(home, deploy)}
+    types = {process.rpartition(".")[0] for process in written} | _present_types(home, deploy)
+    for name in names:
+        if name not in written and name not in types and name.rpartition(".")[0] not in types:
+            known = ", ".join(sorted(types)) or "none"
+            raise UnknownProcess(f"{deploy} has no process {name!r}.", hint=f"Its process types: {known}.")
+
+
+def _present_types(home: Home, deploy: Deploy) -> set[str]:
+    """Those of the release that runs; they may never have run. None if it cannot be read."""
+    try:
+        number = current_release(home, deploy)
+        return {kind.name for kind in read_release(home, deploy, number)[0].processes} if number is not None else set()
+    except TrivetError:
+        return set()
 
 
 def _chosen(home: Home, deploy: Deploy, processes: tuple[str, ...]) -> tuple[LogFile, ...]:

@@ -164,7 +164,10 @@ class Machine:
         return current_release(self._home, deploy)
 
     def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
-        """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come."""
+        """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come.
+
+        Raises: UnknownProcess.
+        """
         return read_lines(self._home, deploy, processes, lines, follow=follow)
 
     def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
