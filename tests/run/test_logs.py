@@ -66,7 +66,6 @@ def test_the_last_lines_are_those_of_all_processes_together(shop: Shop) -> None:
         "worker.2 tick 3",
     ]
     assert _texts(shop.machine.logs(shop.deploy, processes=("worker",), lines=None, follow=False)) == MERGED
-    assert _texts(shop.machine.logs(shop.deploy, processes=("web",), lines=None, follow=False)) == []
     assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=0, follow=False)) == []
 
 
