@@ -1,10 +1,12 @@
 """Killed, interrupted, raced: whatever happens to a command, a whole release serves and the next command works without help."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -136,27 +138,63 @@ def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: R
 
 
 @pytest.mark.slow
-def test_commands_killed_at_any_moment_leave_a_whole_release(trivet: Trivet, repository: Repository) -> None:
+def test_whatever_is_killed_at_any_moment_a_whole_release_serves(trivet: Trivet, repository: Repository) -> None:
+    chance = random.Random(5)
     repository.commit(shop("v0"))
     trivet.ok("deploy")
+    trivet.ok("scale", "worker=1")
     url = trivet.url
-    moments = random.Random(5)
     for number in range(1, 21):
         repository.commit(shop(f"v{number}"))
-        with trivet.start("deploy", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
-            time.sleep(moments.uniform(0.05, 0.6))  # the moment is the point of the test, not a wait
-            command.kill()
-        if number % 4 == 0:
-            os.kill(trivet.supervisor_pid, signal.SIGKILL)
-        assert fetch(url)[0] == 200
+        command = chance.choice((("deploy",), ("config", "set", f"A={number}"), ("restart",), ("scale", "web=2")))
+        victims = chance.choice((("client",), ("supervisor",), ("door",), ("client", "supervisor", "door")))
+        _start_and_kill(trivet, command, victims, after_s=chance.uniform(0.05, 0.8))
+        trivet.ok("up")
+        eventually(lambda: _answers(url), what=f"an answer after {command} without {victims}")
+        told = trivet.ok(*chance.choice((("restart",), ("config", "set", f"B={number}"), ("scale", "web=1"))))
+        assert "Traceback" not in told.err
     repository.commit(shop("last"))
+    trivet.ok("scale", "web=1")
     trivet.ok("deploy")
     assert fetch(url)[1].startswith("last ")
     states = _states(trivet)
     assert sorted(states) == list(range(1, len(states) + 1))
     assert "pending" not in states.values()
-    eventually(lambda: len(trivet.processes()) == 1, what="the end of all old processes")
     trivet.ok("releases", "verify")
+    eventually(lambda: len(_present(trivet)) == 2, what="the end of all old processes")
+    assert _present(trivet) == set(trivet.pids().values())
+    eventually(lambda: len(tuple((trivet.home / "tmp").iterdir())) == 2, what="the end of all old temporary folders")
+
+
+def _start_and_kill(trivet: Trivet, command: tuple[str, ...], victims: tuple[str, ...], *, after_s: float) -> None:
+    with trivet.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+        time.sleep(after_s)  # the moment is the point of the test, not a wait
+        if "client" in victims:
+            client.kill()
+        with contextlib.suppress(LookupError, ProcessLookupError):
+            if "supervisor" in victims:
+                os.kill(trivet.supervisor_pid, signal.SIGKILL)
+        with contextlib.suppress(LookupError, ProcessLookupError):
+            if "door" in victims:
+                os.kill(trivet.door_pid, signal.SIGKILL)
+        client.wait(60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return fetch(url)[0] == 200
+    except OSError:
+        return False
+
+
+def _present(trivet: Trivet) -> set[int]:
+    """The processes that run in a folder of this home, whatever anybody thinks."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cwd").readlink().is_relative_to(trivet.home):
+                found.add(int(folder.name))
+    return found
 
 
 def _running(command_line: str) -> bool:
