@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from run.shop import DEADLINE_S, PYTHON, Shop, wait_until
+from trivet.host import processes
 from trivet.model.process import ProcessType
 from trivet.run.supervisor import launch
 
@@ -113,6 +114,51 @@ def test_what_cannot_be_removed_is_told_in_the_log_and_all_else_is_removed(quiet
     assert list(fixed.iterdir()) == [fixed / "fixed"]
     told = launch.log_path(quiet_shop.home).read_text()
     assert told == f"trivet: {fixed} cannot be removed whole: [Errno 1] Operation not permitted: 'fixed'\n"
+
+
+DAEMONIZES = """
+import os, signal, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print("daemon", os.getpid(), flush=True)
+    else:
+        os._exit(0)
+signal.pause()
+"""
+
+
+def _daemon(shop: Shop) -> int:
+    """The pid of the daemon that the worker started last."""
+    return int(shop.log("v1.worker.1").rpartition("daemon ")[2] or "0")
+
+
+@pytest.fixture
+def haunted(shop: Shop) -> Shop:
+    """A process has started a daemon, which left its session and its parent."""
+    shop.worker(1, DAEMONIZES)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: "daemon" in shop.log("v1.worker.1"))
+    return shop
+
+
+def test_nothing_of_an_app_survives_its_stop(haunted: Shop) -> None:
+    haunted.machine.stop(haunted.deploy)
+    wait_until(lambda: processes.start_time(_daemon(haunted)) is None)
+
+
+def test_nothing_of_an_app_survives_the_supervisors_end(haunted: Shop) -> None:
+    haunted.machine.down()
+    assert processes.start_time(_daemon(haunted)) is None
+
+
+def test_what_a_crashed_process_had_started_ends_and_that_of_its_successor_stays(haunted: Shop) -> None:
+    daemon = _daemon(haunted)
+    haunted.end(haunted.pids()["v1.worker.1"])
+    wait_until(lambda: processes.start_time(daemon) is None)
+    wait_until(lambda: _daemon(haunted) != daemon)
+    assert processes.start_time(_daemon(haunted)) is not None
 
 
 def _client(shop: Shop, command: str) -> "subprocess.Popen[str]":

@@ -97,6 +97,51 @@ def test_all_that_a_one_off_has_started_ends_with_it(released: Shop) -> None:
     wait_until(lambda: processes.start_time(int(out)) is None)
 
 
+DAEMON = """
+import os, signal, sys
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        sys.stdout.flush()
+        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+        os.dup2(1, 2)
+        os.environ.clear()
+        os.write(writing, str(os.getpid()).encode())
+        os.close(writing)
+        os.execve(sys.executable, (sys.executable, "-S", "-c", "import signal; signal.pause()"), KEPT)
+    os._exit(0)
+os.close(writing)
+print(os.read(reading, 20).decode(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("kept", ["{}", "dict(os.environb)"], ids=["without its environment", "with it"])
+def test_a_daemon_that_a_one_off_has_started_ends_with_it(released: Shop, kept: str) -> None:
+    script = DAEMON.replace("os.environ.clear()", f"KEPT = {kept}")
+    status, out, err = _run(released, sys.executable, "-S", "-c", script)
+    assert (status, err) == (0, "")
+    assert processes.start_time(int(out)) is None
+
+
+def test_a_daemon_of_the_release_command_ends_with_it(quiet_shop: Shop) -> None:
+    script = DAEMON.replace("os.environ.clear()", "KEPT = {}")
+    kind = ProcessType("release", f"{sys.executable} -S release.py")
+    quiet_shop.release(1, {"release.py": script}, (kind,))
+    status, lines = quiet_shop.machine.run_release_command(quiet_shop.deploy, 1, lambda _: None)
+    assert status == 0
+    assert processes.start_time(int(lines[-1])) is None
+
+
+def test_what_a_one_off_of_a_killed_client_has_started_is_ended_by_the_next_supervisor(released: Shop) -> None:
+    with _client(released, "setsid sleep 600 >/dev/null 2>&1 & echo $!; wait") as client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        client.kill()
+    released.machine.up()
+    wait_until(lambda: processes.start_time(pid) is None and not list(released.home.temporary.iterdir()))
+
+
 def test_a_one_off_whose_client_is_killed_ends_too(released: Shop) -> None:
     with _client(released, "echo $$; sleep 600") as client:
         assert client.stdout is not None

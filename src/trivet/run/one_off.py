@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trivet.errors import RunError
 from trivet.host import files, processes, spawn
+from trivet.host.descendants import reaping
 from trivet.host.sandbox import Sandbox, Walls
 from trivet.model.home import Home
 from trivet.model.release import Release
@@ -57,7 +58,7 @@ def command_argv(command: tuple[str, ...] | str) -> tuple[str, ...]:
 def run_attached(one_off: OneOff, sandbox: Sandbox) -> int:
     """The exit status of the command, with our own standard input, output and error; 128 + n for signal n.
 
-    On a terminal it shares our session and group; else it leads its own, and all of it ends with it. Signals that
+    On a terminal it shares our session and group; else it leads its own. All that it has started ends with it. Signals that
     others send us are passed on; what the terminal sends reaches it by itself.
     """
     manner = Manner((0, 1, 2), not sys.stdin.isatty(), signal.SIGHUP)
@@ -138,12 +139,13 @@ def _started(one_off: OneOff, sandbox: Sandbox, manner: Manner) -> Iterator[spaw
     desired.make_folders(one_off.home, one_off.release.deploy)
     temporary = _make_temporary(one_off.home)
     try:
-        child = spawn.spawn(_command(one_off, manner, temporary), _confinement(one_off, sandbox, manner, temporary))
-        try:
-            _check_started(one_off, child)
-            yield child
-        finally:
-            _end(child, whole_group=manner.own_session)
+        with reaping():
+            child = spawn.spawn(_command(one_off, manner, temporary), _confinement(one_off, sandbox, manner, temporary))
+            try:
+                _check_started(one_off, child)
+                yield child
+            finally:
+                _end(child, whole_group=manner.own_session)
     finally:
         clear_away((temporary,))
 

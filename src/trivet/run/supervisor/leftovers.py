@@ -1,4 +1,8 @@
-"""What ended processes leave behind is cleared away beside the loop: a large tree must not hold up what runs."""
+"""What ended processes leave behind is cleared away beside the loop: it must not hold up what runs.
+
+A large tree takes its time, and so does a look at all processes of the machine: a daemon that an app started has left its
+session, and only its environment says whose it is.
+"""
 
 import os
 import select
@@ -22,7 +26,7 @@ class Leftovers:
         self._pidfd: int | None = None
 
     def take(self, folder: Path) -> None:
-        """The folder will be gone soon."""
+        """The folder will be gone soon, with what still runs of the process whose it was."""
         if not self._folders and self._pidfd is None:
             self._loop.after(_GATHERED_FOR_S, self._begin)
         self._folders.append(folder)

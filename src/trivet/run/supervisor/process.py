@@ -277,15 +277,8 @@ class Process:
             status.write(self._status_folder, self.status)
 
     def _discard_temporary(self) -> None:
-        folder = Path(self.status.temporary)
-        if not self.status.temporary:
-            return
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:  # it is not empty
-            self._yard.leftovers.take(folder)
+        if self.status.temporary:
+            self._yard.leftovers.take(Path(self.status.temporary))
 
     def _close(self) -> None:
         child, self._child = self._child, None

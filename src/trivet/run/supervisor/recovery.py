@@ -7,12 +7,14 @@ from pathlib import Path
 
 from trivet.errors import InvalidDocument, TrivetError
 from trivet.host import files, processes
+from trivet.host.descendants import find_processes_marked
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import ProcessState, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, roll_outs
+from trivet.run.leftovers import mark
 from trivet.run.plan import plan
 from trivet.run.released import read_release
 from trivet.run.supervisor import intent as intents
@@ -61,8 +63,10 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
 def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
     """Temporary folders but those in `used` (paths) will be gone soon; a living one-off's carries its process's number."""
     root = yard.home.temporary
-    for path in root.iterdir() if root.is_dir() else ():
-        if str(path) not in used and not _is_of_living_one_off(path.name):
+    unused = [path for path in (root.iterdir() if root.is_dir() else ()) if str(path) not in used]
+    living = frozenset(find_processes_marked([mark(path) for path in unused]).values())
+    for path in unused:
+        if not _is_in_use(path, living):
             yard.leftovers.take(path)
 
 
@@ -238,11 +242,12 @@ def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
     return tuple(f"v{wanted.release}.{process.name}" for process in wanted.processes)
 
 
-def _is_of_living_one_off(name: str) -> bool:
-    pid, _, started = name.removeprefix("run-").partition(".")
-    return (
-        name.startswith("run-") and pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
-    )
+def _is_in_use(folder: Path, living: frozenset[str]) -> bool:
+    """Of a deploy that could not be recovered everything runs on; a one-off ends with whoever started it."""
+    if not folder.name.startswith("run-"):
+        return mark(folder) in living
+    pid, _, started = folder.name.removeprefix("run-").partition(".")
+    return pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
 
 
 def _tell(deploy: Deploy, text: str) -> None:
