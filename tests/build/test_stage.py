@@ -255,11 +255,11 @@ def test_an_empty_sub_folder_is_an_error(builder: Builder) -> None:
     assert _left_in(builder.home) == set()
 
 
-def test_a_daemon_that_a_command_leaves_is_ended_before_the_layer_is_stored(builder: Builder, tmp_path: Path) -> None:
-    daemon = f"setsid sh -c 'echo $$ > {tmp_path}/pid; while :; do date >> clock; sleep 0.01; done' >/dev/null 2>&1 &"
-    script = f"{daemon} while [ ! -s {tmp_path}/pid ] || [ ! -s clock ]; do sleep 0.01; done"
+def test_a_daemon_that_a_command_leaves_is_ended_before_the_layer_is_stored(builder: Builder, notes: Path) -> None:
+    daemon = f"setsid sh -c 'echo $$ > {notes}/pid; while :; do date >> clock; sleep 0.01; done' >/dev/null 2>&1 &"
+    script = f"{daemon} while [ ! -s {notes}/pid ] || [ ! -s clock ]; do sleep 0.01; done"
     build = builder.commit(_commands(script)).build
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    assert not Path(f"/proc/{(notes / 'pid').read_text().strip()}").exists()
     verify_layer(builder.home, build.layers[0])
 
 
@@ -303,14 +303,22 @@ def start(builder: Builder) -> Iterator[Start]:
             process.kill()
 
 
-def _hang(tmp_path: Path) -> dict[str, str | None]:
+@pytest.fixture
+def notes(home: Home) -> Path:
+    """A folder that a build may write to and that outlives it."""
+    folder = home.cache / "notes"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _hang(notes: Path) -> dict[str, str | None]:
     """A command that starts a daemon out of its session and then hangs."""
-    daemon = f"setsid sh -c 'echo $$ > {tmp_path}/daemon; exec sleep 600' & "
-    return _commands(f"{daemon} echo $$ > {tmp_path}/command; sleep 600")
+    daemon = f"setsid sh -c 'echo $$ > {notes}/daemon; exec sleep 600' & "
+    return _commands(f"{daemon} echo $$ > {notes}/command; sleep 600")
 
 
-def _pids(tmp_path: Path) -> list[int]:
-    paths = [tmp_path / "daemon", tmp_path / "command"]
+def _pids(notes: Path) -> list[int]:
+    paths = [notes / "daemon", notes / "command"]
     eventually(lambda: all(path.is_file() and path.read_text() for path in paths), what="the command's start")
     return [int(path.read_text()) for path in paths]
 
@@ -324,11 +332,11 @@ def _is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_whole_tree_and_leaves_nothing(
-    builder: Builder, start: Start, tmp_path: Path, number: signal.Signals
+    builder: Builder, start: Start, notes: Path, number: signal.Signals
 ) -> None:
-    builder.repository.commit(_hang(tmp_path))
+    builder.repository.commit(_hang(notes))
     process = start()
-    pids = _pids(tmp_path)
+    pids = _pids(notes)
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
     assert out == (
@@ -341,10 +349,10 @@ def test_an_interrupt_ends_the_whole_tree_and_leaves_nothing(
     assert not builder.home.builds(APP).exists()
 
 
-def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start: Start, tmp_path: Path) -> None:
-    builder.repository.commit(_hang(tmp_path))
+def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start: Start, notes: Path) -> None:
+    builder.repository.commit(_hang(notes))
     process = start()
-    pids = _pids(tmp_path)
+    pids = _pids(notes)
     process.kill()
     process.communicate()
     assert len(_left_in(builder.home)) == 2
@@ -354,12 +362,12 @@ def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start
 
 
 def test_what_a_killed_build_left_is_removed_also_when_a_build_is_found(
-    builder: Builder, start: Start, tmp_path: Path
+    builder: Builder, start: Start, notes: Path
 ) -> None:
     builder.commit(PROCFILE)
-    builder.repository.commit(_hang(tmp_path))
+    builder.repository.commit(_hang(notes))
     process = start()
-    daemon, command = _pids(tmp_path)
+    daemon, command = _pids(notes)
     process.kill()
     process.communicate()
     eventually(lambda: _is_gone(command), what="the end of the step, which goes with its build")
@@ -379,10 +387,10 @@ def test_with_nothing_to_sweep_no_process_is_looked_at(builder: Builder) -> None
     assert min(times) < 0.001
 
 
-def test_a_build_that_is_at_work_is_left_alone_by_another(builder: Builder, start: Start, tmp_path: Path) -> None:
-    builder.repository.commit(_hang(tmp_path))
+def test_a_build_that_is_at_work_is_left_alone_by_another(builder: Builder, start: Start, notes: Path) -> None:
+    builder.repository.commit(_hang(notes))
     process = start()
-    pids = _pids(tmp_path)
+    pids = _pids(notes)
     builder.commit({**PROCFILE, "trivet.toml": None})
     assert process.poll() is None
     assert not any(_is_gone(pid) for pid in pids)

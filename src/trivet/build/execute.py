@@ -13,6 +13,7 @@ from trivet.build.store import Store
 from trivet.build.tree import hash_file
 from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
+from trivet.host.sandbox import Walls
 from trivet.model.build import Layer
 from trivet.model.build_plan import SOURCE, LayerPlan, Step
 
@@ -101,7 +102,13 @@ class Workshop:
         environment = dict(self.environment.with_own(own))
         environment["PATH"] = environment["PATH"].removesuffix(SYSTEM_PATH) + path
         argv = tuple(argument.format_map(self.places) for argument in step.argv)
-        return Command(argv, Path(step.directory.format_map(self.places)), environment, _STEP_DEADLINE_S)
+        folder = Path(step.directory.format_map(self.places))
+        return Command(argv, folder, environment, _STEP_DEADLINE_S, self._walls())
+
+    def _walls(self) -> Walls:
+        """A build may write to its scratch folder and to the download cache: not to a layer that is stored already."""
+        shared = (Path(self.places["cache"]), Path("/dev/shm"))
+        return Walls((self.scratch, *(path for path in shared if path.is_dir())))
 
     def _failure(self, step: Step, status: int) -> StepFailed | LockfileError | MachineError:
         if shutil.disk_usage(self.scratch).free < _ALMOST_FULL_BYTES:

@@ -1,5 +1,6 @@
 """`deploy`, `build`, `builds`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from trivet.cli.options import (
     progress_options,
     view,
 )
-from trivet.cli.output import age, print_facts, print_json, print_table, size
+from trivet.cli.output import age, print_facts, print_json, print_table, size, visible
 from trivet.cli.place import installation, named_app
 from trivet.flows import deploy as flow
 from trivet.flows.locate import locate, locate_app
@@ -183,7 +184,8 @@ def log(build_id: str, app: str | None) -> None:
     Examples:
       trivet builds log 3f2a90c1d4e5
     """
-    click.echo(show_build_log(installation(), named_app(app), build_id), nl=False)
+    for line in show_build_log(installation(), named_app(app), build_id).splitlines():
+        click.echo(visible(line, keep_color=sys.stdout.isatty()))
 
 
 def _row(found: Build) -> tuple[str, ...]:

@@ -15,21 +15,20 @@ import click
 
 from trivet.errors import TrivetError
 from trivet.model.document import to_json
+from trivet.model.text import plain
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-# What would move a terminal's cursor, change its state or reorder its text: C0 but tab, DEL, C1, line and bidi controls.
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _COLOR = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 def visible(text: str, *, keep_color: bool = False) -> str:
     """Text of others as a terminal may show it: without control characters; colours stay if asked for."""
     if not keep_color:
-        return _CONTROL.sub("", text)
+        return plain(text)
     parts = _COLOR.split(text)  # every second part is a colour
-    return "".join(part if index % 2 else _CONTROL.sub("", part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else plain(part) for index, part in enumerate(parts))
 
 
 def print_json(value: object) -> None:
