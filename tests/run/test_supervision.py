@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 from run.shop import PYTHON, WEB, WORKER, Shop, free_port, kill, wait_until
@@ -181,11 +182,16 @@ def test_a_number_that_was_given_to_a_stranger_after_a_reboot_is_left_alone(shop
     pid = shop.processes()[0].pid or 0
     shop.kill_supervisor()
     (path,) = (shop.home.run(shop.deploy) / "status").glob("*.json")
-    path.write_text(path.read_text().replace(processes.boot_id(), "another-boot"))
-    shop.machine.up()
-    assert shop.processes()[0].pid not in (None, pid)
-    assert processes.start_time(pid) is not None
-    kill(pid)
+    with subprocess.Popen(("sleep", "600")) as stranger:
+        text = path.read_text().replace(processes.boot_id(), "another-boot")
+        text = text.replace(f'"pid": {pid}', f'"pid": {stranger.pid}')
+        text = text.replace(str(processes.start_time(pid)), str(processes.start_time(stranger.pid)))
+        kill(pid)
+        path.write_text(text)
+        shop.machine.up()
+        assert shop.processes()[0].pid not in (None, pid, stranger.pid)
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_a_stopped_deploy_stays_stopped_after_a_reboot_and_says_so(shop: Shop) -> None:
@@ -198,7 +204,7 @@ def test_a_stopped_deploy_stays_stopped_after_a_reboot_and_says_so(shop: Shop) -
     assert shop.get() == (503, "No web process of this app is running.\n")
 
 
-def test_a_status_file_that_cannot_be_read_counts_as_absent_and_is_told(shop: Shop) -> None:
+def test_a_status_file_that_cannot_be_read_is_told_and_its_process_is_found_all_the_same(shop: Shop) -> None:
     _working(shop)
     pid = shop.processes()[0].pid or 0
     shop.kill_supervisor()
@@ -206,9 +212,10 @@ def test_a_status_file_that_cannot_be_read_counts_as_absent_and_is_told(shop: Sh
     path.write_text('{"release": "one"')
     shop.machine.up()
     (status,) = shop.processes()
-    assert status.pid not in (None, pid)
-    assert f"trivet: {path} counts as absent: " in (shop.home.supervisor / "supervisor.log").read_text()
-    kill(pid)
+    assert status.pid == pid
+    told = (shop.home.supervisor / "supervisor.log").read_text()
+    assert f"trivet: {path} counts as absent: " in told
+    assert f"v1.worker.1 (process {pid}) had lost its file in run/status and was found without\n" in told
 
 
 def test_a_release_that_cannot_be_read_any_more_runs_on(shop: Shop) -> None:
