@@ -278,7 +278,10 @@ class Process:
 
     def _discard_temporary(self) -> None:
         if self.status.temporary:
-            self._yard.leftovers.take(Path(self.status.temporary))
+            folder = Path(self.status.temporary)
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+            self._yard.leftovers.take(folder)
 
     def _close(self) -> None:
         child, self._child = self._child, None
