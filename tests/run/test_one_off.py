@@ -148,6 +148,7 @@ def test_a_one_off_whose_client_is_killed_ends_too(released: Shop) -> None:
         pid = int(client.stdout.readline())
         client.kill()
         wait_until(lambda: processes.start_time(pid) is None)
+    released.machine.up()  # ends what the shell has started, which nobody was there to end
 
 
 def test_a_one_off_leaves_no_temporary_folder(released: Shop) -> None:
