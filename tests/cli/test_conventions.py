@@ -223,6 +223,6 @@ def test_tab_offers_what_there_is(deployed: Trivet, words: tuple[str, ...], offe
     deployed.ok("config", "set", "GREETING=hello")
     deployed.ok("promote", "production", "staging")
     typed = " ".join(("trivet", *words))
-    deployed.environment.update(_TRIVET_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words)))
-    lines = deployed.run().out.split()
+    asked = {"_TRIVET_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(words))}
+    lines = Trivet(deployed.home, deployed.folder, asked).run().out.split()
     assert {line.removeprefix("plain,") for line in lines if line.startswith("plain,")} == offered
