@@ -8,7 +8,7 @@ demo: .venv/.installed
 	@scripts/demo
 
 test: .venv/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest
 
 fast: .venv/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
