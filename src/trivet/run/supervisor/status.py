@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host.clock import timestamp
-from trivet.model.document import write_document
+from trivet.model.document import canonical
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
 from trivet.run import documents
@@ -66,10 +66,12 @@ class Status:
 
 def write(folder: Path, status: Status) -> None:
     """The process's file says this."""
-    path = folder / f"{status.name}.json"
-    temporary = folder / f".{status.name}.{os.getpid()}"
-    temporary.write_text(write_document(status))
-    temporary.replace(path)
+    # Written between a fork and its exec, where every page that Python touches is copied: as little of it as will do.
+    temporary = f"{folder}/.{status.name}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.write(descriptor, canonical(status).encode())
+    os.close(descriptor)
+    os.rename(temporary, f"{folder}/{status.name}.json")  # noqa: PTH104
 
 
 def write_started(folder: Path, status: Status, start_time: int | None) -> None:
