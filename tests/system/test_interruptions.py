@@ -198,5 +198,9 @@ def _present(trivet: Trivet) -> set[int]:
 
 
 def _running(command_line: str) -> bool:
-    found = subprocess.run(("pgrep", "-f", f"^{command_line}$"), capture_output=True, check=False)
-    return found.returncode == 0
+    wanted = command_line.replace(" ", "\0").encode() + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == wanted:
+                return True
+    return False
