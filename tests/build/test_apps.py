@@ -128,7 +128,8 @@ def test_an_example_is_built_and_answers(builder: Builder, example: str, answer:
 def test_the_app_sees_no_package_of_the_machine(builder: Builder) -> None:
     _lock(builder.repository, "flask==3.0.3", "gunicorn==23.0.0")
     build = builder.commit({"app.py": APP}).build
-    assert build.interpreter == os.path.realpath("/usr/bin/python3")
+    assert build.runtime == "python"
+    assert build.tools["python"].path == os.path.realpath("/usr/bin/python3")
     assert set(build.tools) == {"python", "uv"}
     dependencies = builder.bundle(build) / "dependencies"
     with builder.serve(build) as url:

@@ -150,9 +150,9 @@ def test_commands_run_in_the_app_and_their_output_is_kept(builder: Builder) -> N
     assert builder.told.lines == ["building", "site.css"]
     assert read_log(builder.home, APP, built.build.id).splitlines() == [
         f"==> exporting {built.build.source.short} Change",
-        "==> running echo building; mkdir out && echo css > out/site.css",
+        "==> compile: running echo building; mkdir out && echo css > out/site.css",
         "building",
-        "==> running ls out",
+        "==> compile: running ls out",
         "site.css",
     ]
 
@@ -266,7 +266,7 @@ def test_a_daemon_that_a_command_leaves_is_ended_before_the_layer_is_stored(buil
 _BUILD = """
 import sys
 from pathlib import Path
-from support.building import Builder, Recorder
+from support.building import APP, Builder, Recorder
 from support.repository import Repository
 from trivet.errors import TrivetError
 from trivet.model.home import Home
@@ -306,7 +306,7 @@ def start(builder: Builder) -> Iterator[Start]:
 @pytest.fixture
 def notes(home: Home) -> Path:
     """A folder that a build may write to and that outlives it."""
-    folder = home.cache / "notes"
+    folder = home.cache(APP) / "notes"
     folder.mkdir(parents=True)
     return folder
 

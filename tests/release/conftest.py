@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trivet.model.build import Build, Layer
+from trivet.model.build import Build, Layer, Program
 from trivet.model.config import ConfigChange
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
@@ -70,8 +70,8 @@ def build() -> Callable[..., Build]:
             layers=(Layer("app", "a" * 64, 3, 1200), Layer("dependencies", "d" * 64, 900, 5_000_000)),
             processes=tuple(ProcessType(*item) for item in (processes or {"web": "serve"}).items()),
             environment={"PATH": "{bundle}/bin"},
-            tools={"uv": "0.9.1"},
-            interpreter=None,
+            tools={"uv": Program("/usr/bin/uv", "0.9.1")},
+            runtime=None,
             created_at="2026-11-23T10:00:01.000Z",
             duration_s=1.5,
         )

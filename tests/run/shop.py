@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from trivet.host import processes
 from trivet.host.sockets import connect_unix, receive
-from trivet.model.build import Build
+from trivet.model.build import Build, Program
 from trivet.model.config import Config, ConfigChange
 from trivet.model.document import write_document
 from trivet.model.home import Home
@@ -205,8 +205,8 @@ def _build(app: AppName, build_id: str, types: tuple[ProcessType, ...], interpre
         layers=(),
         processes=types,
         environment={"PATH": "{bundle}/app/bin", "BUNDLE": "{bundle}"},
-        tools={},
-        interpreter=interpreter,
+        tools={"python": Program(interpreter, "9.9")} if interpreter else {},
+        runtime="python" if interpreter else None,
         created_at="2026-11-23T00:00:00.000Z",
         duration_s=0.0,
     )

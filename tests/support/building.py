@@ -13,6 +13,7 @@ from support.command import eventually, fetch
 from support.repository import Repository
 from trivet.build import BuildRequest, Built, make_build
 from trivet.model.build import Build
+from trivet.model.build_plan import Phase
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
@@ -25,11 +26,13 @@ class Recorder:
     """A listener that remembers what it was told."""
 
     steps: list[str] = field(default_factory=list)
+    phases: list[Phase | None] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    def step(self, title: str) -> None:
+    def step(self, title: str, phase: Phase | None) -> None:
         self.steps.append(title)
+        self.phases.append(phase)
 
     def output(self, line: str) -> None:
         self.lines.append(line)

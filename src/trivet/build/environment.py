@@ -25,9 +25,9 @@ class StepEnvironment:
     caller: Mapping[str, str]
     committed_at: int
 
-    def with_own(self, own: Mapping[str, str]) -> Mapping[str, str]:
-        """The environment of one step: its own variables over all others, its PATH before the machine's."""
-        path = f"{own['PATH']}:{SYSTEM_PATH}" if own.get("PATH") else SYSTEM_PATH
+    def with_own(self, own: Mapping[str, str], path: str) -> Mapping[str, str]:
+        """The environment of one step: its own variables over all others, its PATH before this one."""
+        path = f"{own['PATH']}:{path}" if own.get("PATH") else path
         return {
             "LANG": "C.UTF-8",
             "TZ": "UTC",

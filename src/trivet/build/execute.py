@@ -1,8 +1,6 @@
 """The executor: carries out any plan, layer by layer. It decides nothing but what a failed step means."""
 
-import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,24 +8,16 @@ from pathlib import Path
 from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
 from trivet.build.store import Store
+from trivet.build.toolbox import find_program, folders_of, search_path
 from trivet.build.tree import hash_file
 from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
 from trivet.host.sandbox import Walls
-from trivet.model.build import Layer
-from trivet.model.build_plan import SOURCE, LayerPlan, Step
+from trivet.model.build import Layer, Program
+from trivet.model.build_plan import SOURCE, LayerPlan, Step, Tool
 
 _STEP_DEADLINE_S = 3600.0
 _ALMOST_FULL_BYTES = 1 << 20
-_ASK_VERSION = "import platform; print(platform.python_version())"
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """A Python of the machine, by its real path."""
-
-    path: str
-    version: str
 
 
 @dataclass(slots=True)
@@ -39,6 +29,7 @@ class Workshop:
     journal: Journal
     export: Callable[[Path], None]
     places: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, Program] = field(default_factory=dict)
     _is_dirty: bool = False
 
     @property
@@ -51,9 +42,9 @@ class Workshop:
 
     def run(self, step: Step) -> None:
         """The step was done. Raises: StepFailed, LockfileError, MachineError."""
-        self.journal.step(step.title)
+        self.journal.step(step.title, step.phase)
         self._is_dirty = self._is_dirty or step.directory == SOURCE
-        status = stream(self._command(step, SYSTEM_PATH), self.journal.output)
+        status = stream(self._command(step), self.journal.output)
         if status != 0 and status not in step.tolerated:
             raise self._failure(step, status)
 
@@ -73,22 +64,22 @@ class Workshop:
         """The sha256 of files of the source; "" for one that is not there."""
         return {name: hash_file(path) if (path := self.source / name).is_file() else "" for name in inputs}
 
-    def find_interpreter(self, step: Step) -> Interpreter:
-        """The Python that the step found, on the machine's PATH or else the one that Trivet runs on.
+    def find(self, tool: Tool) -> None:
+        """The tool is among the programs, and steps find it in its place. Raises: MachineError if there is none."""
+        program = find_program(tool, self.environment.caller, self._ask(tool.find, tool) if tool.find else None)
+        self.programs = {**self.programs, tool.name: program}
+        self.places = {**self.places, tool.name: program.path}
 
-        Raises: MachineError if there is none.
-        """
-        path = f"{SYSTEM_PATH}:{Path(sys.base_prefix) / 'bin'}"
-        answer = capture(self._command(step, path))
-        found = os.path.realpath(answer.text) if answer.status == 0 else ""
-        version = python_version(found) if found else None
-        if version is None:
+    def _ask(self, step: Step, tool: Tool) -> str:
+        """What the step that looks for a tool says."""
+        answer = capture(self._command(step, search_path({})))
+        if answer.status != 0 or not answer.text:
             raise MachineError(
-                "No Python on this machine suits the app.",
+                f"No {tool.name.capitalize()} on this machine suits the app.",
                 hint=step.hint,
                 detail=tuple(answer.err.strip().splitlines()),
             )
-        return Interpreter(found, version)
+        return answer.text
 
     def _put_source(self, folder: Path) -> None:
         """What was exported for looking at is used, unless a step may have written into it."""
@@ -97,10 +88,10 @@ class Workshop:
         else:
             self.source.rename(folder)
 
-    def _command(self, step: Step, path: str) -> Command:
+    def _command(self, step: Step, path: str = "") -> Command:
         own = {name: value.format_map(self.places) for name, value in step.environment.items()}
-        environment = dict(self.environment.with_own(own))
-        environment["PATH"] = environment["PATH"].removesuffix(SYSTEM_PATH) + path
+        path = path or ":".join((SYSTEM_PATH, *folders_of(self.programs)))
+        environment = dict(self.environment.with_own(own, path))
         argv = tuple(argument.format_map(self.places) for argument in step.argv)
         folder = Path(step.directory.format_map(self.places))
         return Command(argv, folder, environment, _STEP_DEADLINE_S, self._walls())
@@ -127,15 +118,6 @@ class Workshop:
             hint=f"{step.hint} `trivet builds log failed` shows all the output.".strip(),
             detail=self.journal.tail,
         )
-
-
-def python_version(interpreter: str) -> str | None:
-    """The version that a Python says it has; None if it does not answer."""
-    try:
-        answer = capture(Command((interpreter, "-I", "-S", "-c", _ASK_VERSION), Path("/"), {"LANG": "C.UTF-8"}, 30.0))
-    except MachineError:
-        return None
-    return answer.text if answer.status == 0 and answer.text else None
 
 
 def adopt(workshop: Workshop, store: Store, folder: Path, plan: LayerPlan) -> Layer:

@@ -3,14 +3,16 @@
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from trivet.model.build import Layer
+from trivet.model.build import Layer, Program
 from trivet.model.build_plan import LayerPlan
 from trivet.model.document import canonical
+from trivet.model.names import AppName
 from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
-SCHEMA = 2  # of builders and plans: whoever changes what a builder makes of a source counts it up
+SCHEMA = 3  # of builders and plans: whoever changes what a builder makes of a source counts it up
 
 
 def input_key(source: Source, uv_version: str) -> str:
@@ -18,9 +20,23 @@ def input_key(source: Source, uv_version: str) -> str:
     return _digest(["input", SCHEMA, source.commit, source.directory, _platform(), uv_version])
 
 
-def layer_key(plan: LayerPlan, inputs: Mapping[str, str], tools: Mapping[str, str], before: Sequence[Layer]) -> str:
-    """What decides a layer: its plan, the content of its inputs, the tools, and the layers that its steps may use."""
-    return _digest(["layer", SCHEMA, plan, inputs, tools, _platform(), [layer.digest for layer in before]])
+@dataclass(frozen=True, slots=True)
+class LayerInputs:
+    """What decides a layer beside its plan: the app, the content of files, the tools, and the layers before it.
+
+    The app, because its earlier builds may have put anything into its cache: no other app is to be given that.
+    """
+
+    app: AppName
+    files: Mapping[str, str]
+    tools: Mapping[str, Program]
+    before: tuple[Layer, ...]
+
+
+def layer_key(plan: LayerPlan, inputs: LayerInputs) -> str:
+    """What a layer is found by."""
+    before = [layer.digest for layer in inputs.before]
+    return _digest(["layer", SCHEMA, inputs.app, plan, inputs.files, inputs.tools, _platform(), before])
 
 
 def build_id(

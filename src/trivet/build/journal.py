@@ -6,6 +6,7 @@ What a command writes reaches the listener without colours and whatever else a t
 from pathlib import Path
 
 from trivet.build.request import Listener
+from trivet.model.build_plan import Phase
 from trivet.model.text import plain
 
 
@@ -19,10 +20,10 @@ class Journal:
         self._log = path.open("a", encoding="utf-8", buffering=1)
         self.tail: tuple[str, ...] = ()
 
-    def step(self, title: str) -> None:
+    def step(self, title: str, phase: Phase | None = None) -> None:
         self.tail = ()
-        self._log.write(f"==> {title}\n")
-        self._listener.step(title)
+        self._log.write(f"==> {f'{phase}: ' if phase else ''}{title}\n")
+        self._listener.step(title, phase)
 
     def output(self, line: str) -> None:
         shown = plain(line)

@@ -10,6 +10,7 @@ from trivet.model.home import Home
 from trivet.model.names import AppName
 
 if TYPE_CHECKING:
+    from trivet.model.build_plan import Phase
     from trivet.model.settings import Settings
 
 
@@ -32,8 +33,8 @@ class BuildRequest:
 class Listener(Protocol):
     """Whoever watches a build."""
 
-    def step(self, title: str) -> None:
-        """A step begins: "exporting 1a2b3c4d"."""
+    def step(self, title: str, phase: "Phase | None") -> None:
+        """A step begins: "exporting 1a2b3c4d"; its phase, if it is a command's."""
 
     def output(self, line: str) -> None:
         """A command of the build wrote this line; colours and control characters but tabs are gone from it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.environment import StepEnvironment, pythons_folder
-from trivet.build.execute import Interpreter, Workshop, adopt, python_version, use
-from trivet.build.identity import build_id, input_key, layer_key
+from trivet.build.execute import Workshop, adopt, use
+from trivet.build.identity import LayerInputs, build_id, input_key, layer_key
 from trivet.build.journal import Journal
 from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
@@ -16,12 +16,13 @@ from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import scratch_folder, sweep
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
-from trivet.build.uv import find_uv, uv_version
+from trivet.build.toolbox import folders_of, is_still_there
+from trivet.build.uv import uv_version
 from trivet.errors import Interrupted, MachineError, TrivetError
 from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
 from trivet.host.files import make_directories, refused
-from trivet.model.build import Build, Layer
+from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import BuildPlan, LayerPlan
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings, parse_settings
@@ -64,7 +65,7 @@ class _Job:
 
 
 def _still_runs(build: Build) -> bool:
-    return build.interpreter is None or python_version(build.interpreter) == build.tools.get("python")
+    return build.runtime is None or is_still_there(build.tools[build.runtime])
 
 
 def _make(job: _Job, records: Records, listener: Listener) -> Build:
@@ -108,9 +109,8 @@ class _Making:
         processes = process_types(tree, plan, self._job.settings)
         for notice in (*plan.notices, *tell_defaults(tree, processes)):
             self._workshop.journal.notice(notice)
-        interpreter = self._prepare(plan)
-        layers = self._layers(plan, interpreter)
-        build = self._build(plan, processes, layers, interpreter)
+        self._prepare(plan)
+        build = self._build(plan, processes, self._layers(plan))
         written = write_build(self._job.request.home, build, self._workshop.scratch, log)
         self._records.add_build(build)
         return written
@@ -122,40 +122,35 @@ class _Making:
         workshop.bundle.mkdir()
         return FolderTree(workshop.source)
 
-    def _prepare(self, plan: BuildPlan) -> Interpreter | None:
-        """The workshop's places are known, the interpreter among them."""
-        workshop, cache = self._workshop, self._job.request.home.cache
+    def _prepare(self, plan: BuildPlan) -> None:
+        """The workshop's places and the plan's tools are known."""
+        workshop, cache = self._workshop, self._job.request.home.cache(self._job.request.app)
         make_directories(cache)
-        places = {
+        workshop.places = {
             "bundle": str(workshop.bundle),
             "source": str(workshop.source),
             "scratch": str(workshop.scratch),
             "cache": str(cache),
-            "uv": find_uv() if plan.interpreter else "",
             "pythons": str(pythons_folder(self._job.request.caller)),
         }
-        workshop.places = places
         # uv looks for a project and for settings in every folder upwards; here it stops, before what lies above the home.
         for name in ("pyproject.toml", "uv.toml"):
             (workshop.scratch / name).touch()
-        if plan.interpreter is None:
-            return None
-        interpreter = workshop.find_interpreter(plan.interpreter)
-        workshop.places = {**places, "interpreter": interpreter.path}
-        return interpreter
+        for tool in plan.tools:
+            workshop.find(tool)
 
-    def _layers(self, plan: BuildPlan, interpreter: Interpreter | None) -> tuple[Layer, ...]:
-        tools = {**_tools(interpreter), "interpreter": interpreter.path if interpreter else ""}
+    def _layers(self, plan: BuildPlan) -> tuple[Layer, ...]:
         layers: tuple[Layer, ...] = ()
         for layer_plan in plan.layers:
-            layers = (*layers, self._layer(layer_plan, tools, layers))
+            layers = (*layers, self._layer(layer_plan, layers))
         return layers
 
-    def _layer(self, plan: LayerPlan, tools: Mapping[str, str], before: tuple[Layer, ...]) -> Layer:
+    def _layer(self, plan: LayerPlan, before: tuple[Layer, ...]) -> Layer:
         workshop = self._workshop
         if plan.inputs is None:
             return adopt(workshop, self._store, workshop.make(plan), plan)
-        key = layer_key(plan, workshop.digests(plan.inputs), tools, before)
+        files = workshop.digests(plan.inputs)
+        key = layer_key(plan, LayerInputs(self._job.request.app, files, workshop.programs, before))
         found = None if self._job.request.rebuild else self._records.find_layer(key)
         if found is not None:
             workshop.journal.step(f"{plan.name}: unchanged")
@@ -165,29 +160,28 @@ class _Making:
         self._records.add_layer(key, layer)
         return layer
 
-    def _build(
-        self,
-        plan: BuildPlan,
-        processes: tuple[ProcessType, ...],
-        layers: tuple[Layer, ...],
-        interpreter: Interpreter | None,
-    ) -> Build:
-        source = self._job.commit.source
+    def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], layers: tuple[Layer, ...]) -> Build:
+        source, programs = self._job.commit.source, self._workshop.programs
+        runtime = next((tool.name for tool in plan.tools if tool.is_runtime), None)
+        environment = _with_runtime(plan.environment, programs[runtime]) if runtime else plan.environment
         return Build(
-            id=build_id(source, layers, processes, plan.environment),
+            id=build_id(source, layers, processes, environment),
             app=self._job.request.app,
             source=source,
             builder=plan.builder,
             input_key=self._job.input_key,
             layers=layers,
             processes=processes,
-            environment=plan.environment,
-            tools=_tools(interpreter),
-            interpreter=interpreter.path if interpreter else None,
+            environment=environment,
+            tools=programs,
+            runtime=runtime,
             created_at=now(),
             duration_s=round(monotonic_s() - self._began_s, 3),
         )
 
 
-def _tools(interpreter: Interpreter | None) -> Mapping[str, str]:
-    return {"python": interpreter.version, "uv": uv_version()} if interpreter else {}
+def _with_runtime(environment: Mapping[str, str], program: Program) -> Mapping[str, str]:
+    """The environment in which the program is found by its name, if it is not on the machine's PATH."""
+    folders = (environment.get("PATH", ""), *folders_of({"runtime": program}))
+    path = ":".join(filter(None, folders))
+    return {**environment, "PATH": path} if path else environment

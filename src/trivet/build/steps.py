@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from trivet.model.build_plan import BUNDLE, CACHE, INTERPRETER, PYTHONS, UV, Step, literal
+from trivet.model.build_plan import BUNDLE, CACHE, PYTHON, PYTHONS, UV, Phase, Step, Tool, literal
 from trivet.model.settings import Settings
 from trivet.model.text import plain
 
@@ -56,15 +56,17 @@ def _shorten(command: str) -> str:
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
 
 
-def find_python(*asked: str, hint: str) -> Step:
-    """Its output is the path of the Python that the bundle is to rely on."""
-    return Step("finding Python", (UV, "python", "find", "--system", *asked), environment=UV_ENVIRONMENT, hint=hint)
+def python_tools(*asked: str, hint: str) -> tuple[Tool, ...]:
+    """uv, and the Python that the bundle is to rely on, found by uv."""
+    argv = (UV, "python", "find", "--system", *asked)
+    find = Step("finding Python", argv, Phase.FETCH, environment=UV_ENVIRONMENT, hint=hint)
+    return Tool("uv"), Tool("python", hint, find, is_runtime=True)
 
 
 def make_venv() -> Step:
     """The dependencies are an empty venv that works wherever it is moved to."""
-    argv = (UV, "venv", "--relocatable", "--no-project", "--python", INTERPRETER, VENV)
-    return Step("making a virtual environment", argv, environment=UV_ENVIRONMENT)
+    argv = (UV, "venv", "--relocatable", "--no-project", "--python", PYTHON, VENV)
+    return Step("making a virtual environment", argv, Phase.FETCH, environment=UV_ENVIRONMENT)
 
 
 def compile_bytecode(folder: str, *, quietly: bool) -> Step:

@@ -168,7 +168,7 @@ def show(build_id: str, app: str | None, as_json: bool) -> None:
                 "\n".join(f"{layer.name}  {layer.digest[:12]}  {size(layer.size_bytes)}" for layer in found.layers),
             ),
             ("processes", "\n".join(f"{process.name}: {process.command}" for process in found.processes)),
-            ("tools", "\n".join(f"{name} {version}" for name, version in found.tools.items())),
+            ("tools", "\n".join(f"{name} {program.version}  {program.path}" for name, program in found.tools.items())),
             ("created", f"{found.created_at} in {found.duration_s:.1f} s"),
         )
     )

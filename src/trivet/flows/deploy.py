@@ -7,6 +7,7 @@ from trivet.build import BuildRequest, Built, make_build
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.model.build_plan import Phase
 from trivet.model.config import Config, compare
 from trivet.model.names import AppName, Deploy
 from trivet.model.process import runnable
@@ -46,8 +47,8 @@ class _BuildProgress:
         self.output = progress.output
         self.notice = progress.notice
 
-    def step(self, title: str) -> None:
-        self._progress.step("build", title)
+    def step(self, title: str, phase: Phase | None) -> None:
+        self._progress.step(phase or "build", title)
 
 
 def build(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Built:

@@ -21,7 +21,7 @@ class Progress(Protocol):
     """What a flow tells while it works; a way in decides how that looks."""
 
     def step(self, stage: str, text: str) -> None:
-        """A step of the stage `build`, `release` or `run` begins or is done."""
+        """A step of the stage `build`, `release` or `run`, or of the build's phase `fetch` or `compile`, begins or is done."""
 
     def output(self, line: str) -> None:
         """A command of the app wrote this line."""

@@ -22,13 +22,21 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the machine by its real path, and the version that it says it has."""
+
+    path: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """An executable bundle: layers, process types, and the variables that make its programs found.
 
     `id` is 12 hex digits derived from the source commit and what the build consists of. In the values of `environment`,
     `{bundle}` stands for the bundle's absolute path; PATH is put before the machine's. Processes start in
-    `{bundle}/app`. `interpreter` is the machine's program that the bundle relies on (None: none), checked before
-    a start. `created_at` is ISO 8601 in UTC.
+    `{bundle}/app`. `tools` are the programs that made it, `runtime` the one among them that the bundle relies on
+    when it runs (None: none), checked before a start. `created_at` is ISO 8601 in UTC.
     """
 
     id: str
@@ -39,8 +47,8 @@ class Build:
     layers: tuple[Layer, ...]
     processes: tuple[ProcessType, ...]
     environment: Mapping[str, str]
-    tools: Mapping[str, str]
-    interpreter: str | None
+    tools: Mapping[str, Program]
+    runtime: str | None
     created_at: str
     duration_s: float
 

@@ -1,13 +1,14 @@
 """Build plan: what a builder wants done, as plain data. One executor carries out any plan.
 
 In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder; in a step also
-`{source}` (an export of the commit that steps may dirty), `{scratch}`, `{cache}` (kept between builds), `{uv}`,
-`{interpreter}` and `{pythons}` (where uv keeps the user's Pythons). They are fields of `str.format`; what the app itself
-wrote goes through `literal`.
+`{source}` (an export of the commit that steps may dirty), `{scratch}`, `{cache}` (the app's own, kept between its builds),
+`{pythons}` (where uv keeps the user's Pythons) and the path of each of the plan's tools by its name, such as `{uv}`.
+They are fields of `str.format`; what the app itself wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 BUNDLE = "{bundle}"
@@ -15,7 +16,7 @@ SOURCE = "{source}"
 SCRATCH = "{scratch}"
 CACHE = "{cache}"
 UV = "{uv}"
-INTERPRETER = "{interpreter}"
+PYTHON = "{python}"
 PYTHONS = "{pythons}"
 
 
@@ -30,10 +31,18 @@ class SourceTree(Protocol):
         """The file's text, undecodable bytes replaced; None if there is no such file."""
 
 
+class Phase(StrEnum):
+    """FETCH reaches the network and runs no code of the app or of a package; COMPILE may run it, without the network."""
+
+    FETCH = "fetch"
+    COMPILE = "compile"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One command. `hint` is what a person can do when it fails.
 
+    It may write to the app's cache only if its argv or environment names `{cache}`: commands of the app do not.
     `checks` names the lockfile whose agreement with its manifest the command tests: exit status 1 then means that they
     differ. `finding` is what exit status 1 of another test means, as a sentence.
     `tolerated` are exit statuses that are as good as 0.
@@ -41,12 +50,33 @@ class Step:
 
     title: str
     argv: tuple[str, ...]
+    phase: Phase = Phase.COMPILE
     directory: str = SOURCE
     environment: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
     checks: str | None = None
     finding: str | None = None
     tolerated: tuple[int, ...] = ()
+
+    @property
+    def uses_cache(self) -> bool:
+        return any(CACHE in text for text in (*self.argv, *self.environment.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program of the machine that steps run, as `{name}`; its version is part of what decides a layer.
+
+    `find` is the step whose output is its path (None: the first of this name on PATH; `uv` is the one that comes with
+    Trivet). `ask_version` are the arguments that make it say its version. `hint` is what a person can do if there is none.
+    `is_runtime`: the bundle relies on it when it runs; then it answers to `--version`.
+    """
+
+    name: str
+    hint: str = ""
+    find: Step | None = None
+    ask_version: tuple[str, ...] = ("--version",)
+    is_runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +105,7 @@ class NoDefault:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """All that a builder decided. `interpreter` is the step whose output names the Python the bundle relies on.
+    """All that a builder decided. `tools` are found in their order; a later one's `find` may use an earlier one.
 
     `environment` is what processes of the bundle get (see `Build.environment`), `processes` the commands by process
     type where the source has no Procfile; `no_default` says why there are none.
@@ -85,7 +115,7 @@ class BuildPlan:
     layers: tuple[LayerPlan, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     processes: Mapping[str, str] = field(default_factory=dict)
-    interpreter: Step | None = None
+    tools: tuple[Tool, ...] = ()
     notices: tuple[str, ...] = ()
     no_default: NoDefault | None = None
 

@@ -31,9 +31,8 @@ class Home:
     def layers(self) -> Path:
         return self.root / "layers"
 
-    @property
-    def cache(self) -> Path:
-        return self.root / "cache"
+    def cache(self, app: AppName) -> Path:
+        return self.root / "cache" / app
 
     @property
     def scratch(self) -> Path:

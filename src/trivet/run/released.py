@@ -36,10 +36,11 @@ def check_runnable(home: Home, release: Release) -> None:
             f"The build {release.build.id} of {release.name} is not on this machine: {folder} is missing.",
             hint="Deploy its commit again: trivet deploy " + release.build.source.short,
         )
-    interpreter = release.build.interpreter
-    if interpreter is not None and not os.access(interpreter, os.X_OK):
+    build = release.build
+    program = build.tools[build.runtime].path if build.runtime else None
+    if program is not None and not os.access(program, os.X_OK):
         raise RunError(
-            f"The build {release.build.id} of {release.name} relies on {interpreter}, which is gone.",
+            f"The build {build.id} of {release.name} relies on {program}, which is gone.",
             hint="Install it again, or build anew with what is there: trivet deploy --rebuild",
         )
 

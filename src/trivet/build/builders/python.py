@@ -16,11 +16,11 @@ from trivet.build.steps import (
     command_steps,
     compile_bytecode,
     declared,
-    find_python,
     make_venv,
+    python_tools,
 )
 from trivet.errors import LockfileError
-from trivet.model.build_plan import INTERPRETER, UV, BuildPlan, LayerPlan, SourceTree, Step
+from trivet.model.build_plan import PYTHON, UV, BuildPlan, LayerPlan, Phase, SourceTree, Step, Tool
 from trivet.model.settings import Settings
 
 NAME = "python"
@@ -59,7 +59,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         ),
         environment=PYTHON_ENVIRONMENT,
         processes={"web": web} if web else {},
-        interpreter=_find_interpreter(tree),
+        tools=_tools(tree),
         notices=tuple(_notices(packages)),
         no_default=None if web or has_procfile else explain_no_default(tree, packages),
     )
@@ -91,14 +91,16 @@ def _sync_steps(settings: Settings, *, is_package: bool) -> tuple[Step, ...]:
     project = () if is_package else ("--no-install-project",)
     check = Step(
         "checking uv.lock against pyproject.toml",
-        (UV, "lock", "--check", "--python", INTERPRETER),
+        (UV, "lock", "--check", "--python", PYTHON),
+        Phase.FETCH,
         environment=environment,
         hint="Run `uv lock` and commit uv.lock.",
         checks="uv.lock",
     )
     sync = Step(
         "installing dependencies from uv.lock",
-        (UV, "sync", "--locked", "--no-dev", "--no-editable", *project, "--python", INTERPRETER),
+        (UV, "sync", "--locked", "--no-dev", "--no-editable", *project, "--python", PYTHON),
+        Phase.FETCH,
         environment=environment,
         hint="uv's words say which package it is about.",
     )
@@ -109,20 +111,21 @@ def _pip_steps(settings: Settings) -> tuple[Step, ...]:
     install = Step(
         "installing dependencies from requirements.txt",
         (UV, "pip", "install", "--python", f"{VENV}/bin/python", "--requirement", "requirements.txt"),
+        Phase.FETCH,
         environment={**declared(settings), **UV_ENVIRONMENT},
         hint="uv's words say which line of requirements.txt it is about.",
     )
     return make_venv(), install
 
 
-def _find_interpreter(tree: SourceTree) -> Step:
+def _tools(tree: SourceTree) -> tuple[Tool, ...]:
     """uv heeds .python-version and requires-python, but in every folder upwards, so it is asked only if the app has one."""
     asking = [".python-version"] if ".python-version" in tree.files else []
     if read_project(tree).is_python:
         asking.append("pyproject.toml")
     alone = () if asking else ("--no-config", "--no-project")
     change = f", or change what {' or '.join(asking)} asks for" if asking else ""
-    return find_python(*alone, hint=f"Install a Python that suits, for example with `uv python install`{change}.")
+    return python_tools(*alone, hint=f"Install a Python that suits, for example with `uv python install`{change}.")
 
 
 def _notices(packages: Packages) -> Iterator[str]:

@@ -9,10 +9,10 @@ from trivet.build.steps import (
     VENV,
     command_steps,
     compile_bytecode,
-    find_python,
     make_venv,
+    python_tools,
 )
-from trivet.model.build_plan import BUNDLE, UV, BuildPlan, LayerPlan, SourceTree, Step
+from trivet.model.build_plan import BUNDLE, UV, BuildPlan, LayerPlan, Phase, SourceTree, Step
 from trivet.model.settings import Settings
 
 NAME = "static"
@@ -48,7 +48,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             "STATIC_ROOT": f"{BUNDLE}/app",
         },
         processes={"web": _WEB},
-        interpreter=find_python(
+        tools=python_tools(
             "--no-config",
             "--no-project",
             _OLDEST_PYTHON,
@@ -64,6 +64,7 @@ def _dependency_steps() -> tuple[Step, ...]:
     install = Step(
         "installing the static file server",
         (UV, "pip", "install", "--python", f"{VENV}/bin/python", *requirements),
+        Phase.FETCH,
         directory=BUNDLE,
         environment=UV_ENVIRONMENT,
         hint="This machine must reach PyPI once; uv's words say what it met.",
