@@ -11,6 +11,7 @@
     │   ├── DetectionError        no builder, or several lockfiles, or no process types
     │   ├── LockfileError         a lockfile that is missing or does not match its manifest
     │   ├── StepFailed            a command of the build ended with an error
+    │   ├── LimitReached          the build took more time, memory, processes or disk than it may
     │   └── StoreError            a layer that is missing or was altered
     ├── ReleaseError         30
     │   ├── UnknownRelease        no such number
@@ -88,6 +89,10 @@ class LockfileError(BuildError):
 
 class StepFailed(BuildError):
     """A command of the build ended with an error; its last lines are the detail."""
+
+
+class LimitReached(BuildError):
+    """The build took more than it may and was ended, with all that it had started."""
 
 
 class StoreError(BuildError):

@@ -1,7 +1,9 @@
 """The build stage as flows use it: found or made, whole or not at all, and nothing of the caller's in it."""
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -12,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from support.building import APP, Builder
+from support.building import APP, WAYS, Builder
 from support.command import eventually
 from support.repository import Repository
 from trivet.build import list_builds, read_build, read_log, remove_builds, verify_layer
 from trivet.build.scratch import sweep
 from trivet.errors import BuildError, InvalidFile, MachineError, SourceError, StepFailed
 from trivet.host.files import remove_tree
+from trivet.host.seclusion import Seclusion
 from trivet.model.home import Home
 
 PROCFILE = {"Procfile": "web: python3 -m http.server $PORT\n"}
@@ -255,11 +258,13 @@ def test_an_empty_sub_folder_is_an_error(builder: Builder) -> None:
     assert _left_in(builder.home) == set()
 
 
-def test_a_daemon_that_a_command_leaves_is_ended_before_the_layer_is_stored(builder: Builder, notes: Path) -> None:
-    daemon = f"setsid sh -c 'echo $$ > {notes}/pid; while :; do date >> clock; sleep 0.01; done' >/dev/null 2>&1 &"
-    script = f"{daemon} while [ ! -s {notes}/pid ] || [ ! -s clock ]; do sleep 0.01; done"
-    build = builder.commit(_commands(script)).build
-    assert not Path(f"/proc/{(notes / 'pid').read_text().strip()}").exists()
+@pytest.mark.parametrize("way", WAYS)
+def test_a_daemon_that_a_command_leaves_is_ended_before_the_layer_is_stored(builder: Builder, way: str) -> None:
+    mark = secrets.token_hex(8)
+    daemon = f"setsid sh -c 'while :; do date >> clock; sleep 0.01; done; : {mark}' >/dev/null 2>&1 &"
+    builder.caller = {**builder.caller, "TRIVET_SECLUSION": way}
+    build = builder.commit(_commands(f"{daemon} while [ ! -s clock ]; do sleep 0.01; done")).build
+    assert _with_mark(mark) == []
     verify_layer(builder.home, build.layers[0])
 
 
@@ -281,7 +286,7 @@ except TrivetError as error:
     sys.exit(error.exit_code)
 """
 
-Start = Callable[[], "subprocess.Popen[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -290,11 +295,10 @@ def start(builder: Builder) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
     path = os.pathsep.join(entry for entry in (str(Path(__file__).parent.parent), *sys.path) if entry)
 
-    def begin() -> "subprocess.Popen[str]":
+    def begin(seclusion: str = "") -> "subprocess.Popen[str]":
+        environment = {**os.environ, "PYTHONPATH": path, "TRIVET_SECLUSION": seclusion}
         argv = (sys.executable, "-c", _BUILD, str(builder.home.root), str(builder.repository.path))
-        started.append(
-            subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": path}, text=True, stdout=subprocess.PIPE)
-        )
+        started.append(subprocess.Popen(argv, env=environment, text=True, stdout=subprocess.PIPE))
         return started[-1]
 
     yield begin
@@ -304,23 +308,30 @@ def start(builder: Builder) -> Iterator[Start]:
 
 
 @pytest.fixture
-def notes(home: Home) -> Path:
-    """A folder that a build may write to and that outlives it."""
-    folder = home.cache(APP) / "notes"
-    folder.mkdir(parents=True)
-    return folder
+def mark() -> str:
+    """What the command lines of a build that hangs hold, and no other process's."""
+    return secrets.token_hex(8)
 
 
-def _hang(notes: Path) -> dict[str, str | None]:
+def _hang(mark: str) -> dict[str, str | None]:
     """A command that starts a daemon out of its session and then hangs."""
-    daemon = f"setsid sh -c 'echo $$ > {notes}/daemon; exec sleep 600' & "
-    return _commands(f"{daemon} echo $$ > {notes}/command; sleep 600")
+    return _commands(f"setsid sh -c 'sleep 600; : {mark}' & exec sh -c 'sleep 600; : {mark}'")
 
 
-def _pids(notes: Path) -> list[int]:
-    paths = [notes / "daemon", notes / "command"]
-    eventually(lambda: all(path.is_file() and path.read_text() for path in paths), what="the command's start")
-    return [int(path.read_text()) for path in paths]
+def _with_mark(mark: str) -> list[int]:
+    """The pids of the shells whose script has the mark in its own text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().endswith(f": {mark}\0".encode()):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _pids(mark: str) -> list[int]:
+    """The daemon and the command, once both run."""
+    eventually(lambda: len(_with_mark(mark)) == 2, what="the command's start")
+    return _with_mark(mark)
 
 
 def _is_gone(pid: int) -> bool:
@@ -332,11 +343,11 @@ def _is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_whole_tree_and_leaves_nothing(
-    builder: Builder, start: Start, notes: Path, number: signal.Signals
+    builder: Builder, start: Start, mark: str, number: signal.Signals
 ) -> None:
-    builder.repository.commit(_hang(notes))
+    builder.repository.commit(_hang(mark))
     process = start()
-    pids = _pids(notes)
+    pids = _pids(mark)
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
     assert out == (
@@ -349,10 +360,10 @@ def test_an_interrupt_ends_the_whole_tree_and_leaves_nothing(
     assert not builder.home.builds(APP).exists()
 
 
-def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start: Start, notes: Path) -> None:
-    builder.repository.commit(_hang(notes))
+def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start: Start, mark: str) -> None:
+    builder.repository.commit(_hang(mark))
     process = start()
-    pids = _pids(notes)
+    pids = _pids(mark)
     process.kill()
     process.communicate()
     assert len(_left_in(builder.home)) == 2
@@ -362,19 +373,29 @@ def test_what_a_killed_build_left_is_removed_by_the_next(builder: Builder, start
 
 
 def test_what_a_killed_build_left_is_removed_also_when_a_build_is_found(
-    builder: Builder, start: Start, notes: Path
+    builder: Builder, start: Start, mark: str
 ) -> None:
     builder.commit(PROCFILE)
-    builder.repository.commit(_hang(notes))
-    process = start()
-    daemon, command = _pids(notes)
+    builder.repository.commit(_hang(mark))
+    process = start("landlock")
+    pids = _pids(mark)
     process.kill()
     process.communicate()
-    eventually(lambda: _is_gone(command), what="the end of the step, which goes with its build")
-    assert not _is_gone(daemon)
+    eventually(lambda: any(_is_gone(pid) for pid in pids), what="the end of the step, which goes with its build")
+    assert not all(_is_gone(pid) for pid in pids)
     assert builder.build("HEAD~1").found
     assert _left_in(builder.home) == set()
-    eventually(lambda: _is_gone(daemon), what="its end")
+    eventually(lambda: all(_is_gone(pid) for pid in pids), what="the end of the daemon")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way is not Seclusion.LANDLOCK])
+def test_in_namespaces_nothing_outlives_a_killed_build(builder: Builder, start: Start, mark: str, way: str) -> None:
+    builder.repository.commit(_hang(mark))
+    process = start(way)
+    pids = _pids(mark)
+    process.kill()
+    process.communicate()
+    eventually(lambda: all(_is_gone(pid) for pid in pids), what="their end")
 
 
 def test_with_nothing_to_sweep_no_process_is_looked_at(builder: Builder) -> None:
@@ -387,10 +408,10 @@ def test_with_nothing_to_sweep_no_process_is_looked_at(builder: Builder) -> None
     assert min(times) < 0.001
 
 
-def test_a_build_that_is_at_work_is_left_alone_by_another(builder: Builder, start: Start, notes: Path) -> None:
-    builder.repository.commit(_hang(notes))
+def test_a_build_that_is_at_work_is_left_alone_by_another(builder: Builder, start: Start, mark: str) -> None:
+    builder.repository.commit(_hang(mark))
     process = start()
-    pids = _pids(notes)
+    pids = _pids(mark)
     builder.commit({**PROCFILE, "trivet.toml": None})
     assert process.poll() is None
     assert not any(_is_gone(pid) for pid in pids)

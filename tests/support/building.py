@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,27 @@ from pathlib import Path
 from support.command import eventually, fetch
 from support.repository import Repository
 from trivet.build import BuildRequest, Built, make_build
+from trivet.build.confinement import seclusion_here
+from trivet.errors import MachineError
+from trivet.host.seclusion import Seclusion
 from trivet.model.build import Build
 from trivet.model.build_plan import Phase
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
 APP = AppName("shop")
+
+
+def _works(way: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(MachineError):
+        (Path(folder) / "tmp").mkdir()
+        return bool(seclusion_here(Path(folder), way))
+    return False
+
+
+WAYS = tuple(
+    way for way in Seclusion if way is not Seclusion.NONE and _works(way)
+)  # of confining a build, on this machine
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 

@@ -4,6 +4,7 @@ These are its doors. What stands behind one is imported when it is used: most co
 quickly.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from trivet.build.request import BuildRequest, Built, CommitLine, Listener
@@ -17,6 +18,7 @@ __all__ = [
     "CommitLine",
     "Listener",
     "commits_between",
+    "describe_confinement",
     "find_repository",
     "list_builds",
     "make_build",
@@ -70,6 +72,16 @@ def verify_layer(home: Home, layer: Layer) -> None:
     from trivet.build import store
 
     store.Store(home).verify(layer)
+
+
+def describe_confinement(caller: Mapping[str, str]) -> Mapping[str, str]:
+    """How this machine would confine a build: its `seclusion`, and what is kept from its `network` while compiling.
+
+    Raises: MachineError if it cannot, InputError.
+    """
+    from trivet.build import confinement
+
+    return confinement.describe_here(caller)
 
 
 def find_repository(folder: Path) -> Path:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.model.build_plan import Phase
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# How this machine reaches the network, and whose certificates it trusts. Nothing else of the caller's is taken.
+# How this machine reaches the network, and whose certificates it trusts.
 TAKEN = frozenset(
     {
         *("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"),
@@ -15,6 +17,15 @@ TAKEN = frozenset(
         *("GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"),
     }
 )
+# Where packages come from, which may hold a password: for steps that fetch alone, since they run no code of others.
+TAKEN_TO_FETCH = frozenset(
+    {
+        *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY"),
+        *("NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG", "NPM_CONFIG_REGISTRY"),
+    }
+)
+_FILES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+_FILES_TO_FETCH = ("NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +36,27 @@ class StepEnvironment:
     caller: Mapping[str, str]
     committed_at: int
 
-    def with_own(self, own: Mapping[str, str], path: str) -> Mapping[str, str]:
+    def with_own(self, own: Mapping[str, str], path: str, phase: Phase) -> Mapping[str, str]:
         """The environment of one step: its own variables over all others, its PATH before this one."""
+        taken = TAKEN | TAKEN_TO_FETCH if phase is Phase.FETCH else TAKEN
         path = f"{own['PATH']}:{path}" if own.get("PATH") else path
         return {
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "SOURCE_DATE_EPOCH": str(self.committed_at),
-            **{name: value for name, value in self.caller.items() if name in TAKEN},
+            **{name: value for name, value in self.caller.items() if name in taken},
             **own,
             "PATH": path,
             "HOME": str(home_folder(self.scratch)),
             "TMPDIR": str(self.scratch / "tmp"),
         }
+
+
+def taken_files(caller: Mapping[str, str], phase: Phase) -> tuple[Path, ...]:
+    """The files and folders that the variables taken from the caller name, as far as they are there."""
+    names = (*_FILES, "NODE_EXTRA_CA_CERTS", *(_FILES_TO_FETCH if phase is Phase.FETCH else ()))
+    paths = (Path(caller[name]) for name in names if caller.get(name, "").startswith("/"))
+    return tuple(dict.fromkeys(path for path in paths if path.exists()))
 
 
 def home_folder(scratch: Path) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trivet.build.confinement import Confinement
 from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
 from trivet.build.store import Store
@@ -12,11 +13,10 @@ from trivet.build.toolbox import find_program, folders_of, search_path
 from trivet.build.tree import hash_file
 from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
-from trivet.host.sandbox import Walls
 from trivet.model.build import Layer, Program
 from trivet.model.build_plan import SOURCE, LayerPlan, Step, Tool
 
-_STEP_DEADLINE_S = 3600.0
+_STEP_DEADLINE_S = 24 * 3600.0  # the build's own limit comes before
 _ALMOST_FULL_BYTES = 1 << 20
 
 
@@ -28,8 +28,10 @@ class Workshop:
     environment: StepEnvironment
     journal: Journal
     export: Callable[[Path], None]
+    confinement: Confinement
     places: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, Program] = field(default_factory=dict)
+    layers: tuple[Path, ...] = ()
     _is_dirty: bool = False
 
     @property
@@ -91,15 +93,11 @@ class Workshop:
     def _command(self, step: Step, path: str = "") -> Command:
         own = {name: value.format_map(self.places) for name, value in step.environment.items()}
         path = path or ":".join((SYSTEM_PATH, *folders_of(self.programs)))
-        environment = dict(self.environment.with_own(own, path))
+        environment = self.environment.with_own(own, path, step.phase)
         argv = tuple(argument.format_map(self.places) for argument in step.argv)
         folder = Path(step.directory.format_map(self.places))
-        return Command(argv, folder, environment, _STEP_DEADLINE_S, self._walls())
-
-    def _walls(self) -> Walls:
-        """A build may write to its scratch folder and to the download cache: not to a layer that is stored already."""
-        shared = (Path(self.places["cache"]), Path("/dev/shm"))
-        return Walls((self.scratch, *(path for path in shared if path.is_dir())))
+        confined = self.confinement.of(step, self.programs, self.layers)
+        return Command(argv, folder, environment, _STEP_DEADLINE_S, confined)
 
     def _failure(self, step: Step, status: int) -> StepFailed | LockfileError | MachineError:
         if shutil.disk_usage(self.scratch).free < _ALMOST_FULL_BYTES:
@@ -129,4 +127,6 @@ def adopt(workshop: Workshop, store: Store, folder: Path, plan: LayerPlan) -> La
 
 def use(workshop: Workshop, store: Store, layer: Layer) -> None:
     """A stored layer stands in the bundle."""
-    (workshop.bundle / layer.name).symlink_to(store.path(layer.digest))
+    path = store.path(layer.digest)
+    (workshop.bundle / layer.name).symlink_to(path)
+    workshop.layers = (*workshop.layers, path)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.build.confinement import Confinement, seclusion_here
 from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.environment import StepEnvironment, pythons_folder
 from trivet.build.execute import Workshop, adopt, use
@@ -22,6 +23,7 @@ from trivet.errors import Interrupted, MachineError, TrivetError
 from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
 from trivet.host.files import make_directories, refused
+from trivet.host.limits import default_limits
 from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import BuildPlan, LayerPlan
 from trivet.model.process import ProcessType
@@ -88,8 +90,22 @@ def _make(job: _Job, records: Records, listener: Listener) -> Build:
 
 
 def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
-    environment = StepEnvironment(scratch, job.request.caller, job.commit.committed_at)
-    return Workshop(scratch, environment, journal, export=lambda folder: export(job.commit, folder))
+    caller, cache = job.request.caller, job.request.home.cache(job.request.app)
+    make_directories(cache)
+    return Workshop(
+        scratch,
+        StepEnvironment(scratch, caller, job.commit.committed_at),
+        journal,
+        export=lambda folder: export(job.commit, folder),
+        confinement=Confinement(
+            scratch=scratch,
+            cache=cache,
+            caller=caller,
+            limits=default_limits(scratch, caller.get("TRIVET_BUILD_LIMITS", "")),
+            seclusion=seclusion_here(scratch, caller.get("TRIVET_SECLUSION", "")),
+            opens_network=job.settings.build.network is not None,
+        ),
+    )
 
 
 class _Making:
@@ -124,13 +140,12 @@ class _Making:
 
     def _prepare(self, plan: BuildPlan) -> None:
         """The workshop's places and the plan's tools are known."""
-        workshop, cache = self._workshop, self._job.request.home.cache(self._job.request.app)
-        make_directories(cache)
+        workshop = self._workshop
         workshop.places = {
             "bundle": str(workshop.bundle),
             "source": str(workshop.source),
             "scratch": str(workshop.scratch),
-            "cache": str(cache),
+            "cache": str(workshop.confinement.cache),
             "pythons": str(pythons_folder(self._job.request.caller)),
         }
         # uv looks for a project and for settings in every folder upwards; here it stops, before what lies above the home.
@@ -177,6 +192,7 @@ class _Making:
             runtime=runtime,
             created_at=now(),
             duration_s=round(monotonic_s() - self._began_s, 3),
+            confinement=self._workshop.confinement.describe(),
         )
 
 

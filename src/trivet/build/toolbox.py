@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivet.build.environment import SYSTEM_PATH
+from trivet.build.environment import SYSTEM_PATH, pythons_folder
 from trivet.build.uv import find_uv
 from trivet.errors import MachineError
 from trivet.host.command import Command, capture
+from trivet.host.view import toolchain
 from trivet.model.build import Program
 from trivet.model.build_plan import Tool
 
@@ -55,6 +56,14 @@ def search_path(caller: Mapping[str, str]) -> str:
     """Where programs are looked for: the machine's folders, that of the Python that Trivet runs on, the caller's."""
     own = str(Path(sys.base_prefix) / "bin")
     return ":".join(filter(None, (SYSTEM_PATH, own, caller.get("PATH", ""))))
+
+
+def tool_folders(programs: Mapping[str, Program], caller: Mapping[str, str]) -> tuple[Path, ...]:
+    """What steps must be able to read to run the programs: the folders around them, and the user's own Pythons."""
+    found = [toolchain(Path(program.path), Path.home()) for program in programs.values()]
+    if (pythons := pythons_folder(caller)).is_dir():
+        found.append(pythons)
+    return tuple(dict.fromkeys(path for path in found if not path.is_relative_to("/usr")))
 
 
 def folders_of(programs: Mapping[str, Program]) -> tuple[str, ...]:

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from trivet.build import describe_confinement
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
 from trivet.host.git import Git
 from trivet.run import Machine
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
+_MORE_FOR_BUILDS = (
+    "Let people have user namespaces (sysctl kernel.unprivileged_userns_clone=1, on Ubuntu "
+    "kernel.apparmor_restrict_unprivileged_userns=0), or install bubblewrap."
+)
 
 
 class Verdict(StrEnum):
@@ -43,6 +48,7 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _home,
         _space,
         _sealing,
+        _builds,
         _memory,
         _supervisor,
     )
@@ -115,6 +121,16 @@ def _sealing(installation: Installation) -> Finding:
             "sealing", Verdict.WEAK, f"{sealing.level}: {missing}", "A newer kernel has it; 6.12 and newer have all."
         )
     return Finding("sealing", Verdict.GOOD, f"{sealing.level}: an app's code is read-only at run time, for root too")
+
+
+def _builds(installation: Installation) -> Finding:
+    found = describe_confinement(installation.caller)
+    if found["network"] == "none":
+        text = "a build sees its source, its tools and its cache, and has no network while compiling"
+        return Finding("builds", Verdict.GOOD, f"{found['seclusion']}: {text}")
+    missing = "other protocols than TCP" if found["network"] == "tcp" else "the network"
+    text = f"a build can see other processes, and {missing} while compiling"
+    return Finding("builds", Verdict.WEAK, f"{found['seclusion']}: {text}", _MORE_FOR_BUILDS)
 
 
 def _memory(installation: Installation) -> Finding:

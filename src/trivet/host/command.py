@@ -20,9 +20,12 @@ from typing import IO
 from trivet.errors import Interrupted, MachineError
 from trivet.host.descendants import reaping
 from trivet.host.files import refused
-from trivet.host.sandbox import Sandbox, Walls
+from trivet.host.limits import Watch
+from trivet.host.sandbox import Sandbox
+from trivet.host.seclusion import Confined
 
 _CHUNK_BYTES = 65536
+_NOT_CONFINED = 125
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -30,14 +33,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Command:
     """What is to be run; the environment is all that it gets. `timeout_s` ends it.
 
-    A streamed command with `walls` may write within them only, and so may all that it starts.
+    A streamed command that is `confined` sees and does only what that says, and so does all that it starts.
     """
 
     argv: tuple[str, ...]
     directory: Path
     environment: Mapping[str, str]
     timeout_s: float = 3600.0
-    walls: Walls | None = None
+    confined: Confined | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ def stream(command: Command, line: Callable[[str], None]) -> int:
     """The command has ended, with all that it started; `line` was called with each line of its output as it came.
 
     Returns the exit status, -N if signal N killed it. Whatever is raised meanwhile (Ctrl-C, too) ends it as well.
-    Raises: MachineError if there is no such program, or if it takes too long.
+    Raises: MachineError if there is no such program, or if it takes too long; LimitReached.
     """
-    with reaping(), _started(command, stderr=subprocess.STDOUT, prepare=_ending_with_us(command.walls)) as process:
+    with reaping(), _started(command, stderr=subprocess.STDOUT, prepare=_ending_with_us(command)) as process:
         _relay(process, line, command)
         return process.wait()
 
@@ -140,7 +143,7 @@ def _started(
         )
     try:
         process = subprocess.Popen(
-            command.argv,
+            command.confined.argv(command.argv, command.directory) if command.confined else command.argv,
             cwd=command.directory,
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
@@ -165,6 +168,7 @@ def _relay(process: "subprocess.Popen[bytes]", line: Callable[[str], None], comm
     """The process has ended and its lines were handed on, even if something it left behind holds the pipe open."""
     assert process.stdout is not None
     until = time.monotonic() + command.timeout_s
+    watch = _watch(command, process.pid)
     pipe, ended = process.stdout.fileno(), os.pidfd_open(process.pid)
     os.set_blocking(pipe, False)
     poller, lines = select.poll(), _Lines(line)
@@ -173,8 +177,12 @@ def _relay(process: "subprocess.Popen[bytes]", line: Callable[[str], None], comm
     try:
         ready: set[int] = set()
         while ended not in ready:
-            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, until - time.monotonic()) * 1000)}
-            if not ready:
+            left_s = until - time.monotonic()
+            pause_s = left_s if watch is None else min(left_s, watch.pause_s())
+            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, pause_s) * 1000)}
+            if watch is not None:
+                watch.look()
+            if not ready and time.monotonic() >= until:
                 raise _timed_out(command)
             if pipe in ready and not lines.read(pipe):
                 poller.unregister(pipe)
@@ -221,15 +229,32 @@ def _timed_out(command: Command) -> MachineError:
     )
 
 
-def _ending_with_us(walls: Walls | None) -> Callable[[], None]:
-    """To be called in a new child: it is sealed, and killed when this process ends, even by SIGKILL."""
+def _watch(command: Command, pid: int) -> Watch | None:
+    limits = command.confined.limits if command.confined else None
+    return Watch(limits, pid) if limits else None
+
+
+def _ending_with_us(command: Command) -> Callable[[], None]:
+    """To be called in a new child: it is confined, and killed when this process ends, even by SIGKILL."""
     sandbox, parent = Sandbox(), os.getpid()
 
-    def prepare() -> None:
+    def end_with_parent() -> None:
         sandbox.end_with_parent(signal.SIGKILL)
+
+    def prepare() -> None:
+        end_with_parent()
         if os.getppid() != parent:  # it ended before we asked
             os.kill(os.getpid(), signal.SIGKILL)
-        if walls is not None:
-            sandbox.seal(walls)
+        if command.confined is not None:
+            _confine(command.confined, sandbox, command.directory, end_with_parent)
 
     return prepare
+
+
+def _confine(confined: Confined, sandbox: Sandbox, directory: Path, on_start: Callable[[], None]) -> None:
+    """The child is confined, or says in its output why it is not, and ends."""
+    try:
+        confined.close(sandbox, directory, on_start)
+    except OSError as error:
+        os.write(2, f"The command cannot be confined: {error.strerror} ({error.filename}).\n".encode())
+        os._exit(_NOT_CONFINED)

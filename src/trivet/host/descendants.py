@@ -22,13 +22,13 @@ _POLL_S = 0.002
 @contextlib.contextmanager
 def reaping() -> Iterator[None]:
     """What descends from this process since the block began is gone after it. Raises: MachineError, if it is not."""
-    before = set(_descendants())
+    before = set(_descendants(os.getpid()))
     _set_subreaper(on=True)
     try:
         yield
     finally:
         try:
-            _end_all(lambda: [pid for pid, start in _descendants() if (pid, start) not in before], reap=True)
+            _end_all(lambda: [pid for pid, start in _descendants(os.getpid()) if (pid, start) not in before], reap=True)
         finally:
             _set_subreaper(on=False)
 
@@ -83,13 +83,18 @@ def _set_subreaper(*, on: bool) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
-def _descendants() -> list[tuple[int, int]]:
-    """Pid and start time of every process below this one."""
+def list_descendants(parent: int) -> list[int]:
+    """The pid of the process and of every process below it."""
+    return [parent, *(pid for pid, _ in _descendants(parent))]
+
+
+def _descendants(parent: int) -> list[tuple[int, int]]:
+    """Pid and start time of every process below that one."""
     parents = {pid: facts for pid in _pids() if (facts := _parent_and_start(pid))}
     found: list[tuple[int, int]] = []
-    level = {os.getpid()}
+    level = {parent}
     while level:
-        level = {pid for pid, (parent, _) in parents.items() if parent in level}
+        level = {pid for pid, (above, _) in parents.items() if above in level}
         found.extend((pid, parents[pid][1]) for pid in level)
     return found
 

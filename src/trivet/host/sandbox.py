@@ -1,8 +1,8 @@
 """Landlock: a process that may write in a few places only, and what this kernel can enforce of that.
 
-https://docs.kernel.org/userspace-api/landlock.html. Only write-type rights are handled: reading and executing
-stay as they are. Holds for root, for every child, and cannot be dropped; changing mount points is refused too.
-Measured: +0.5 ms a start.
+https://docs.kernel.org/userspace-api/landlock.html. Reading and executing stay as they are unless the walls say what
+may be read; so does the network. Holds for root, for every child, and cannot be dropped; changing mount points is refused
+too. Measured: +0.5 ms a start.
 """
 
 import ctypes
@@ -20,9 +20,13 @@ _VERSION_FLAG = 1
 _PATH_BENEATH = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
-_SCOPE_SIGNAL = 1 << 1
+_SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNAL = 1 << 0, 1 << 1
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 
+_EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
+_READ_FILE = 1 << 2
+_READ_DIR = 1 << 3
 _REMOVE_DIR = 1 << 4
 _REMOVE_FILE = 1 << 5
 _MAKE_CHAR = 1 << 6
@@ -50,8 +54,10 @@ _IN_FOLDERS = (
 )
 _ALL = _IN_FOLDERS | _MAKE_CHAR | _MAKE_BLOCK
 _ON_DEVICES = _WRITE_FILE | _TRUNCATE
+_READING = _EXECUTE | _READ_FILE | _READ_DIR
+_OF_FILES = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE
 
-_REFER_ABI, _TRUNCATE_ABI, _SCOPE_ABI = 2, 3, 6
+_REFER_ABI, _TRUNCATE_ABI, _NETWORK_ABI, _SCOPE_ABI = 2, 3, 4, 6
 _DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "random", "urandom")
 
 
@@ -79,10 +85,16 @@ class Sealing:
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices."""
+    """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices.
+
+    `readable` is what it may read beside that, files and all beneath folders (None: everything). Without `network` it
+    can neither connect nor be connected to by TCP, on kernels from 6.7.
+    """
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] | None = None
+    network: bool = True
 
 
 class Sandbox:
@@ -103,13 +115,16 @@ class Sandbox:
         abi = self.sealing.abi
         if not abi:
             return
-        ruleset = self._create(abi)
+        ruleset = self._create(abi, walls)
+        reading = 0 if walls.readable is None else _READING
         for folder in walls.folders:
-            self._allow(ruleset, folder, _IN_FOLDERS & _known_rights(abi))
+            self._allow(ruleset, folder, reading | (_IN_FOLDERS & _known_rights(abi)))
         for path in walls.files:
-            self._allow(ruleset, path, _WRITE_FILE)
+            self._allow(ruleset, path, _WRITE_FILE | (reading & _OF_FILES))
         for path in _existing_devices():
-            self._allow(ruleset, path, _ON_DEVICES & _known_rights(abi))
+            self._allow(ruleset, path, (reading & _OF_FILES) | (_ON_DEVICES & _known_rights(abi)))
+        for path in walls.readable or ():
+            self._allow(ruleset, path, _READING if path.is_dir() else _READING & _OF_FILES)
         self._checked(self._libc.syscall(_RESTRICT_SELF, ruleset, 0), "restrict itself")
         os.close(ruleset)
 
@@ -117,10 +132,13 @@ class Sandbox:
         """This process is sent the signal when the thread that forked it ends."""
         self._checked(self._libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "end with its parent")
 
-    def _create(self, abi: int) -> int:
+    def _create(self, abi: int, walls: Walls) -> int:
         scoped = _SCOPE_SIGNAL if abi >= _SCOPE_ABI else 0
-        attributes = _Ruleset(_known_rights(abi), 0, scoped)
-        size = ctypes.sizeof(attributes) if abi >= _SCOPE_ABI else 8
+        scoped |= 0 if walls.network or not scoped else _SCOPE_ABSTRACT_SOCKETS
+        network = 0 if walls.network or abi < _NETWORK_ABI else _BIND_TCP | _CONNECT_TCP
+        rights = _known_rights(abi) | (0 if walls.readable is None else _READING)
+        attributes = _Ruleset(rights, network, scoped)
+        size = 24 if abi >= _SCOPE_ABI else 16 if abi >= _NETWORK_ABI else 8
         made = self._libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
         return self._checked(made, "create a Landlock ruleset")
 

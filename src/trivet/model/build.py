@@ -1,7 +1,7 @@
 """Build: what the build stage made of a source. It holds no config."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trivet.model.names import AppName
 from trivet.model.process import ProcessType
@@ -37,6 +37,7 @@ class Build:
     `{bundle}` stands for the bundle's absolute path; PATH is put before the machine's. Processes start in
     `{bundle}/app`. `tools` are the programs that made it, `runtime` the one among them that the bundle relies on
     when it runs (None: none), checked before a start. `created_at` is ISO 8601 in UTC.
+    `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`, `network`.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Build:
     runtime: str | None
     created_at: str
     duration_s: float
+    confinement: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:

@@ -20,11 +20,15 @@ _LONGEST_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """`[build]`: the builder to use, shell commands that run after the dependencies, and variables they see."""
+    """`[build]`: the builder to use, shell commands that run after the dependencies, and variables they see.
+
+    `network` is the phase that has the network although it would not: "compile", or None.
+    """
 
     builder: str | None = None
     commands: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,12 @@ def _read_environment(file: _File, place: Place, data: object) -> Mapping[str, s
     return values
 
 
+def _read_network(file: _File, place: Place, data: object) -> str:
+    if data != "compile":
+        raise _mistyped(file, place, data, "the phase that is to have the network, too", 'network = "compile"')
+    return "compile"
+
+
 def _read_health(file: _File, place: Place, data: object) -> str:
     if not isinstance(data, str) or not re.fullmatch(r"/[!-~]*", data):
         raise _mistyped(file, place, data, "a path that starts with '/'", 'health = "/health"')
@@ -245,6 +255,7 @@ _BUILD: Mapping[str, tuple[str, Reader]] = {
     "builder": ("builder", _read_text),
     "commands": ("commands", _read_commands),
     "environment": ("environment", _read_environment),
+    "network": ("network", _read_network),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),
