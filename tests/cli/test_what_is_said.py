@@ -1,5 +1,7 @@
 """Success is only said of what serves: the last line of a command tells what is true."""
 
+import re
+
 from support.apps import WORKER, shop
 from support.command import Trivet, fetch, own_port
 from support.repository import Repository
@@ -62,3 +64,31 @@ def test_what_needs_the_supervisor_does_not_start_it_unasked(trivet: Trivet, rep
             "hint:  `trivet up` starts it, and with it everything that ran before.\n"
         )
     assert "started the supervisor, and with it 1 processes that ran before" in trivet.ok("deploy").err
+
+
+def test_a_build_tells_its_steps_its_size_and_what_it_reused(trivet: Trivet, repository: Repository) -> None:
+    repository.commit({"Procfile": "web: python app.py\n", "app.py": "", "requirements.txt": "iniconfig==2.1.0\n"})
+    first = trivet.ok("build")
+    repository.commit({"app.py": "# changed\n"})
+    second = trivet.ok("build")
+    told = re.sub(r"[0-9a-f]{12} |\d+\.\d+ (?=s,)|[0-9a-f]{8} ", "", first.err + second.err)
+    assert re.sub(r"\d+\.\d\d MB", "N MB", told) == (
+        "build    exporting Change\n"
+        "fetch    making a virtual environment\n"
+        "fetch    installing dependencies from requirements.txt\n"
+        "compile  compiling dependencies\n"
+        "compile  compiling app\n"
+        "build    (python): done in s, N MB\n"
+        "build    exporting Change\n"
+        "build    dependencies: unchanged\n"
+        "compile  compiling app\n"
+        "build    (python): done in s, N MB, of that reused N MB (dependencies)\n"
+    )
+    assert trivet.ok("build").err == (
+        f"build    {second.out.strip()} (python): found, nothing to build, {_megabytes(trivet)}\n"
+    )
+
+
+def _megabytes(trivet: Trivet) -> str:
+    build = trivet.ok("builds", "--json").json()[0]
+    return f"{sum(layer['size_bytes'] for layer in build['layers']) / 1e6:.2f} MB"

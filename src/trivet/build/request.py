@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from trivet.model.build import Build
+from trivet.model.build import Build, Layer
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
@@ -45,11 +45,12 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The build, what its `trivet.toml` says, and whether it was there already."""
+    """The build, what its `trivet.toml` says, and whether it was there already; else which of its layers were."""
 
     build: Build
     settings: "Settings"
     found: bool
+    reused: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

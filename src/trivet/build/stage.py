@@ -51,7 +51,7 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
             found = None if request.rebuild else records.find_build(request.app, key)
             if found is not None and _still_runs(found):
                 return Built(found, settings, found=True)
-            return Built(_make(_Job(request, commit, settings, key), records, listener), settings, found=False)
+            return _make(_Job(request, commit, settings, key), records, listener)
     except OSError as error:
         raise refused(error, "build") from error
 
@@ -70,7 +70,7 @@ def _still_runs(build: Build) -> bool:
     return build.runtime is None or is_still_there(build.tools[build.runtime])
 
 
-def _make(job: _Job, records: Records, listener: Listener) -> Build:
+def _make(job: _Job, records: Records, listener: Listener) -> Built:
     message = "The build was interrupted; nothing of it is left."
     hint = "What runs was not touched. Run the command again to build."
     with interruptible(message, hint), scratch_folder(job.request.home.scratch) as scratch:
@@ -116,9 +116,10 @@ class _Making:
         self._records = records
         self._workshop = workshop
         self._store = Store(job.request.home)
+        self._reused: tuple[Layer, ...] = ()
         self._began_s = monotonic_s()
 
-    def run(self, log: Path) -> Build:
+    def run(self, log: Path) -> Built:
         """The build is stored and recorded."""
         tree = self._export()
         plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
@@ -129,7 +130,7 @@ class _Making:
         build = self._build(plan, processes, self._layers(plan))
         written = write_build(self._job.request.home, build, self._workshop.scratch, log)
         self._records.add_build(build)
-        return written
+        return Built(written, self._job.settings, found=False, reused=self._reused)
 
     def _export(self) -> FolderTree:
         workshop, source = self._workshop, self._job.commit.source
@@ -170,6 +171,7 @@ class _Making:
         if found is not None:
             workshop.journal.step(f"{plan.name}: unchanged")
             use(workshop, self._store, found)
+            self._reused = (*self._reused, found)
             return found
         layer = adopt(workshop, self._store, workshop.make(plan), plan)
         self._records.add_layer(key, layer)

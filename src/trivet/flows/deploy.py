@@ -7,6 +7,7 @@ from trivet.build import BuildRequest, Built, make_build
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.model.build import Layer
 from trivet.model.build_plan import Phase
 from trivet.model.config import Config, compare
 from trivet.model.names import AppName, Deploy
@@ -63,9 +64,21 @@ def build(installation: Installation, app: AppName, choice: BuildChoice, progres
         caller=installation.caller,
     )
     built = make_build(request, _BuildProgress(progress))
-    how = "found, nothing to build" if built.found else f"done in {built.build.duration_s:.1f} s"
-    progress.step("build", f"{built.build.id} ({built.build.builder}): {how}, {built.build.size_bytes / 1e6:.2f} MB")
+    progress.step("build", f"{built.build.id} ({built.build.builder}): {_how(built)}")
     return built
+
+
+def _how(built: Built) -> str:
+    """How the build came to be: how long it took, how large it is, and what was there already."""
+    size = f"{built.build.size_bytes / 1e6:.2f} MB"
+    if built.found:
+        return f"found, nothing to build, {size}"
+    reused = f", of that reused {_reused(built.reused)}" if built.reused else ""
+    return f"done in {built.build.duration_s:.1f} s, {size}{reused}"
+
+
+def _reused(layers: tuple[Layer, ...]) -> str:
+    return f"{sum(layer.size_bytes for layer in layers) / 1e6:.2f} MB ({', '.join(layer.name for layer in layers)})"
 
 
 def deploy(
