@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from run.shop import PYTHON, Shop, wait_until
+from support.processor import wait_for_rest
 from trivet.errors import UnknownProcess
 from trivet.model.process import ProcessType
 from trivet.run import LogLine, log_index
@@ -122,13 +122,7 @@ def test_an_idle_supervisor_uses_no_processor_time(shop: Shop) -> None:
     shop.release(1, {}, {"worker": "sleep 600"})
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 5})
-    stat = Path(f"/proc/{shop.supervisor_pid()}/schedstat")
-    wait_until(lambda: _is_quiet(stat))
-    before = int(stat.read_text().split()[0])
-    deadline = time.monotonic() + 1.0
-    while time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert int(stat.read_text().split()[0]) - before == 0
+    wait_for_rest(shop.supervisor_pid(), for_s=1.0)
 
 
 def test_the_last_lines_of_a_log_are_found_however_long_it_is(shop: Shop) -> None:
@@ -138,12 +132,6 @@ def test_the_last_lines_of_a_log_are_found_however_long_it_is(shop: Shop) -> Non
     assert [line.split()[1] for line in last_lines(path, 3)] == ["1997", "1998", "1999"]
     assert len(last_lines(path, 5000)) == 2000
     assert last_lines(path.with_name("none.log"), 3) == ()
-
-
-def _is_quiet(stat: Path) -> bool:
-    first = stat.read_text()
-    time.sleep(0.2)
-    return stat.read_text() == first
 
 
 def test_a_name_that_nothing_has_is_refused_with_what_there_is(shop: Shop) -> None:

@@ -99,10 +99,6 @@ class FrontDoor:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    def cpu_ns(self) -> int:
-        """The time the door's process has spent on a processor."""
-        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0])
-
     def _connect(self) -> DoorLink:
         deadline = time.monotonic() + DEADLINE_S
         while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.door import FrontDoor
+from support.processor import wait_for_rest
 from support.wire import DEADLINE_S, Backend, Recorder, connect, exchange, read_all, read_answer
 from trivet.errors import SupervisorUnreachable
 from trivet.host.key import take_key
@@ -222,10 +223,7 @@ def test_a_door_without_descriptors_for_a_supervisor_waits_and_spends_nothing(tm
     links = []
     try:
         links = [link.connect(door.home) for _ in range(50)]
-        time.sleep(0.2)
-        before = door.cpu_ns()
-        time.sleep(0.5)
-        assert door.cpu_ns() - before < 100_000_000
+        wait_for_rest(door.pid, for_s=0.5, at_most_ns=100_000_000)
         for one in links:
             one.close()
         door.link.close()
@@ -242,6 +240,4 @@ def test_the_door_is_small_and_sleeps_when_nothing_happens(door: FrontDoor, reco
         assert exchange(door.address, GET_CLOSE).endswith(b"\r\n\r\nok")
     assert door.memory_bytes() < 15_000_000
     assert door.status()["connections"] == 0
-    before = door.cpu_ns()
-    time.sleep(0.5)
-    assert door.cpu_ns() == before
+    wait_for_rest(door.pid, for_s=0.5)
