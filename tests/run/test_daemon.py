@@ -3,11 +3,9 @@
 import os
 import select
 import signal
-import statistics
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,20 +71,6 @@ def test_the_supervisor_imports_nothing_but_the_standard_library_and_little_of_i
         "email",
     }
     assert set(done.stdout.split()) & heavy == set()
-
-
-def test_a_crashed_process_is_back_within_a_few_milliseconds(shop: Shop) -> None:
-    _with_processes(shop, 12)
-    folder = shop.home.run(shop.deploy) / "status"
-    waits = []
-    for status in shop.processes():
-        path = folder / f"v1.{status.process}.json"
-        began = time.perf_counter()
-        os.kill(status.pid or 0, signal.SIGKILL)
-        while f'"pid": {status.pid},' in path.read_text():
-            pass
-        waits.append((time.perf_counter() - began) * 1000)
-    assert statistics.median(waits) < 20  # 3 ms alone; the machine may be busy with other tests
 
 
 def test_the_environment_of_whoever_starts_it_does_not_reach_the_supervisor(shop: Shop) -> None:

@@ -168,6 +168,7 @@ def test_a_process_without_a_file_that_nobody_wants_is_ended(shop: Shop) -> None
     shop.shop(1), shop.shop(2)
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: "working" in shop.log("v1.worker.1"))
     before = shop.pids()
     shop.kill_supervisor()
     for path in (_run(shop) / "status").glob("*.json"):

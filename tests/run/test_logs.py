@@ -1,7 +1,6 @@
 """Logs: written straight by the processes, merged by time."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,11 +13,11 @@ from trivet.run import LogLine, log_index
 from trivet.run.log_files import last_lines
 
 TICKS = """
-import os, sys, time
-start = float(os.environ["START"])
-mine = int(os.environ["TRIVET_PROCESS"].partition(".")[2])
+import os, time
+turns = os.path.join(os.environ["TRIVET_STORAGE"], os.environ["TRIVET_PROCESS"])
 for tick in range(4):
-    time.sleep(max(0, start + 0.3 * tick + 0.15 * (mine - 1) - time.time()))
+    while not os.path.exists(f"{turns} {tick}"):
+        time.sleep(0.01)
     print(f"tick {tick}", flush=True)
 time.sleep(600)
 """
@@ -29,28 +28,28 @@ def _texts(lines: Iterator[LogLine]) -> list[str]:
 
 
 def _ticking(shop: Shop) -> None:
+    """Two workers have written in turn, each line once it was on record when the one before was written."""
     kind = ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1)
-    shop.release(1, {"w.py": TICKS}, (kind,), config={"START": str(time.time() + 1.0)})
+    shop.release(1, {"w.py": TICKS}, (kind,))
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 2})
-    wait_until(lambda: shop.log("v1.worker.2").count("\n") == 4)
+    for tick in range(4):
+        for process in ("worker.1", "worker.2"):
+            (shop.home.storage(shop.deploy) / f"{process} {tick}").touch()
+            wait_until(lambda process=process, tick=tick: _is_on_record(shop, process, tick + 1))  # type: ignore[misc]
 
 
 MERGED = [f"worker.{process} tick {tick}" for tick in range(4) for process in (1, 2)]
 
 
-def _when_indexed(shop: Shop) -> None:
-    def is_indexed() -> bool:
-        folder = shop.home.run(shop.deploy) / "logs"
-        sizes = {path: path.stat().st_size for path in folder.glob("*.log")}
-        return all(log_index.read_index(path, 0.0).at(size - 1) > 0.0 for path, size in sizes.items() if size)
-
-    wait_until(is_indexed)
+def _is_on_record(shop: Shop, process: str, lines: int) -> bool:
+    log = shop.home.run(shop.deploy) / "logs" / f"v1.{process}.log"
+    content = log.read_bytes()
+    return content.count(b"\n") == lines and log_index.read_index(log, 0.0).at(len(content) - 1) > 0.0
 
 
 def test_lines_of_several_processes_are_merged_by_time(shop: Shop) -> None:
     _ticking(shop)
-    _when_indexed(shop)
     lines = list(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False))
     assert [f"{line.process} {line.text}" for line in lines] == MERGED
     assert [line.at for line in lines] == sorted(line.at for line in lines)
@@ -59,7 +58,6 @@ def test_lines_of_several_processes_are_merged_by_time(shop: Shop) -> None:
 
 def test_the_last_lines_are_those_of_all_processes_together(shop: Shop) -> None:
     _ticking(shop)
-    _when_indexed(shop)
     assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=3, follow=False)) == MERGED[-3:]
     assert _texts(shop.machine.logs(shop.deploy, processes=("worker.2",), lines=2, follow=False)) == [
         "worker.2 tick 2",

@@ -47,7 +47,7 @@ time.sleep(600)
 """
 
 
-SETTINGS = 'app = "shop"\n\n[processes.web]\ntimeout = 3\n\n[processes.worker]\nsettle = 0.2\n'
+SETTINGS = 'app = "shop"\n\n[processes.web]\ntimeout = 60\n\n[processes.worker]\nsettle = 0.2\n'
 PROCFILE = "web: python3 server.py\nworker: python3 worker.py\n"
 
 

@@ -14,46 +14,57 @@ from support.apps import SERVER, shop
 from support.command import Trivet, eventually, fetch
 from support.repository import Repository
 
-SLOW_START = "import time; time.sleep(1.0)\n" + SERVER
+WAITS = "import os, time\nwhile not os.path.exists({path!r}) and os.environ['TRIVET_DEPLOY'] == 'production': time.sleep(0.01)\n"
 PROCFILE = "web: python3 server.py\nworker: python3 worker.py\n"
+
+
+def _waiting_for(go: Path) -> str:
+    """A server that in production serves nothing until this file is there."""
+    return WAITS.format(path=str(go)) + SERVER
 
 
 def _states(trivet: Trivet) -> dict[int, str]:
     return {release["release"]: release["state"] for release in trivet.ok("releases", "--json", "--all").json()}
 
 
-def test_a_second_deploy_waits_and_is_told_for_whom(trivet: Trivet, repository: Repository) -> None:
+def test_a_second_deploy_waits_and_is_told_for_whom(trivet: Trivet, repository: Repository, tmp_path: Path) -> None:
     repository.commit(shop("v1"))
     trivet.ok("deploy")
-    repository.commit(shop("v2", web=SLOW_START))
+    repository.commit(shop("v2", web=_waiting_for(tmp_path / "go")))
     with trivet.start("deploy") as first:
         eventually(lambda: len(_states(trivet)) == 2, what="the first deploy's release")
         refused = trivet.run("config", "set", "A=1", "--no-wait")
-        second = trivet.run("config", "set", "A=1")
+        with trivet.start("config", "set", "A=1") as second:
+            assert second.stderr is not None
+            told = second.stderr.readline()
+            (tmp_path / "go").touch()
+            second.communicate()
         first.communicate()
     assert refused.status == 75
     assert f"(trivet deploy HEAD, pid {first.pid}, since 20" in refused.err
     assert refused.err.endswith("is at work on this deploy.\nhint:  Wait for it to end, then try again.\n")
-    assert "waiting for shop/production: " in second.err
-    assert second.status == 0
+    assert "waiting for shop/production: " in told
+    assert second.returncode == 0
     assert _states(trivet) == {3: "succeeded", 2: "succeeded", 1: "succeeded"}
 
 
-def test_two_deploys_never_wait_for_each_other(trivet: Trivet, repository: Repository) -> None:
-    repository.commit(shop("v1", web=SLOW_START))
+def test_two_deploys_never_wait_for_each_other(trivet: Trivet, repository: Repository, tmp_path: Path) -> None:
+    repository.commit(shop("v1", web=_waiting_for(tmp_path / "go")))
     with trivet.start("deploy") as first:
         eventually(lambda: (trivet.home / "locks" / "shop.production").exists(), what="the lock")
         done = trivet.ok("deploy", "-d", "staging", "--no-wait")
+        assert first.poll() is None
+        (tmp_path / "go").touch()
         first.communicate()
     assert "waiting" not in done.err
     assert first.returncode == 0
 
 
-def test_ctrl_c_while_the_new_release_starts_undoes_it(trivet: Trivet, repository: Repository) -> None:
+def test_ctrl_c_while_the_new_release_starts_undoes_it(trivet: Trivet, repository: Repository, tmp_path: Path) -> None:
     repository.commit(shop("v1"))
     trivet.ok("deploy")
     before = trivet.pids()
-    repository.commit(shop("v2", web=SLOW_START))
+    repository.commit(shop("v2", web=_waiting_for(tmp_path / "go")))
     with trivet.start("deploy") as command:
         eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
         command.send_signal(signal.SIGINT)
@@ -88,15 +99,16 @@ def test_ctrl_c_in_a_build_ends_its_whole_process_tree(trivet: Trivet, repositor
 
 
 def test_a_killed_deploy_is_finished_by_the_supervisor_and_told_by_the_next_command(
-    trivet: Trivet, repository: Repository
+    trivet: Trivet, repository: Repository, tmp_path: Path
 ) -> None:
     repository.commit(shop("v1"))
     trivet.ok("deploy")
-    repository.commit(shop("v2", web=SLOW_START))
+    repository.commit(shop("v2", web=_waiting_for(tmp_path / "go")))
     with trivet.start("deploy") as command:
         eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
         command.kill()
     assert _states(trivet) == {2: "pending", 1: "succeeded"}
+    (tmp_path / "go").touch()
     done = trivet.ok("config", "set", "GREETING=hello")
     assert "an interrupted command left v2 without an outcome; it succeeded" in done.err
     assert fetch(trivet.url) == (200, "v2 hello v3\n")

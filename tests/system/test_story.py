@@ -3,7 +3,7 @@
 import os
 import signal
 
-from support.apps import DIES, SILENT, shop
+from support.apps import DIES, SETTINGS, SILENT, shop
 from support.command import Trivet, eventually, fetch, own_port
 from support.repository import Repository
 
@@ -60,7 +60,7 @@ def _a_process_dies(trivet: Trivet, repository: Repository) -> None:
 
 
 def _a_process_never_answers(trivet: Trivet, repository: Repository) -> None:
-    repository.commit(shop("v2", web=SILENT))
+    repository.commit(shop("v2", web=SILENT, settings=SETTINGS.replace("timeout = 60", "timeout = 3")))
     done = trivet.run("deploy")
     assert done.status == 40
     assert "v3 did not come up: web.1 did not answer" in done.err
