@@ -14,8 +14,8 @@ from support.command import fetch
 from support.repository import Repository
 from support.watched import watched
 from trivet.build import verify_layer
-from trivet.build.tree import read_tree
 from trivet.errors import LockfileError, MachineError, StepFailed
+from trivet.host.tree import read_tree
 from trivet.model.build import Build
 from trivet.model.home import Home
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from trivet.build.store import Store
-from trivet.build.tree import read_tree
 from trivet.errors import StoreError
 from trivet.host.files import remove_tree
+from trivet.host.tree import read_tree
 from trivet.model.home import Home
 
 CHANGED_AT = 1_700_000_000

@@ -10,9 +10,9 @@ from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
 from trivet.build.store import Store
 from trivet.build.toolbox import find_program, folders_of, search_path
-from trivet.build.tree import hash_file
 from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
+from trivet.host.tree import hash_file
 from trivet.model.build import Layer, Program
 from trivet.model.build_plan import SOURCE, LayerPlan, Step, Tool
 

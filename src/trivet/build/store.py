@@ -14,9 +14,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build.tree import Tree, TreeFile, folders_of, hash_file, read_tree
 from trivet.errors import StoreError
 from trivet.host.files import make_directories, refused, remove_tree, sync_directory
+from trivet.host.tree import Tree, TreeFile, folders_of, hash_file, read_tree
 from trivet.model.build import Layer
 from trivet.model.home import Home
 
