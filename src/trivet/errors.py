@@ -25,6 +25,7 @@
     │   ├── PortTaken             the address belongs to another process
     │   ├── SupervisorUnreachable not running, or it does not answer
     │   ├── CannotSeal            this machine cannot keep code read-only at run time
+    │   ├── AlteredLayer          a layer is not what was built, so nothing is started from it
     │   └── UnknownProcess        no such process type or process
     ├── MachineError         50   the machine refused: disk full, permission denied, a missing program
     ├── Busy                 75   somebody else holds the lock; try again
@@ -149,6 +150,10 @@ class SupervisorUnreachable(RunError):
 
 class CannotSeal(RunError):
     """This machine's kernel cannot keep an app from changing its code."""
+
+
+class AlteredLayer(RunError):
+    """A layer of the build is not what the build stage made, so nothing was started from it."""
 
 
 class UnknownProcess(RunError):

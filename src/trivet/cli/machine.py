@@ -8,6 +8,7 @@ import click
 from trivet.cli.options import json_option
 from trivet.cli.output import print_json, print_notes
 from trivet.cli.place import installation
+from trivet.errors import AlteredLayer
 from trivet.flows import power
 from trivet.flows.doctor import Verdict, examine
 from trivet.flows.overview import list_troubles
@@ -33,10 +34,13 @@ def up(foreground: bool) -> None:
     if foreground:
         power.run_in_foreground(place)
         return
-    counts = Counter(str(status.deploy) for status in power.up(place))
+    found = power.up(place)
+    counts = Counter(str(status.deploy) for status in found.processes)
     running = ", ".join(f"{deploy} ({count})" for deploy, count in sorted(counts.items()))
     click.echo(f"up: {running}" if running else "up: nothing to run yet")
     print_notes(list_troubles(place))
+    for deploy, error in found.altered.items():
+        raise AlteredLayer(f"{deploy} was not started. {error.message}", hint=error.hint, detail=error.detail)
 
 
 @click.command()

@@ -1,15 +1,28 @@
 """Up and down: the supervisor of this machine, started and stopped in the open."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trivet.errors import AlteredLayer
 from trivet.flows.installation import Installation
+from trivet.model.names import Deploy
 from trivet.model.run import ProcessStatus
 from trivet.run import Machine
 
 
-def up(installation: Installation) -> tuple[ProcessStatus, ...]:
-    """The supervisor runs, and so does everything that ran before. Raises: RunError."""
+@dataclass(frozen=True, slots=True)
+class Up:
+    """What runs after an `up`, and the deploys that were not started, since their build was altered."""
+
+    processes: tuple[ProcessStatus, ...]
+    altered: Mapping[Deploy, AlteredLayer]
+
+
+def up(installation: Installation) -> Up:
+    """The supervisor runs, and so does everything that ran before and is still what was built. Raises: RunError."""
     machine = Machine(installation.home)
-    machine.up()
-    return machine.processes(None)
+    altered = machine.up()
+    return Up(machine.processes(None), altered)
 
 
 def run_in_foreground(installation: Installation) -> None:

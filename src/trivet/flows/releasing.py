@@ -47,11 +47,13 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
     """The machine stage is up and nothing of an earlier, interrupted command is open."""
     machine = Machine(installation.home)
     if not machine.is_up():
-        machine.up()
+        altered = machine.up()
         count = len(machine.processes(None))
         progress.step(
             "run", f"started the supervisor{f', and with it {count} processes that ran before' if count else ''}"
         )
+        for other, error in altered.items():
+            progress.notice(f"{other} was not started. {error.message}")
     for note in settle(ledger, machine, deploy):
         progress.notice(note)
     return machine
@@ -69,10 +71,11 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: PortTaken before there is a release; ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
+        Raises: PortTaken, AlteredLayer before there is a release; ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
         """
         if any(process.has_port for process in draft.build.processes):
             self.machine.check_address(draft.deploy, options.address)
+        self.machine.check_build(draft.build)
         release = self.ledger.append(draft, config)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
         try:

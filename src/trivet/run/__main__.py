@@ -1,4 +1,4 @@
-"""The supervisor's own program: `python -I -S -OO .../run/__main__.py HOME [--allow-mutable]`."""
+"""The supervisor's own program: `python -I -S -OO .../run/__main__.py HOME [--allow-mutable] [--altered=APP/DEPLOY]...`."""
 
 import os
 import sys

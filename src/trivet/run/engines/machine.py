@@ -2,15 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from trivet.errors import InvalidDocument, SupervisorUnreachable
+from trivet.errors import AlteredLayer, InvalidDocument, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes, sandbox, spawn
 from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
+from trivet.model.build import Build
 from trivet.model.document import from_json, to_json
 from trivet.model.formation import Formation
 from trivet.model.home import Home
@@ -18,6 +19,7 @@ from trivet.model.names import RELEASE_PROCESS, Deploy, parse_deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.run import desired, one_off, roll_outs
+from trivet.run.bundle import check_bundle
 from trivet.run.command import shell_argv
 from trivet.run.door import link as door_link
 from trivet.run.log_files import last_lines
@@ -47,20 +49,25 @@ class Machine:
         """Whether the supervisor runs."""
         return link.is_listening(self._home)
 
-    def up(self) -> None:
-        """The supervisor runs, and so does what ran before. Raises: CannotSeal, SupervisorUnreachable."""
+    def up(self) -> Mapping[Deploy, AlteredLayer]:
+        """The supervisor runs, and so does what ran before, but for the deploys it names, whose build was altered.
+
+        Raises: CannotSeal, SupervisorUnreachable.
+        """
+        altered = {} if self.is_up() else self._find_altered()
         deadline = time.monotonic() + _STARTS_WITHIN_S
         while not self._answers(deadline):
             # None runs, or one that was just killed has not let go of its lock and socket yet.
             if not link.is_listening(self._home):
-                self._start(deadline)
+                self._start(altered, deadline)
+        return altered
 
     def run_foreground(self) -> NoReturn:
         """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
         if self.is_up():
             raise SupervisorUnreachable("A supervisor of this home runs already.", hint="End it first: trivet down")
         files.make_directories(self._home.supervisor, mode=0o700)
-        spawn.become(self._command((0, 1, 2)))
+        spawn.become(self._command(self._find_altered(), (0, 1, 2)))
 
     def down(self) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
@@ -100,8 +107,12 @@ class Machine:
             return RollOut(deploy, number, self._is_current(deploy, number), error.message.rstrip("."))
 
     def scale(self, deploy: Deploy, changes: Mapping[str, int]) -> Formation:
-        """That many processes of these types run. Raises: UnknownProcess, NothingReleased, RollOutFailed, Busy."""
+        """That many processes of these types run.
+
+        Raises: UnknownProcess, NothingReleased, AlteredLayer, RollOutFailed, Busy.
+        """
         self._settle(deploy)
+        self._check_current(deploy)
         answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes)})
         return from_json(Formation, answer, name="the formation")
 
@@ -117,9 +128,10 @@ class Machine:
         """New processes of the same release have taken the place of all, of a type's, or of one.
 
         As in a roll-out, nothing of the old ends before the new is ready.
-        Raises: UnknownProcess, NothingReleased, RollOutFailed, RunError (it is stopped), Busy.
+        Raises: UnknownProcess, NothingReleased, AlteredLayer, RollOutFailed, RunError (it is stopped), Busy.
         """
         self._settle(deploy)
+        self._check_current(deploy)
         self._ask({"do": "restart", "deploy": str(deploy), "process": process})
 
     def stop(self, deploy: Deploy) -> None:
@@ -128,8 +140,9 @@ class Machine:
         self._ask({"do": "stop", "deploy": str(deploy)})
 
     def start(self, deploy: Deploy) -> None:
-        """The deploy's formation runs again."""
+        """The deploy's formation runs again. Raises: NothingReleased, AlteredLayer, RunError, Busy."""
         self._settle(deploy)
+        self._check_current(deploy)
         self._ask({"do": "start", "deploy": str(deploy)})
 
     def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
@@ -155,6 +168,10 @@ class Machine:
         """
         self._ask({"do": "check_address", "deploy": str(deploy), "address": to_json(address)})
 
+    def check_build(self, build: Build) -> None:
+        """Every byte of the build is what the build stage made. Raises: AlteredLayer, MachineError."""
+        check_bundle(self._home, build)
+
     def address(self, deploy: Deploy) -> Address | None:
         """Where the deploy is reached; None if no `web` process has ever served. Raises: InvalidDocument."""
         return desired.read_address(self._home, deploy)
@@ -173,8 +190,10 @@ class Machine:
     def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
         """The exit status of the command, run in the release's environment, attached to our terminal or files.
 
-        One text is a shell line. 128 + n if signal n ended it. Raises: UnknownRelease, RunError, CannotSeal.
+        One text is a shell line. 128 + n if signal n ended it.
+        Raises: UnknownRelease, AlteredLayer, RunError, CannotSeal.
         """
+        self.check_build(read_release(self._home, deploy, number)[0].build)
         chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
         return one_off.run_attached(chosen, self._walls())
 
@@ -249,14 +268,33 @@ class Machine:
             return False
         return True
 
-    def _start(self, deadline: float) -> None:
+    def _check_current(self, deploy: Deploy) -> None:
+        """What the supervisor is about to be asked to start is what was built; it says itself if there is nothing."""
+        number = current_release(self._home, deploy)
+        if number is not None:
+            self.check_build(read_release(self._home, deploy, number)[0].build)
+
+    def _find_altered(self) -> Mapping[Deploy, AlteredLayer]:
+        """The deploys that are meant to run and whose build was altered. What cannot be read, the supervisor tells of."""
+        altered: dict[Deploy, AlteredLayer] = {}
+        for deploy in desired.find_deploys(self._home):
+            try:
+                if not self.is_stopped(deploy):
+                    self._check_current(deploy)
+            except AlteredLayer as error:
+                altered[deploy] = error
+            except TrivetError:
+                continue
+        return altered
+
+    def _start(self, altered: Iterable[Deploy], deadline: float) -> None:
         """A supervisor is started, and listens or has ended: well, if another one was there first."""
         self._walls()
         files.make_directories(self._home.supervisor, mode=0o700)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = os.open(launch.log_path(self._home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            child = spawn.spawn(self._command((null, log, log)))
+            child = spawn.spawn(self._command(altered, (null, log, log)))
         finally:
             os.close(log)
             os.close(null)
@@ -281,8 +319,9 @@ class Machine:
             f"The supervisor did not start: it {ended.told}.", hint=f"{log} says more.", detail=last_lines(log, 5)
         )
 
-    def _command(self, descriptors: tuple[int, int, int]) -> spawn.Command:
-        options = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
+    def _command(self, altered: Iterable[Deploy], descriptors: tuple[int, int, int]) -> spawn.Command:
+        mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
+        options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
         return spawn.Command(launch.argv(self._home, *options), _ENVIRONMENT, Path("/"), descriptors)
 
 

@@ -30,20 +30,21 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"trivet: another supervisor runs {home.root}\n")
         return 0
     try:
-        _supervise(home, allow_mutable=launch.ALLOW_MUTABLE in arguments[1:])
+        _supervise(home, arguments[1:])
     except TrivetError as error:
         sys.stderr.write(f"trivet: {error.message}\n{error.hint}\n")
         return error.exit_code
     return 0
 
 
-def _supervise(home: Home, *, allow_mutable: bool) -> None:
+def _supervise(home: Home, options: list[str]) -> None:
     os.umask(0o077)
     walls = sandbox.Sandbox()
-    sandbox.check(walls.sealing, allow_mutable=allow_mutable)
+    sandbox.check(walls.sealing, allow_mutable=launch.ALLOW_MUTABLE in options)
     loop = Loop()
     limit = yard.raise_open_files()
-    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), Leftovers(loop), boot_id(), limit)
+    altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
+    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), Leftovers(loop), boot_id(), limit, altered)
     supervisor = Supervisor(surroundings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)

@@ -6,6 +6,7 @@ from pathlib import Path
 from trivet.model.home import Home
 
 ALLOW_MUTABLE = "--allow-mutable"
+ALTERED = "--altered="  # and a deploy of whose release nothing is to be started
 
 
 def argv(home: Home, *options: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from trivet.errors import InvalidDocument, TrivetError
+from trivet.errors import AlteredLayer, InvalidDocument, TrivetError
 from trivet.host import files, processes
 from trivet.host.descendants import find_processes_marked
 from trivet.model.formation import Formation
@@ -28,6 +28,7 @@ from trivet.run.supervisor.verbs import bring_up, intent_path
 from trivet.run.supervisor.yard import Yard
 
 INTERRUPTED = "interrupted: the supervisor ended before all of its processes were ready"
+_ALTERED = "its build is not what was built; `trivet builds verify` names what was altered."
 _AGAIN_S = 5.0
 
 Found = dict[str, tuple[Status, int]]
@@ -105,6 +106,8 @@ def _read_wanted(keeper: Keeper) -> RunPlan:
     number = keeper.current
     if number is None or keeper.is_stopped:
         return RunPlan(keeper.deploy, number or 0, ())
+    if str(keeper.deploy) in keeper.yard.altered:
+        raise AlteredLayer(_ALTERED, hint="Mend it as `trivet builds verify` says, then: trivet start")
     release, config = read_release(keeper.home, keeper.deploy, number)
     return plan(keeper.home, release, config, desired.read_formation(keeper.home, keeper.deploy))
 

@@ -16,7 +16,10 @@ from trivet.run.supervisor.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class Yard:
-    """One supervisor's surroundings. `open_files` is the soft limit that processes get, as it was before ours rose."""
+    """One supervisor's surroundings. `open_files` is the soft limit that processes get, as it was before ours rose.
+
+    `altered` are the deploys ("shop/production") whose build whoever starts us found altered: nothing of them is started.
+    """
 
     home: Home
     loop: Loop
@@ -26,6 +29,7 @@ class Yard:
     leftovers: Leftovers
     boot_id: str
     open_files: int
+    altered: frozenset[str] = frozenset()
 
     def make_temporary(self) -> Path:
         """A new empty folder of a process's own. The path is short: Unix sockets lie in it."""
