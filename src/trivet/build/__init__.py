@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trivet.build.request import BuildRequest, Built, CommitLine, Listener
 from trivet.model.build import Build, Layer
+from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
@@ -22,6 +23,7 @@ __all__ = [
     "find_repository",
     "list_builds",
     "make_build",
+    "read_beside",
     "read_build",
     "read_log",
     "remove_builds",
@@ -58,6 +60,13 @@ def read_log(home: Home, app: AppName, build_id: str) -> str:
     from trivet.build import record
 
     return record.read_log(home, app, build_id)
+
+
+def read_beside(home: Home, app: AppName, build_id: str, document: BuildDocument) -> str:
+    """A document of the build, as it stands there. Raises: BuildError if there is no such build, or it has none."""
+    from trivet.build import record
+
+    return record.read_beside(home, app, build_id, document)
 
 
 def remove_builds(home: Home, app: AppName) -> None:

@@ -6,21 +6,20 @@ Written last: what the index names exists.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from trivet.build.store import Store
+from trivet.build.store import Store, sync_file_system
 from trivet.errors import BuildError, MachineError
 from trivet.host import database
-from trivet.host.files import create_once, make_directories, refused, remove_tree, replace, sync_directory
+from trivet.host.files import make_directories, refused, remove_tree, replace, sync_directory
 from trivet.model.build import Build, Layer
-from trivet.model.document import read_document, write_document
+from trivet.model.build_document import BuildDocument
+from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
 FAILED = "failed"  # what the log of the last build that failed goes by, since it has no id
-_DOCUMENT = "build.json"
-_LOG = "build.log"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS builds (
@@ -56,7 +55,7 @@ class Records:
         rows = self._ask(
             "SELECT id FROM builds WHERE app = ? AND input_key = ? ORDER BY number DESC LIMIT 1", app, input_key
         )
-        if not rows or not (self._home.build(app, str(rows[0][0])) / _DOCUMENT).is_file():
+        if not rows or not (self._home.build(app, str(rows[0][0])) / BuildDocument.BUILD).is_file():
             return None
         build = read_build(self._home, app, str(rows[0][0]))
         store = Store(self._home)
@@ -98,16 +97,16 @@ class Records:
             return self._connection.execute(statement, values).fetchall()
 
 
-def write_build(home: Home, build: Build, scratch: Path, log: Path) -> Build:
+def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str, bytes]) -> Build:
     """The build's folder is there, whole. Returns what it says: of two builds that made the same, the first stays."""
     folder = scratch / "record"
     bundle = folder / "bundle"
     bundle.mkdir(parents=True)
     for layer in build.layers:
         (bundle / layer.name).symlink_to(f"../../../../../layers/{layer.digest}")
-    create_once(folder / _DOCUMENT, write_document(build).encode())
-    create_once(folder / _LOG, log.read_bytes())
-    sync_directory(bundle)
+    for name, content in documents.items():
+        (folder / name).write_bytes(content)
+    sync_file_system(folder)
     target = home.build(build.app, build.id)
     make_directories(target.parent)
     try:
@@ -128,7 +127,7 @@ def write_failed_log(home: Home, app: AppName, log: Path) -> None:
 
 def read_build(home: Home, app: AppName, build_id: str) -> Build:
     """One build. Raises: BuildError if there is none, InvalidDocument."""
-    path = home.build(app, build_id) / _DOCUMENT
+    path = home.build(app, build_id) / BuildDocument.BUILD
     if not _is_name(build_id) or not path.is_file():
         raise _unknown(app, build_id)
     return read_document(Build, path.read_text(encoding="utf-8"), name=str(path))
@@ -141,15 +140,29 @@ def list_builds(home: Home, app: AppName) -> tuple[Build, ...]:
     with Records(home) as records:
         ids = records.build_ids(app)
     return tuple(
-        read_build(home, app, build_id) for build_id in ids if (home.build(app, build_id) / _DOCUMENT).is_file()
+        read_build(home, app, build_id)
+        for build_id in ids
+        if (home.build(app, build_id) / BuildDocument.BUILD).is_file()
     )
 
 
 def read_log(home: Home, app: AppName, build_id: str) -> str:
     """All that the commands of the build wrote; "failed" is the last build that failed. Raises: BuildError."""
-    path = home.builds(app) / f"{FAILED}.log" if build_id == FAILED else home.build(app, build_id) / _LOG
+    path = home.builds(app) / f"{FAILED}.log" if build_id == FAILED else home.build(app, build_id) / BuildDocument.LOG
     if not _is_name(build_id) or not path.is_file():
         raise _unknown(app, build_id)
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def read_beside(home: Home, app: AppName, build_id: str, document: BuildDocument) -> str:
+    """A document of the build, as it stands there. Raises: BuildError if there is no such build, or it has none."""
+    build = read_build(home, app, build_id)
+    path = home.build(app, build_id) / document
+    if not path.is_file():
+        raise BuildError(
+            f"The build {build.id} has no {document}.",
+            hint="It was made by an earlier version of Trivet, or somebody removed it: `trivet builds verify` tells.",
+        )
     return path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trivet.build.confinement import Confinement, seclusion_here
 from trivet.build.detect import FolderTree, choose_builder
+from trivet.build.documents import Circumstances, write_documents
 from trivet.build.environment import StepEnvironment, pythons_folder
 from trivet.build.execute import Workshop, adopt, use
 from trivet.build.identity import LayerInputs, build_id, input_key, layer_key
@@ -15,6 +16,7 @@ from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import scratch_folder, sweep
+from trivet.build.signers import read_signers
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
 from trivet.build.toolbox import folders_of, is_still_there
@@ -29,6 +31,9 @@ from trivet.model.build_plan import BuildPlan, LayerPlan
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings, parse_settings
 
+_NO_COMPONENTS = (
+    "The bill of materials lists what is installed, but not what needs what: the tool that knows could not tell."
+)
 _UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
 
 
@@ -51,7 +56,8 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
             found = None if request.rebuild else records.find_build(request.app, key)
             if found is not None and _still_runs(found):
                 return Built(found, settings, found=True)
-            return _make(_Job(request, commit, settings, key), records, listener)
+            job = _Job(request, commit, settings, key, read_signers(commit, settings))
+            return _make(job, records, listener)
     except OSError as error:
         raise refused(error, "build") from error
 
@@ -64,6 +70,7 @@ class _Job:
     commit: Commit
     settings: Settings
     input_key: str
+    signers: str | None
 
 
 def _still_runs(build: Build) -> bool:
@@ -77,7 +84,7 @@ def _make(job: _Job, records: Records, listener: Listener) -> Built:
         log = scratch / "build.log"
         journal = Journal(listener, log)
         try:
-            return _Making(job, records, _workshop(job, scratch, journal)).run(log)
+            return _Making(job, records, _workshop(job, scratch, journal)).run()
         except Interrupted:
             raise
         except TrivetError as error:
@@ -117,9 +124,9 @@ class _Making:
         self._workshop = workshop
         self._store = Store(job.request.home)
         self._reused: tuple[Layer, ...] = ()
-        self._began_s = monotonic_s()
+        self._began_s, self._began_at = monotonic_s(), now()
 
-    def run(self, log: Path) -> Built:
+    def run(self) -> Built:
         """The build is stored and recorded."""
         tree = self._export()
         plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
@@ -128,7 +135,15 @@ class _Making:
             self._workshop.journal.notice(notice)
         self._prepare(plan)
         build = self._build(plan, processes, self._layers(plan))
-        written = write_build(self._job.request.home, build, self._workshop.scratch, log)
+        circumstances = Circumstances(
+            self._job.request.home,
+            self._job.request.revision,
+            self._job.settings.build,
+            self._job.signers,
+            self._began_at,
+        )
+        documents = write_documents(self._workshop, plan, build, circumstances)
+        written = write_build(self._job.request.home, build, self._workshop.scratch, documents)
         self._records.add_build(build)
         return Built(written, self._job.settings, found=False, reused=self._reused)
 

@@ -1,6 +1,5 @@
-"""`deploy`, `build`, `builds`."""
+"""`deploy`, `build`."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -15,13 +14,11 @@ from trivet.cli.options import (
     progress_options,
     view,
 )
-from trivet.cli.output import age, print_facts, print_json, print_table, size, visible
-from trivet.cli.place import installation, named_app
+from trivet.cli.output import print_json
+from trivet.cli.place import installation
 from trivet.flows import deploy as flow
 from trivet.flows.locate import locate, locate_app
-from trivet.flows.overview import show_build, show_build_log, show_builds
 from trivet.flows.releasing import Released
-from trivet.model.build import Build
 from trivet.model.names import Deploy, parse_deploy_name
 from trivet.model.process import runnable
 
@@ -115,82 +112,4 @@ def build(
         click.echo(built.build.id)
 
 
-@click.group(invoke_without_command=True)
-@app_option
-@json_option
-@click.pass_context
-def builds(ctx: click.Context, app: str | None, as_json: bool) -> None:
-    """List the builds of an app.
-
-    \b
-    Examples:
-      trivet builds
-      trivet builds show 3f2a90c1d4e5
-      trivet builds log 3f2a90c1d4e5
-    """
-    if ctx.invoked_subcommand is not None:
-        return
-    found = show_builds(installation(), named_app(app))
-    if as_json:
-        print_json(found)
-        return
-    print_table(
-        ("BUILD", "COMMIT", "SUBJECT", "BUILDER", "SIZE", "AGE"),
-        [_row(build) for build in found],
-        nothing="No builds yet. `trivet build` makes one.",
-    )
-
-
-@builds.command("show")
-@click.argument("build_id", metavar="BUILD")
-@app_option
-@json_option
-def show(build_id: str, app: str | None, as_json: bool) -> None:
-    """Show one build: its commit, layers, process types, tools.
-
-    \b
-    Examples:
-      trivet builds show 3f2a90c1d4e5
-    """
-    found = show_build(installation(), named_app(app), build_id)
-    if as_json:
-        print_json(found)
-        return
-    source = found.source
-    print_facts(
-        (
-            ("build", found.id),
-            ("commit", f"{source.commit} {source.subject}"),
-            ("author", source.author),
-            ("builder", found.builder),
-            (
-                "layers",
-                "\n".join(f"{layer.name}  {layer.digest[:12]}  {size(layer.size_bytes)}" for layer in found.layers),
-            ),
-            ("processes", "\n".join(f"{process.name}: {process.command}" for process in found.processes)),
-            ("tools", "\n".join(f"{name} {program.version}  {program.path}" for name, program in found.tools.items())),
-            ("created", f"{found.created_at} in {found.duration_s:.1f} s"),
-        )
-    )
-
-
-@builds.command("log")
-@click.argument("build_id", metavar="BUILD")
-@app_option
-def log(build_id: str, app: str | None) -> None:
-    """Show all that the commands of a build wrote.
-
-    \b
-    Examples:
-      trivet builds log 3f2a90c1d4e5
-    """
-    for line in show_build_log(installation(), named_app(app), build_id).splitlines():
-        click.echo(visible(line, keep_color=sys.stdout.isatty()))
-
-
-def _row(found: Build) -> tuple[str, ...]:
-    source = found.source
-    return (found.id, source.short, source.subject, found.builder, size(found.size_bytes), age(found.created_at))
-
-
-COMMANDS = (deploy, build, builds)
+COMMANDS = (deploy, build)

@@ -8,7 +8,7 @@ from types import FrameType
 import click
 
 from trivet import __version__
-from trivet.cli import apps, building, completion, config, machine, processes, releases
+from trivet.cli import apps, building, builds, completion, config, machine, processes, releases
 from trivet.cli.output import color_choice, print_error
 from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 from trivet.flows.installation import refusal
@@ -49,6 +49,7 @@ def trivet(ctx: click.Context) -> None:
 
 for command in (
     *building.COMMANDS,
+    *builds.COMMANDS,
     *releases.COMMANDS,
     *config.COMMANDS,
     *processes.COMMANDS,

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trivet.build import CommitLine, commits_between, list_builds, read_build, read_log
-from trivet.errors import UnknownApp
+from trivet.build import CommitLine, commits_between, list_builds, read_beside, read_build, read_log
+from trivet.errors import BuildError, UnknownApp
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
+from trivet.model.build_document import BuildDocument
 from trivet.model.config import Config
+from trivet.model.document import read_document
 from trivet.model.formation import Formation
 from trivet.model.names import AppName, Deploy
 from trivet.model.process import runnable
 from trivet.model.release import Record
 from trivet.model.run import Address, ProcessState, ProcessStatus
+from trivet.model.timings import StepTime, Timings
 from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
 from trivet.run import LogLine, Machine
 
@@ -160,6 +163,20 @@ def show_builds(installation: Installation, app: AppName) -> tuple[Build, ...]:
 def show_build(installation: Installation, app: AppName, build_id: str) -> Build:
     """One build. Raises: BuildError."""
     return read_build(installation.home, app, build_id)
+
+
+def show_build_document(installation: Installation, app: AppName, build_id: str, document: BuildDocument) -> str:
+    """A document of the build, as it stands beside it. Raises: BuildError."""
+    return read_beside(installation.home, app, build_id, document)
+
+
+def show_step_times(installation: Installation, build: Build) -> tuple[StepTime, ...]:
+    """How long each step of the build took; none if nobody wrote it down. Raises: InvalidDocument."""
+    try:
+        text = read_beside(installation.home, build.app, build.id, BuildDocument.TIMINGS)
+    except BuildError:
+        return ()
+    return read_document(Timings, text, name=BuildDocument.TIMINGS).steps
 
 
 def show_build_log(installation: Installation, app: AppName, build_id: str) -> str:

@@ -1,66 +1,70 @@
-"""Integrity: whether a stored layer is still what its digest says, and if not, which files are to blame.
+"""Integrity: whether a build is still what was built, and if not, which layers and which files are to blame.
 
-The digest alone tells that a layer was altered. The store's objects tell more: a content or a mode that no object has is
+A layer's digest alone tells that it was altered. The store's objects tell more: a content or a mode that no object has is
 none that any build made.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from trivet.errors import StoreError
 from trivet.host.files import refused
 from trivet.host.tree import Tree, read_tree
-from trivet.model.build import Layer
+from trivet.model.build import Build, Layer
 from trivet.model.home import Home
 
 _SHOWN_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Alteration:
-    """A layer that is not what was built. `files` are those that no build made, by their path in the layer.
+class Fault:
+    """A part of a build (a layer, a document) that is not what was built; `told` says so, as a sentence without full stop.
 
-    If there are none, the layer is gone (`is_missing`), or files of it were taken away or renamed.
+    `files` are those of a layer that no build made, by their path in it. `path` is what has to go before it can be made anew.
     """
 
-    layer: Layer
+    part: str
+    told: str
+    path: Path
     files: tuple[str, ...] = ()
-    is_missing: bool = False
-
-    @property
-    def told(self) -> str:
-        """What is wrong, as a sentence without its full stop."""
-        name = f"the layer {self.layer.name!r} ({self.layer.digest[:12]})"
-        if self.is_missing:
-            return f"{name} is missing from the store"
-        if not self.files:
-            return f"{name} was altered after it was built: files were taken away from it or renamed"
-        shown = ", ".join(repr(path) for path in self.files[:_SHOWN_FILES])
-        more = f" and {len(self.files) - _SHOWN_FILES} more" if len(self.files) > _SHOWN_FILES else ""
-        return f"{name} was altered after it was built: {shown}{more}"
 
 
-def find_alterations(home: Home, layers: Iterable[Layer]) -> tuple[Alteration, ...]:
-    """The layers that are not what was built; every byte of every layer was read. Raises: MachineError."""
-    found = (find_alteration(home, layer) for layer in layers)
-    return tuple(each for each in found if each is not None)
+def find_faults(home: Home, build: Build) -> tuple[Fault, ...]:
+    """What is wrong with the build's bundle; every byte of every layer was read. Raises: MachineError."""
+    found = [
+        *(_find_astray(home, build, layer) for layer in build.layers),
+        *(find_fault(home, it) for it in build.layers),
+    ]
+    return tuple(fault for fault in found if fault is not None)
 
 
-def find_alteration(home: Home, layer: Layer) -> Alteration | None:
+def find_fault(home: Home, layer: Layer) -> Fault | None:
     """What is wrong with the layer; None: it is what it was when it was stored. Raises: MachineError."""
     folder = home.layers / layer.digest
+    name = f"the layer {layer.name!r} ({layer.digest[:12]})"
     if not folder.is_dir():
-        return Alteration(layer, is_missing=True)
+        return Fault(layer.name, f"{name} is missing from the store", folder)
     try:
         tree = read_tree(folder)
-    except StoreError:  # a socket, a pipe or a device, which no build can hold
-        return Alteration(layer)
+    except StoreError:
+        return Fault(
+            layer.name, f"{name} was altered after it was built: it holds what is no file, folder or link", folder
+        )
     except OSError as error:
         raise refused(error, f"verify the layer {layer.name!r}") from error
     if tree.digest == layer.digest:
         return None
-    return Alteration(layer, tuple(sorted(_made_by_none(home, str(folder), tree))))
+    files = tuple(sorted(_made_by_none(home, str(folder), tree)))
+    return Fault(layer.name, f"{name} was altered after it was built: {_describe(files)}", folder, files)
+
+
+def _find_astray(home: Home, build: Build, layer: Layer) -> Fault | None:
+    link = home.bundle(build.app, build.id) / layer.name
+    if link.resolve() == (home.layers / layer.digest).resolve():
+        return None
+    return Fault(layer.name, f"{link} does not lead to the layer {layer.name!r}", home.build(build.app, build.id))
 
 
 def _made_by_none(home: Home, folder: str, tree: Tree) -> Iterator[str]:
@@ -68,3 +72,10 @@ def _made_by_none(home: Home, folder: str, tree: Tree) -> Iterator[str]:
         name = file.digest[2:] + (".x" if file.is_program else "")
         if file.size_bytes and not (home.objects / file.digest[:2] / name).exists():
             yield os.path.relpath(file.path, folder)
+
+
+def _describe(files: tuple[str, ...]) -> str:
+    if not files:
+        return "files were taken away, emptied or renamed"
+    more = f" and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
+    return ", ".join(repr(path) for path in files[:_SHOWN_FILES]) + more

@@ -18,6 +18,7 @@ CACHE = "{cache}"
 UV = "{uv}"
 PYTHON = "{python}"
 PYTHONS = "{pythons}"
+COMPONENTS = "{scratch}/components.json"
 
 
 class SourceTree(Protocol):
@@ -104,11 +105,23 @@ class NoDefault:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How a tool says what an app consists of: the step writes a CycloneDX document (JSON) to `COMPONENTS`.
+
+    `inputs` are the files of the app's folder that decide what it says.
+    """
+
+    step: Step
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BuildPlan:
     """All that a builder decided. `tools` are found in their order; a later one's `find` may use an earlier one.
 
     `environment` is what processes of the bundle get (see `Build.environment`), `processes` the commands by process
-    type where the source has no Procfile; `no_default` says why there are none.
+    type where the source has no Procfile; `no_default` says why there are none. `listing` is how the
+    ecosystem's own tool says what the app consists of.
     """
 
     builder: str
@@ -118,6 +131,7 @@ class BuildPlan:
     tools: tuple[Tool, ...] = ()
     notices: tuple[str, ...] = ()
     no_default: NoDefault | None = None
+    listing: Listing | None = None
 
 
 def literal(text: str) -> str:

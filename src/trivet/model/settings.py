@@ -23,12 +23,15 @@ class BuildSettings:
     """`[build]`: the builder to use, shell commands that run after the dependencies, and variables they see.
 
     `network` is the phase that has the network although it would not: "compile", or None.
+    `requires_signature`: what is deployed must be signed by somebody whom the file `allowed_signers` of the app lists.
     """
 
     builder: str | None = None
     commands: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     network: str | None = None
+    requires_signature: bool = False
+    allowed_signers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,12 @@ def _read_text(file: _File, place: Place, data: object) -> str:
     return data
 
 
+def _read_switch(file: _File, place: Place, data: object) -> bool:
+    if not isinstance(data, bool):
+        raise _mistyped(file, place, data, "true or false", f"{place[-1]} = true")
+    return data
+
+
 def _read_app(file: _File, place: Place, data: object) -> AppName:
     try:
         return parse_app_name(_read_text(file, place, data))
@@ -256,6 +265,8 @@ _BUILD: Mapping[str, tuple[str, Reader]] = {
     "commands": ("commands", _read_commands),
     "environment": ("environment", _read_environment),
     "network": ("network", _read_network),
+    "require_signature": ("requires_signature", _read_switch),
+    "allowed_signers": ("allowed_signers", _read_text),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),

@@ -4,34 +4,19 @@ The machine's client does this, once for each command that starts something: it 
 when it starts again what crashed, since what it runs is sealed.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from trivet.errors import AlteredLayer
-from trivet.host.integrity import find_alterations
+from trivet.host.integrity import find_faults
 from trivet.model.build import Build
 from trivet.model.home import Home
 
 
 def check_bundle(home: Home, build: Build) -> None:
     """Every layer of the build is what was built, and the bundle leads to it. Raises: AlteredLayer, MachineError."""
-    faults = (*_astray(home, build), *_altered(home, build))
+    faults = find_faults(home, build)
     if faults:
-        what, where = faults[0]
         raise AlteredLayer(
-            f"Nothing was started from the build {build.id}: {what}.",
-            hint=f"What runs was not touched. Move {where} away and make it anew: trivet deploy {build.source.short}. "
-            "`trivet builds verify` names all that was altered.",
-            detail=tuple(what for what, _ in faults[1:]),
+            f"Nothing was started from the build {build.id}: {faults[0].told}.",
+            hint=f"What runs was not touched. Move {faults[0].path} away and make it anew: trivet deploy "
+            f"{build.source.short}. `trivet builds verify` names all that was altered.",
+            detail=tuple(fault.told for fault in faults[1:]),
         )
-
-
-def _altered(home: Home, build: Build) -> Iterator[tuple[str, Path]]:
-    return ((each.told, home.layers / each.layer.digest) for each in find_alterations(home, build.layers))
-
-
-def _astray(home: Home, build: Build) -> Iterator[tuple[str, Path]]:
-    for layer in build.layers:
-        link = home.bundle(build.app, build.id) / layer.name
-        if link.resolve() != (home.layers / layer.digest).resolve():
-            yield f"{link} does not lead to the layer {layer.name!r}", home.build(build.app, build.id)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from trivet.build.manifests import Packages, read_project, read_requirements, read_uv_lock
 from trivet.build.python_web import default_web, explain_no_default
 from trivet.build.steps import (
+    APP,
     PYTHON_ENVIRONMENT,
     UV_ENVIRONMENT,
     VENV,
@@ -20,7 +21,7 @@ from trivet.build.steps import (
     python_tools,
 )
 from trivet.errors import LockfileError
-from trivet.model.build_plan import PYTHON, UV, BuildPlan, LayerPlan, Phase, SourceTree, Step, Tool
+from trivet.model.build_plan import COMPONENTS, PYTHON, UV, BuildPlan, LayerPlan, Listing, Phase, SourceTree, Step, Tool
 from trivet.model.settings import Settings
 
 NAME = "python"
@@ -62,6 +63,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         tools=_tools(tree),
         notices=tuple(_notices(packages)),
         no_default=None if web or has_procfile else explain_no_default(tree, packages),
+        listing=_list_components() if lockfile == "uv.lock" else None,
     )
 
 
@@ -105,6 +107,18 @@ def _sync_steps(settings: Settings, *, is_package: bool) -> tuple[Step, ...]:
         hint="uv's words say which package it is about.",
     )
     return check, make_venv(), sync
+
+
+def _list_components() -> Listing:
+    """uv knows what needs what, and where each package came from; only of a uv.lock."""
+    export = (UV, "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--quiet")
+    step = Step(
+        "listing the components",
+        (*export, "--offline", "--python", PYTHON, "--output-file", COMPONENTS),
+        directory=APP,
+        environment=UV_ENVIRONMENT,
+    )
+    return Listing(step, ("uv.lock", "pyproject.toml"))
 
 
 def _pip_steps(settings: Settings) -> tuple[Step, ...]:

@@ -1,0 +1,119 @@
+"""`builds`."""
+
+import sys
+
+import click
+
+from trivet.cli.options import app_option, json_option
+from trivet.cli.output import age, print_facts, print_json, print_table, size, visible
+from trivet.cli.place import installation, named_app
+from trivet.flows.overview import show_build, show_build_document, show_build_log, show_builds, show_step_times
+from trivet.model.build import Build
+from trivet.model.build_document import BuildDocument
+from trivet.model.document import to_json
+from trivet.model.timings import StepTime
+
+
+@click.group(invoke_without_command=True)
+@app_option
+@json_option
+@click.pass_context
+def builds(ctx: click.Context, app: str | None, as_json: bool) -> None:
+    """List the builds of an app.
+
+    \b
+    Examples:
+      trivet builds
+      trivet builds show 3f2a90c1d4e5
+      trivet builds log 3f2a90c1d4e5
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    found = show_builds(installation(), named_app(app))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("BUILD", "COMMIT", "SUBJECT", "BUILDER", "SIZE", "AGE"),
+        [_row(build) for build in found],
+        nothing="No builds yet. `trivet build` makes one.",
+    )
+
+
+@builds.command("show")
+@click.argument("build_id", metavar="BUILD")
+@app_option
+@click.option("--sbom", "document", flag_value=BuildDocument.SBOM, help="Its bill of materials, as CycloneDX.")
+@click.option(
+    "--provenance", "document", flag_value=BuildDocument.PROVENANCE, help="How it was made, as in-toto and SLSA."
+)
+@click.option("--log", "document", flag_value=BuildDocument.LOG, help="All that its commands wrote.")
+@json_option
+def show(build_id: str, app: str | None, document: str | None, as_json: bool) -> None:
+    """Show one build: its commit, layers, process types, tools, and how long each step took.
+
+    Or one of its documents, as it is, for other programs to read.
+
+    \b
+    Examples:
+      trivet builds show 3f2a90c1d4e5
+      trivet builds show 3f2a90c1d4e5 --sbom > sbom.json
+      trivet builds show 3f2a90c1d4e5 --provenance | jq .subject
+    """
+    place, name = installation(), named_app(app)
+    if document == BuildDocument.LOG:
+        _print_log(show_build_log(place, name, build_id))
+    elif document is not None:
+        click.echo(show_build_document(place, name, build_id, BuildDocument(document)), nl=False)
+    elif as_json:
+        found = show_build(place, name, build_id)
+        print_json({**to_json(found), "steps": show_step_times(place, found)})
+    else:
+        found = show_build(place, name, build_id)
+        print_facts(_facts(found, show_step_times(place, found)))
+
+
+def _facts(found: Build, steps: tuple[StepTime, ...]) -> tuple[tuple[str, str], ...]:
+    source = found.source
+    layers = [f"{layer.name}  {layer.digest[:12]}  {size(layer.size_bytes)}" for layer in found.layers]
+    return (
+        ("build", found.id),
+        ("commit", f"{source.commit} {source.subject}"),
+        ("author", source.author),
+        ("builder", found.builder),
+        ("layers", "\n".join(layers)),
+        ("processes", "\n".join(f"{process.name}: {process.command}" for process in found.processes)),
+        ("tools", "\n".join(f"{name} {program.version}  {program.path}" for name, program in found.tools.items())),
+        ("created", f"{found.created_at} in {found.duration_s:.1f} s"),
+        ("steps", "\n".join(f"{step.duration_s:6.2f} s  {_phase(step)}{step.title}" for step in steps)),
+    )
+
+
+def _phase(step: StepTime) -> str:
+    return f"{step.phase}: " if step.phase else ""
+
+
+@builds.command("log")
+@click.argument("build_id", metavar="BUILD")
+@app_option
+def log(build_id: str, app: str | None) -> None:
+    """Show all that the commands of a build wrote.
+
+    \b
+    Examples:
+      trivet builds log 3f2a90c1d4e5
+    """
+    _print_log(show_build_log(installation(), named_app(app), build_id))
+
+
+def _print_log(text: str) -> None:
+    for line in text.splitlines():
+        click.echo(visible(line, keep_color=sys.stdout.isatty()))
+
+
+def _row(found: Build) -> tuple[str, ...]:
+    source = found.source
+    return (found.id, source.short, source.subject, found.builder, size(found.size_bytes), age(found.created_at))
+
+
+COMMANDS = (builds,)
