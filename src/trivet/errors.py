@@ -12,7 +12,9 @@
     │   ├── LockfileError         a lockfile that is missing or does not match its manifest
     │   ├── StepFailed            a command of the build ended with an error
     │   ├── LimitReached          the build took more time, memory, processes or disk than it may
-    │   └── StoreError            a layer that is missing or was altered
+    │   ├── StoreError            a layer that is missing or was altered
+    │   ├── NotReproducible       made again from nothing, a build is another
+    │   └── SignatureError        a build is not signed by one who may, or cannot be signed
     ├── ReleaseError         30
     │   ├── UnknownRelease        no such number
     │   ├── NotARollbackTarget    failed, unknown or current
@@ -98,6 +100,14 @@ class LimitReached(BuildError):
 
 class StoreError(BuildError):
     """A stored layer is missing or is not what its digest says."""
+
+
+class NotReproducible(BuildError):
+    """The same commit, built again from nothing, gave another build."""
+
+
+class SignatureError(BuildError):
+    """A build that has to be signed is not, or not by one who may; or it could not be signed."""
 
 
 class ReleaseError(TrivetError):

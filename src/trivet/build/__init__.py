@@ -6,18 +6,25 @@ quickly.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trivet.build.request import BuildRequest, Built, CommitLine, Listener
+from trivet.build.request import BuildRequest, Built, CommitLine, Listener, Pen
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.names import AppName
+
+if TYPE_CHECKING:
+    from trivet.host.integrity import Fault
+    from trivet.model.checked import Checked
 
 __all__ = [
     "BuildRequest",
     "Built",
     "CommitLine",
     "Listener",
+    "Pen",
+    "check_build",
     "commits_between",
     "describe_confinement",
     "find_repository",
@@ -27,6 +34,8 @@ __all__ = [
     "read_build",
     "read_log",
     "remove_builds",
+    "sign_build",
+    "verify_build",
     "verify_layer",
 ]
 
@@ -39,6 +48,16 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
     from trivet.build import stage
 
     return stage.make_build(request, listener)
+
+
+def check_build(request: BuildRequest, listener: Listener) -> "Checked":
+    """The build of the commit was made again from nothing and compared; nothing of it is kept.
+
+    Raises: BuildError if there is none to compare with, or what `make_build` does.
+    """
+    from trivet.build import check
+
+    return check.check_build(request, listener)
 
 
 def read_build(home: Home, app: AppName, build_id: str) -> Build:
@@ -74,6 +93,20 @@ def remove_builds(home: Home, app: AppName) -> None:
     from trivet.build import record
 
     record.remove_builds(home, app)
+
+
+def sign_build(home: Home, build: Build, pen: Pen) -> None:
+    """The build's provenance is signed; an earlier signature is replaced. Raises: SignatureError, BuildError, MachineError."""
+    from trivet.build import signature
+
+    signature.sign_build(home, build, pen)
+
+
+def verify_build(home: Home, build: Build) -> "tuple[Fault, ...]":
+    """What of the build is not as it was built: every byte was read. Raises: MachineError."""
+    from trivet.build import verification
+
+    return verification.verify_build(home, build)
 
 
 def verify_layer(home: Home, layer: Layer) -> None:

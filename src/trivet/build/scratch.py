@@ -44,6 +44,8 @@ def sweep(root: Path) -> None:
             lock = _open_locked(path)
             if lock is not None:
                 folder = path.with_suffix("")
+                for inner in folder.glob("*/scratch"):  # of a build that was checked, in a home of its own
+                    sweep(inner)
                 end_processes_marked(f"HOME={home_folder(folder)}")
                 _remove(folder, lock)
 

@@ -1,13 +1,16 @@
 """`builds`."""
 
 import sys
+from pathlib import Path
 
 import click
 
+from trivet.cli.checked import print_verified
 from trivet.cli.options import app_option, json_option
 from trivet.cli.output import age, print_facts, print_json, print_table, size, visible
 from trivet.cli.place import installation, named_app
 from trivet.flows.overview import show_build, show_build_document, show_build_log, show_builds, show_step_times
+from trivet.flows.verify import verify_builds
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.document import to_json
@@ -91,6 +94,29 @@ def _facts(found: Build, steps: tuple[StepTime, ...]) -> tuple[tuple[str, str], 
 
 def _phase(step: StepTime) -> str:
     return f"{step.phase}: " if step.phase else ""
+
+
+@builds.command("verify")
+@click.argument("build_ids", nargs=-1, metavar="[BUILD]...")
+@app_option
+@click.option(
+    "--signers",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Each must be signed by somebody whom this file of allowed signers lists.",
+)
+@json_option
+def verify(build_ids: tuple[str, ...], app: str | None, signers: Path | None, as_json: bool) -> None:
+    """Check that builds are what was built: every byte is read.
+
+    Without BUILD, all of the app. Ends with status 20 and names the layers, files and documents that were altered.
+
+    \b
+    Examples:
+      trivet builds verify
+      trivet builds verify 3f2a90c1d4e5 --signers allowed_signers
+    """
+    print_verified(verify_builds(installation(), named_app(app), build_ids, signers), as_json=as_json)
 
 
 @builds.command("log")

@@ -71,6 +71,18 @@ def wait_option(command: Command) -> Command:
     )(command)
 
 
+def sign_option(command: Command) -> Command:
+    """`--sign [KEYFILE]`: None without it, "" without a file."""
+    return click.option(
+        "--sign",
+        "sign_with",
+        is_flag=False,
+        flag_value="",
+        metavar="[KEYFILE]",
+        help="Sign the build with this SSH key; default: git's user.signingKey, else the agent's first.",
+    )(command)
+
+
 def progress_options(command: Command) -> Command:
     """`-v` and `-q`."""
     verbose = click.option("-v", "--verbose", is_flag=True, help="Show every line that the app's commands write.")

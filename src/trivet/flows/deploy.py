@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build import BuildRequest, Built, make_build
+from trivet.build import BuildRequest, Built, Pen, check_build, make_build, sign_build
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.trust import check_trusted
 from trivet.model.build import Layer
 from trivet.model.build_plan import Phase
+from trivet.model.checked import Checked
 from trivet.model.config import Config, compare
 from trivet.model.names import AppName, Deploy
 from trivet.model.process import runnable
@@ -23,12 +25,16 @@ DEFAULT_HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class BuildChoice:
-    """What to build: a revision of a repository, in a folder of it ("" for its top)."""
+    """What to build: a revision of a repository, in a folder of it ("" for its top).
+
+    `sign_with` is the path of the SSH key to sign it with ("": the person's usual one; None: it is not signed).
+    """
 
     repository: Path
     revision: str = "HEAD"
     directory: str = ""
     rebuild: bool = False
+    sign_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,21 @@ class _BuildProgress:
 
 def build(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Built:
     """The commit is a build; found if it was built before. Raises: BuildError, InputError, MachineError."""
-    request = BuildRequest(
+    built = make_build(_request(installation, app, choice), _BuildProgress(progress))
+    progress.step("build", f"{built.build.id} ({built.build.builder}): {_how(built)}")
+    if choice.sign_with is not None:
+        sign_build(installation.home, built.build, Pen(choice.sign_with, choice.repository, installation.caller))
+        progress.step("build", f"{built.build.id}: signed")
+    return built
+
+
+def check(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Checked:
+    """The commit was built again from nothing, and compared with its build. Raises: BuildError, InputError, MachineError."""
+    return check_build(_request(installation, app, choice), _BuildProgress(progress))
+
+
+def _request(installation: Installation, app: AppName, choice: BuildChoice) -> BuildRequest:
+    return BuildRequest(
         home=installation.home,
         app=app,
         repository=choice.repository,
@@ -63,9 +83,6 @@ def build(installation: Installation, app: AppName, choice: BuildChoice, progres
         rebuild=choice.rebuild,
         caller=installation.caller,
     )
-    built = make_build(request, _BuildProgress(progress))
-    progress.step("build", f"{built.build.id} ({built.build.builder}): {_how(built)}")
-    return built
 
 
 def _how(built: Built) -> str:
@@ -94,6 +111,8 @@ def deploy(
         with ConfigStore(installation.home) as store:
             stored = store.current(target)
         current = ledger.current(target)
+        if signer := check_trusted(installation, target, current, built.build):
+            progress.step("build", f"{built.build.id}: signed by {signer.name} ({signer.fingerprint})")
         if current is not None:
             check_types_kept(machine, target, current.release.processes, built.build.processes)
         old = stored.config if current else Config()

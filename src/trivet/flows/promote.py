@@ -4,6 +4,7 @@ from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.trust import check_trusted
 from trivet.model.config import Config, compare
 from trivet.model.names import Deploy
 from trivet.model.release import Cause, Draft, Origin, Record
@@ -25,6 +26,8 @@ def promote(installation: Installation, source: Deploy, target: Deploy, reason: 
         with ConfigStore(installation.home) as store:
             stored = store.current(target)
         number, current = promoted.release.number, ledger.current(target)
+        if signer := check_trusted(installation, target, current, promoted.release.build):
+            progress.step("release", f"{promoted.release.build.id}: signed by {signer.name} ({signer.fingerprint})")
         if current is not None:
             check_types_kept(machine, target, current.release.processes, promoted.release.processes)
         draft = Draft(

@@ -33,7 +33,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Command:
     """What is to be run; the environment is all that it gets. `timeout_s` ends it.
 
-    A streamed command that is `confined` sees and does only what that says, and so does all that it starts.
+    `given` is what a captured command reads from its standard input. A streamed command that is `confined` sees and does
+    only what that says, and so does all that it starts.
     """
 
     argv: tuple[str, ...]
@@ -41,6 +42,7 @@ class Command:
     environment: Mapping[str, str]
     timeout_s: float = 3600.0
     confined: Confined | None = None
+    given: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def capture(command: Command) -> Answer:
     """The command has ended. Raises: MachineError if there is no such program, or if it takes too long."""
     with _started(command, stderr=subprocess.PIPE) as process:
         try:
-            out, err = process.communicate(timeout=command.timeout_s)
+            out, err = process.communicate(command.given, timeout=command.timeout_s)
         except subprocess.TimeoutExpired as error:
             raise _timed_out(command) from error
     return Answer(process.returncode, out, err.decode(errors="replace"))
@@ -132,7 +134,7 @@ def describe_status(status: int) -> str:
 def _started(
     command: Command, *, stderr: int, prepare: Callable[[], None] | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command runs inside the block, in a session of its own and with no input; after it, it is gone.
+    """The command runs inside the block, in a session of its own, with what it is given as its input; after it, it is gone.
 
     `prepare` runs in the child before its program.
     """
@@ -146,7 +148,7 @@ def _started(
             command.confined.argv(command.argv, command.directory) if command.confined else command.argv,
             cwd=command.directory,
             env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if command.given is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,

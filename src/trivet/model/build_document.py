@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+SIGNED_AS = "trivet-provenance"
+"""The namespace of signatures: one that was made for something else is none."""
+
 
 class BuildDocument(StrEnum):
     """A document of a build, by its file name."""

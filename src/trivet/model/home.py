@@ -47,6 +47,10 @@ class Home:
     def bundle(self, app: AppName, build_id: str) -> Path:
         return self.build(app, build_id) / "bundle"
 
+    # whoever owns the installation; Trivet only reads it
+    def signers(self, app: AppName) -> Path:
+        return self.apps / app / "allowed_signers"
+
     # flows
     def lock(self, deploy: Deploy) -> Path:
         return self.root / "locks" / f"{deploy.app}.{deploy.name}"

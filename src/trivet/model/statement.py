@@ -3,10 +3,13 @@
 An artifact is known by a name and a sha256: of a file its content's, of a layer its tree's.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 
 from trivet.errors import InvalidDocument
+from trivet.model.build import Build
+from trivet.model.build_document import BuildDocument
 from trivet.model.document import from_json, write_document
 
 TYPE = "https://in-toto.io/Statement/v1"
@@ -47,6 +50,17 @@ def read_byproducts(text: str | bytes, *, name: str) -> Mapping[str, str]:
     entries = _list(_object(place, name).get("byproducts"), f"{name}: byproducts")
     found = [_object(entry, f"{name}: byproducts") for entry in entries]
     return {str(each.get("name")): str(_object(each.get("digest"), name).get("sha256")) for each in found}
+
+
+def find_mismatches(provenance: bytes, build: Build, document: bytes) -> tuple[str, ...]:
+    """The parts of the build that its provenance does not speak of, by name; `document` is the content of its `build.json`.
+
+    Raises: InvalidDocument.
+    """
+    said = read_subjects(provenance, name=BuildDocument.PROVENANCE)
+    parts = {layer.name: layer.digest for layer in build.layers}
+    parts[BuildDocument.BUILD.value] = hashlib.sha256(document).hexdigest()
+    return tuple(sorted(name for name in {*parts, *said} if parts.get(name) != said.get(name)))
 
 
 def _parse(text: str | bytes, name: str) -> object:

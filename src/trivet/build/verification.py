@@ -1,0 +1,42 @@
+"""Verification: whether all of a build is what was once built, layers and documents."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+
+from trivet.errors import InvalidDocument
+from trivet.host.integrity import Fault, find_faults
+from trivet.model.build import Build
+from trivet.model.build_document import BuildDocument
+from trivet.model.home import Home
+from trivet.model.statement import find_mismatches, read_byproducts
+
+
+def verify_build(home: Home, build: Build) -> tuple[Fault, ...]:
+    """What of the build is not as it was built: every byte was read. Raises: MachineError."""
+    return (*find_faults(home, build), *_check_documents(home, build))
+
+
+def _check_documents(home: Home, build: Build) -> Iterator[Fault]:
+    """The provenance has the digests of the others."""
+    folder = home.build(build.app, build.id)
+    path = folder / BuildDocument.PROVENANCE
+    if not path.is_file():
+        yield Fault(BuildDocument.PROVENANCE, f"{BuildDocument.PROVENANCE} is missing", path)
+        return
+    content = path.read_bytes()
+    try:
+        told = find_mismatches(content, build, (folder / BuildDocument.BUILD).read_bytes())
+        byproducts = read_byproducts(content, name=BuildDocument.PROVENANCE)
+    except InvalidDocument as error:
+        yield Fault(BuildDocument.PROVENANCE, error.message.rstrip("."), path)
+        return
+    for part in told:
+        yield Fault(part, f"{part} is not what {BuildDocument.PROVENANCE} says was built", path)
+    for name, digest in byproducts.items():
+        with contextlib.suppress(FileNotFoundError):
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest:
+                continue
+            yield Fault(name, f"{name} was altered after it was written", folder / name)
+            continue
+        yield Fault(name, f"{name} is missing", folder / name)

@@ -1,0 +1,49 @@
+"""Verify: whether the builds of an app are what was once built, and signed by whom."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.build import list_builds, read_build, verify_build
+from trivet.errors import InputError, SignatureError
+from trivet.flows.installation import Installation
+from trivet.flows.trust import find_signer
+from trivet.host.integrity import Fault
+from trivet.host.signatures import Signer
+from trivet.model.build import Build
+from trivet.model.names import AppName
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBuild:
+    """A build, what is wrong with it, and who signed it (None: nobody was asked for, or nobody did)."""
+
+    build: Build
+    faults: tuple[Fault, ...]
+    signer: Signer | None
+
+
+def verify_builds(
+    installation: Installation, app: AppName, ids: tuple[str, ...], signers: Path | None
+) -> tuple[VerifiedBuild, ...]:
+    """These builds (none named: all of the app), every byte read; with `signers`, each has to be signed by one of them.
+
+    Raises: BuildError for an unknown one, InputError, MachineError.
+    """
+    if signers is not None and not signers.is_file():
+        raise InputError(
+            f"There is no file {signers}.", hint="Name a file of allowed signers; ssh-keygen(1) says what is in it."
+        )
+    home = installation.home
+    builds = tuple(read_build(home, app, each) for each in ids) if ids else list_builds(home, app)
+    return tuple(_verify(installation, build, signers) for build in builds)
+
+
+def _verify(installation: Installation, build: Build, signers: Path | None) -> VerifiedBuild:
+    faults = verify_build(installation.home, build)
+    if signers is None:
+        return VerifiedBuild(build, faults, None)
+    try:
+        return VerifiedBuild(build, faults, find_signer(installation, build, signers.absolute()))
+    except SignatureError as error:
+        path = installation.home.build(build.app, build.id)
+        return VerifiedBuild(build, (*faults, Fault("signature", error.message.rstrip("."), path)), None)
