@@ -2,66 +2,88 @@
 
 import os
 import tarfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
+from trivet.build.large_files import LONGEST_POINTER_BYTES, is_pointer
+from trivet.build.listing import Budget, below, check_path
 from trivet.errors import SourceError
 
 _CHUNK_BYTES = 1 << 20
 
 
-def unpack(stream: IO[bytes], folder: Path, prefix: str) -> None:
+def unpack(stream: IO[bytes], folder: Path, prefix: str) -> tuple[str, ...]:
     """The files below `prefix` ("" for all) are in the folder, executable or not as committed, without setuid bits.
 
-    Raises: SourceError for a link that leads out of the folder and for what is neither file, folder nor link, EOFError.
+    Returns the names of those that stand for large files. Raises: SourceError for a link that leads out of the folder,
+    for what is neither file, folder nor link, for two things of one name, and for more than a source may hold; EOFError.
     """
+    unpacking = _Unpacking(folder, prefix)
     try:
-        links = list(_unpack_all_but_links(stream, folder, prefix))
+        unpacking.all_but_links(stream)
+        _make_links(folder, unpacking.links)
     except tarfile.ReadError as error:
         raise EOFError(str(error)) from error
-    _make_links(folder, links)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        name = Path(str(error.filename2 or error.filename)).relative_to(folder).as_posix()
+        raise SourceError(f"The commit holds {name!r} twice.", hint="`git fsck` tells which tree is wrong.") from error
+    return tuple(unpacking.pointers)
 
 
-def _unpack_all_but_links(stream: IO[bytes], folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yields the links, name and target: they come last, so that no file is ever written through one."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            name = _name_below(prefix, member.name)
-            if name is None:
-                continue
-            if member.isdir():
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            elif member.issym():
-                yield name, member.linkname
-            elif member.isreg():
-                _write(archive, member, folder / name)
-            else:
-                raise SourceError(
-                    f"The commit holds {name!r}, which is neither a file nor a folder nor a symbolic link.",
-                    hint="Remove it from the commit.",
-                )
+@dataclass(slots=True)
+class _Unpacking:
+    """One stream on its way into a folder. Links come last, so that no file is ever written through one."""
+
+    folder: Path
+    prefix: str
+    budget: Budget = field(default_factory=Budget)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    pointers: list[str] = field(default_factory=list)
+
+    def all_but_links(self, stream: IO[bytes]) -> None:
+        """Files and folders are there; `links` has name and target of the rest."""
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                name = _name_below(self.prefix, member.name)
+                if name is not None:
+                    self._unpack(archive, member, name)
+
+    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+        if member.isdir():
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        elif member.issym():
+            self.links.append((name, member.linkname))
+        elif member.isreg():
+            self._write(archive, member, name)
+        else:
+            raise SourceError(
+                f"The commit holds {name!r}, which is neither a file nor a folder nor a symbolic link.",
+                hint="Remove it from the commit.",
+            )
+
+    def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = archive.extractfile(member)
+        assert content is not None
+        self.budget.spend(member.size)  # export-subst may have made it longer than the commit has it
+        mode = 0o755 if member.mode & 0o100 else 0o644
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            while chunk := content.read(_CHUNK_BYTES):
+                file.write(chunk)
+                if member.size <= LONGEST_POINTER_BYTES and is_pointer(chunk):
+                    self.pointers.append(name)
 
 
 def _name_below(prefix: str, name: str) -> str | None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise SourceError(f"The commit holds the path {name!r}.", hint="Remove it: paths stay inside the source.")
-    if prefix and not path.is_relative_to(prefix):
+    path = name.rstrip("/")
+    if path == prefix or (prefix and not path.startswith(f"{prefix}/")):
         return None
-    below = path.relative_to(prefix).as_posix() if prefix else path.as_posix()
-    return None if below == "." else below
-
-
-def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = archive.extractfile(member)
-    assert content is not None
-    mode = 0o755 if member.mode & 0o100 else 0o644
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        while chunk := content.read(_CHUNK_BYTES):
-            file.write(chunk)
+    inside = below(path, prefix)
+    check_path(inside)
+    return inside
 
 
 def _make_links(folder: Path, links: list[tuple[str, str]]) -> None:

@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -85,9 +86,9 @@ def piped(command: Command) -> Iterator[IO[bytes]]:
 
     Raises: ChildProcessError with the command's error output if it failed.
     """
-    with _started(command, stderr=subprocess.PIPE) as process:
+    # A file, since nobody reads a pipe meanwhile: full, it would stop the command for ever.
+    with tempfile.TemporaryFile() as errors, _started(command, stderr=errors.fileno()) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         ended_early: EOFError | None = None
         try:
             yield process.stdout
@@ -95,9 +96,9 @@ def piped(command: Command) -> Iterator[IO[bytes]]:
             ended_early = error
         while process.stdout.read(_CHUNK_BYTES):
             pass
-        err = process.stderr.read().decode(errors="replace").strip()
         if process.wait() != 0:
-            raise ChildProcessError(err) from ended_early
+            errors.seek(0)
+            raise ChildProcessError(errors.read(_CHUNK_BYTES).decode(errors="replace").strip()) from ended_early
 
 
 @contextlib.contextmanager
