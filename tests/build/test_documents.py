@@ -97,6 +97,7 @@ def test_the_provenance_says_what_was_made_from_what(builder: Builder) -> None:
             "builder": None,
             "commands": [],
             "environment": {"A": "1"},
+            "network": None,
             "requires_signature": False,
             "allowed_signers": None,
         },

@@ -119,7 +119,7 @@ def test_what_differs_is_named_by_file(builder: Builder) -> None:
     builder.commit(
         _commands(
             "pwd > place",
-            "mkdir random.$$",
+            "mkdir random.$(cat /proc/sys/kernel/random/uuid)",
             "touch steady",
             "ln -s $PWD link",
             "echo x > program; case $PWD in *home-of-its-own*) chmod 755 program;; esac",

@@ -52,8 +52,7 @@ def write_documents(workshop: Workshop, plan: BuildPlan, build: Build, asked: Ci
     }
     if asked.signers is not None:
         documents[BuildDocument.SIGNERS] = asked.signers.encode()
-    enforced = workshop.confinement.describe()
-    making = Making(asked.revision, asked.settings, programs, enforced, asked.began_at, build.created_at)
+    making = Making(asked.revision, asked.settings, programs, asked.began_at, build.created_at)
     return {**documents, BuildDocument.PROVENANCE: write_provenance(build, making, documents).encode()}
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from trivet.build.listing import Budget
 from trivet.build.repository import Repository
-from trivet.host.tree import hash_file
 from trivet.errors import SourceError
+from trivet.host.tree import hash_file
 
 LONGEST_POINTER_BYTES = 1024
 

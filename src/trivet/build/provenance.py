@@ -27,13 +27,12 @@ BUILDER = "urn:trivet:builder:1"
 class Making:
     """How a build was made, beyond what it consists of. `programs` are the sha256 of its tools' programs by their names.
 
-    `sandbox` is what was enforced on its commands. Times are ISO 8601 in UTC.
+    Times are ISO 8601 in UTC.
     """
 
     revision: str
     settings: BuildSettings
     programs: Mapping[str, str]
-    sandbox: Mapping[str, str]
     began_at: str
     ended_at: str
 
@@ -54,7 +53,7 @@ def write_provenance(build: Build, making: Making, documents: Mapping[str, bytes
                 "app": build.app,
                 "builder": build.builder,
                 "platform": {"machine": platform.machine(), "libc": " ".join(platform.libc_ver())},
-                "sandbox": making.sandbox,
+                "confinement": build.confinement,
             },
             "resolvedDependencies": _sources(build),
         },
