@@ -8,6 +8,7 @@ demo: .venv/.installed
 	@scripts/demo
 
 test: .venv/.installed-dev
+	scripts/toolchains
 	$(BIN)/pytest
 
 fast: .venv/.installed-dev

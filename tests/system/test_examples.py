@@ -8,6 +8,7 @@ import pytest
 
 import trivet as package
 from support.command import Trivet, eventually, fetch
+from support.toolchains import with_go
 
 ROOT = Path(package.__file__).parent.parent.parent
 pytestmark = pytest.mark.slow
@@ -58,6 +59,12 @@ def test_an_app_with_requirements_and_no_procfile_gets_its_obvious_process(deplo
 
 def test_an_app_with_nothing_but_a_procfile(deploy: Callable[[str], str]) -> None:
     assert fetch(deploy("procfile-only"))[0] == 200
+
+
+@pytest.mark.timeout(400)
+def test_an_app_in_go_answers_with_its_template(trivet: Trivet, deploy: Callable[[str], str]) -> None:
+    trivet.environment = {**trivet.environment, "PATH": with_go()["PATH"]}
+    assert fetch(deploy("go")) == (200, "<!doctype html>\n<title>Go</title>\n<h1>Hello from Go.</h1>\n")
 
 
 @pytest.mark.timeout(400)

@@ -70,3 +70,9 @@ def pythons_folder(caller: Mapping[str, str]) -> Path:
         return Path(chosen)
     data = caller.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "uv" / "python"
+
+
+def rustup_folder(caller: Mapping[str, str]) -> Path:
+    """Where the user's rustup keeps the toolchains that it installed. https://rust-lang.github.io/rustup/environment-variables.html"""
+    chosen = caller.get("RUSTUP_HOME")
+    return Path(chosen) if chosen else Path.home() / ".rustup"

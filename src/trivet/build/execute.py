@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trivet.build.confinement import Confinement
@@ -14,7 +14,7 @@ from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
 from trivet.host.tree import hash_file
 from trivet.model.build import Layer, Program
-from trivet.model.build_plan import SOURCE, LayerPlan, Step, Tool
+from trivet.model.build_plan import SOURCE, LayerPlan, Phase, Step, Tool
 
 _STEP_DEADLINE_S = 24 * 3600.0  # the build's own limit comes before
 _ALMOST_FULL_BYTES = 1 << 20
@@ -77,8 +77,8 @@ class Workshop:
         self.places = {**self.places, tool.name: program.path}
 
     def _ask(self, step: Step, tool: Tool) -> str:
-        """What the step that looks for a tool says."""
-        answer = capture(self._command(step, search_path({})))
+        """What the step that looks for a tool says. It is not confined, since what it looks for may be anywhere."""
+        answer = capture(replace(self._command(step, search_path({})), confined=None))
         if answer.status != 0 or not answer.text:
             raise MachineError(
                 f"No {tool.name.capitalize()} on this machine suits the app.",
@@ -95,12 +95,13 @@ class Workshop:
             self.source.rename(folder)
 
     def _command(self, step: Step, path: str = "") -> Command:
-        own = {name: value.format_map(self.places) for name, value in step.environment.items()}
+        own = {name: self.environment.caller[name] for name in step.passes if name in self.environment.caller}
+        own |= {name: value.format_map(self.places) for name, value in step.environment.items()}
         path = path or ":".join((SYSTEM_PATH, *folders_of(self.programs)))
         environment = self.environment.with_own(own, path, step.phase)
         argv = tuple(argument.format_map(self.places) for argument in step.argv)
         folder = Path(step.directory.format_map(self.places))
-        confined = self.confinement.of(step, self.programs, self.layers)
+        confined = None if step.phase is Phase.ENGINE else self.confinement.of(step, self.programs, self.layers)
         return Command(argv, folder, environment, _STEP_DEADLINE_S, confined)
 
     def _failure(self, step: Step, status: int) -> StepFailed | LockfileError | MachineError:
@@ -110,7 +111,7 @@ class Workshop:
                 hint="Free some space (df -h shows where) and run the command again.",
                 detail=self.journal.tail,
             )
-        if step.checks and status == 1:
+        if step.checks and status == step.differs:
             return LockfileError(
                 f"{step.checks} does not match its manifest.", hint=step.hint, detail=self.journal.tail
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from trivet.build.confinement import Confinement, seclusion_here
 from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.documents import Circumstances, write_documents
-from trivet.build.environment import StepEnvironment, pythons_folder
+from trivet.build.environment import StepEnvironment, pythons_folder, rustup_folder
 from trivet.build.execute import Workshop, adopt, use
 from trivet.build.identity import LayerInputs, build_id, input_key, layer_key
 from trivet.build.journal import Journal
@@ -163,6 +163,7 @@ class _Making:
             "scratch": str(workshop.scratch),
             "cache": str(workshop.confinement.cache),
             "pythons": str(pythons_folder(self._job.request.caller)),
+            "rustup": str(rustup_folder(self._job.request.caller)),
         }
         # uv looks for a project and for settings in every folder upwards; here it stops, before what lies above the home.
         for name in ("pyproject.toml", "uv.toml"):

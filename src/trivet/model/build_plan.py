@@ -2,8 +2,9 @@
 
 In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder; in a step also
 `{source}` (an export of the commit that steps may dirty), `{scratch}`, `{cache}` (the app's own, kept between its builds),
-`{pythons}` (where uv keeps the user's Pythons) and the path of each of the plan's tools by its name, such as `{uv}`.
-They are fields of `str.format`; what the app itself wrote goes through `literal`.
+`{pythons}` (where uv keeps the user's Pythons), `{rustup}` (where rustup keeps the user's toolchains) and the path of each
+of the plan's tools by its name, such as `{uv}`. They are fields of `str.format`; what the app itself wrote goes through
+`literal`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ UV = "{uv}"
 PYTHON = "{python}"
 PYTHONS = "{pythons}"
 COMPONENTS = "{scratch}/components.json"
+RUSTUP = "{rustup}"
 
 
 class SourceTree(Protocol):
@@ -33,10 +35,14 @@ class SourceTree(Protocol):
 
 
 class Phase(StrEnum):
-    """FETCH reaches the network and runs no code of the app or of a package; COMPILE may run it, without the network."""
+    """FETCH reaches the network and runs no code of the app or of a package; COMPILE may run it, without the network.
+
+    ENGINE asks a container engine (docker, podman), which works outside of the build's walls: only the engine's own hold.
+    """
 
     FETCH = "fetch"
     COMPILE = "compile"
+    ENGINE = "engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,10 @@ class Step:
     """One command. `hint` is what a person can do when it fails.
 
     It may write to the app's cache only if its argv or environment names `{cache}`: commands of the app do not.
-    `checks` names the lockfile whose agreement with its manifest the command tests: exit status 1 then means that they
-    differ. `finding` is what exit status 1 of another test means, as a sentence.
-    `tolerated` are exit statuses that are as good as 0.
+    `checks` names the lockfile whose agreement with its manifest the command tests: exit status `differs` then means that
+    they differ. `finding` is what exit status 1 of another test means, as a sentence.
+    `tolerated` are exit statuses that are as good as 0. `passes` are variables of whoever asks for the build that the
+    command gets, if they are set: where to fetch from, for example; what can hold a password goes to no COMPILE step.
     """
 
     title: str
@@ -56,8 +63,10 @@ class Step:
     environment: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
     checks: str | None = None
+    differs: int = 1
     finding: str | None = None
     tolerated: tuple[int, ...] = ()
+    passes: tuple[str, ...] = ()
 
     @property
     def uses_cache(self) -> bool:

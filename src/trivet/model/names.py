@@ -49,9 +49,14 @@ def parse_deploy(text: str) -> Deploy:
     return Deploy(parse_app_name(app), parse_deploy_name(name))
 
 
+def is_process_type(text: str) -> bool:
+    """Whether a process type may be called so."""
+    return _PROCESS_TYPE.fullmatch(text) is not None and len(text) <= _LONGEST
+
+
 def parse_process_type(text: str) -> str:
     """The process type's name, as Heroku and honcho allow it. Raises: InvalidName."""
-    if _PROCESS_TYPE.fullmatch(text) and len(text) <= _LONGEST:
+    if is_process_type(text):
         return text
     raise InvalidName(
         f"{text!r} is not a name for a process type.",

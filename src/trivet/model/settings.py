@@ -24,6 +24,7 @@ class BuildSettings:
 
     `network` is the phase that has the network although it would not: "compile", or None.
     `requires_signature`: what is deployed must be signed by somebody whom the file `allowed_signers` of the app lists.
+    `programs` are those to be compiled, where the source has several: folders of a Go module, names of Rust binaries.
     """
 
     builder: str | None = None
@@ -32,6 +33,7 @@ class BuildSettings:
     network: str | None = None
     requires_signature: bool = False
     allowed_signers: str | None = None
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,12 @@ def _read_commands(file: _File, place: Place, data: object) -> tuple[str, ...]:
     return tuple(data)
 
 
+def _read_programs(file: _File, place: Place, data: object) -> tuple[str, ...]:
+    if not isinstance(data, list) or not data or not all(isinstance(it, str) and it.strip() for it in data):
+        raise _mistyped(file, place, data, "a list of programs", f'{place[-1]} = ["cmd/web"]')
+    return tuple(data)
+
+
 def _read_environment(file: _File, place: Place, data: object) -> Mapping[str, str]:
     values = {}
     for key, value in _table(file, place, data).items():
@@ -262,6 +270,7 @@ _TOP: Mapping[str, tuple[str, Reader]] = {
 }
 _BUILD: Mapping[str, tuple[str, Reader]] = {
     "builder": ("builder", _read_text),
+    "programs": ("programs", _read_programs),
     "commands": ("commands", _read_commands),
     "environment": ("environment", _read_environment),
     "network": ("network", _read_network),
