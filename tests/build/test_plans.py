@@ -19,6 +19,31 @@ PLANS = Path(__file__).parent / "plans"
 GO_MAIN = "package main\n\nfunc main() {}\n"
 COMMANDS = "[build]\ncommands = ['make {assets}']\n[build.environment]\nMODE = 'fast'\n"
 
+GEMFILE_LOCK = """GEM
+  remote: https://rubygems.org/
+  specs:
+    nokogiri (1.16.7)
+      racc (~> 1.4)
+    nokogiri (1.16.7-x86_64-linux)
+      racc (~> 1.4)
+    propshaft (1.1.0)
+    puma (6.4.3)
+    racc (1.8.1)
+    railties (7.2.2)
+
+GEM
+  remote: https://gems.example.org/
+  specs:
+    inhouse (0.1.0)
+
+PLATFORMS
+  ruby
+  x86_64-linux
+
+DEPENDENCIES
+  puma
+"""
+
 CASES: Mapping[str, Mapping[str, str]] = {
     "go-modules": {
         "go.mod": "module example.org/shop\n\ngo 1.21\n\nrequire example.org/greeting v1.0.0\n",
@@ -36,6 +61,20 @@ CASES: Mapping[str, Mapping[str, str]] = {
         "go.sum": "",
         "main.go": GO_MAIN,
         "trivet.toml": COMMANDS,
+    },
+    "ruby-rails": {
+        "Gemfile": "",
+        "Gemfile.lock": GEMFILE_LOCK,
+        "bin/rails": "",
+        "config.ru": "",
+        "package.json": "{}",
+        "trivet.toml": COMMANDS,
+    },
+    "ruby-vendored": {
+        "Gemfile": "",
+        "Gemfile.lock": GEMFILE_LOCK,
+        "config.ru": "",
+        "vendor/cache/puma-6.4.3.gem": "",
     },
 }
 

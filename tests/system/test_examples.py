@@ -67,6 +67,10 @@ def test_an_app_in_go_answers_with_its_template(trivet: Trivet, deploy: Callable
     assert fetch(deploy("go")) == (200, "<!doctype html>\n<title>Go</title>\n<h1>Hello from Go.</h1>\n")
 
 
+def test_an_app_in_ruby_answers_with_its_vendored_gem(deploy: Callable[[str], str]) -> None:
+    assert fetch(deploy("ruby")) == (200, "Hello from Ruby.\n")
+
+
 @pytest.mark.timeout(400)
 def test_a_whole_published_site_is_built_migrated_and_served(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     url = deploy("pretalx")
