@@ -82,6 +82,7 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
         "  - uv.lock, requirements.txt or pyproject.toml (Python)\n"
         "  - Gemfile (Ruby)\n"
         "  - go.mod (Go)\n"
+        "  - Cargo.toml (Rust)\n"
         "  - index.html or public/ (static files)\n"
         "  - Procfile (anything else, as it stands)"
     )

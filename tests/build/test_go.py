@@ -53,7 +53,7 @@ def test_several_programs_of_which_none_is_called_web_need_a_procfile() -> None:
     files = {"go.mod": MOD, "cmd/mail/main.go": MAIN, "cmd/shopd-server/main.go": MAIN}
     assert error_of(files, DetectionError) == (
         (
-            "There is no Procfile, and no obvious way to start this app: the module has the programs mail, shopd-server, "
+            "There is no Procfile, and no obvious way to start this app: the source has the programs mail, shopd-server, "
             "and none is called web."
         ),
         (

@@ -62,6 +62,19 @@ CASES: Mapping[str, Mapping[str, str]] = {
         "main.go": GO_MAIN,
         "trivet.toml": COMMANDS,
     },
+    "rust-crate": {
+        "Cargo.toml": "[package]\nname = 'shop'\nversion = '0.1.0'\n",
+        "Cargo.lock": "",
+        "src/main.rs": "",
+        "trivet.toml": COMMANDS,
+    },
+    "rust-vendored": {
+        "Cargo.toml": "[package]\nname = 'shop'\nversion = '0.1.0'\n",
+        "Cargo.lock": "",
+        "src/bin/web.rs": "",
+        "src/bin/mail/main.rs": "",
+        "vendor/greeting/.cargo-checksum.json": "",
+    },
     "ruby-rails": {
         "Gemfile": "",
         "Gemfile.lock": GEMFILE_LOCK,

@@ -71,6 +71,10 @@ def test_an_app_in_ruby_answers_with_its_vendored_gem(deploy: Callable[[str], st
     assert fetch(deploy("ruby")) == (200, "Hello from Ruby.\n")
 
 
+def test_an_app_in_rust_answers_with_its_vendored_crate(deploy: Callable[[str], str]) -> None:
+    assert fetch(deploy("rust")) == (200, "Hello from Rust.\n")
+
+
 @pytest.mark.timeout(400)
 def test_a_whole_published_site_is_built_migrated_and_served(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     url = deploy("pretalx")

@@ -5,9 +5,8 @@ then leaves them alone. Modules are fetched into the app's cache, or taken from 
 network, no cgo, and no path of this machine in it.
 """
 
-import re
-
 from trivet.build.go_module import GoModule, read_module
+from trivet.build.programs import explain_no_default, processes_of
 from trivet.build.steps import APP, command_steps, declared
 from trivet.errors import LockfileError
 from trivet.model.build_plan import (
@@ -16,14 +15,12 @@ from trivet.model.build_plan import (
     SCRATCH,
     BuildPlan,
     LayerPlan,
-    NoDefault,
     Phase,
     SourceTree,
     Step,
     Tool,
     literal,
 )
-from trivet.model.names import is_process_type
 from trivet.model.settings import Settings
 
 NAME = "go"
@@ -55,7 +52,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             hint="Run `go mod tidy` and commit go.sum.",
         )
     has_procfile = "Procfile" in tree.files
-    processes = {} if has_procfile else _processes(module)
+    processes = {} if has_procfile else processes_of(module.programs)
     return BuildPlan(
         builder=NAME,
         layers=(
@@ -65,7 +62,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         environment={"PATH": f"{BUNDLE}/bin"},
         processes=processes,
         tools=(_tool(module),),
-        no_default=None if processes or has_procfile else _no_default(module),
+        no_default=None if processes or has_procfile else explain_no_default(module.programs),
     )
 
 
@@ -150,25 +147,4 @@ def _compile(module: GoModule, settings: Settings) -> Step:
             "GOPROXY": "off",
         },
         hint="go's words say in which file and line.",
-    )
-
-
-def _processes(module: GoModule) -> dict[str, str]:
-    """The only program is the web process; of several, one must be called so, and each becomes a process type.
-
-    All but `release`: that would be run with every deploy, which a name alone does not ask for.
-    """
-    if len(module.programs) == 1:
-        return {"web": module.programs[0]}
-    if "web" not in module.programs:
-        return {}
-    return {name: name for name in module.programs if is_process_type(name) and name != "release"}
-
-
-def _no_default(module: GoModule) -> NoDefault:
-    first = next((name for name in module.programs if re.search("server|serve|api|http", name)), module.programs[0])
-    return NoDefault(
-        f"the module has the programs {', '.join(module.programs)}, and none is called web",
-        f"Commit a file called Procfile with a line for each that is to run, for example `web: {first}`; "
-        "or build one only, with `programs` in trivet.toml, [build].",
     )
