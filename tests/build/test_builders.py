@@ -81,6 +81,7 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
         "No builder recognises this source. Looked for:\n"
         "  - uv.lock, requirements.txt or pyproject.toml (Python)\n"
         "  - Gemfile (Ruby)\n"
+        "  - composer.json, index.php or public/index.php (PHP)\n"
         "  - go.mod (Go)\n"
         "  - Cargo.toml (Rust)\n"
         "  - index.html or public/ (static files)\n"

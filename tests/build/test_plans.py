@@ -62,6 +62,15 @@ CASES: Mapping[str, Mapping[str, str]] = {
         "main.go": GO_MAIN,
         "trivet.toml": COMMANDS,
     },
+    "php-composer": {"composer.json": "{}", "composer.lock": "{}", "Procfile": "web: x\n", "trivet.toml": COMMANDS},
+    "php-vendored": {
+        "composer.json": "{}",
+        "composer.lock": "{}",
+        "package.json": "{}",
+        "vendor/composer/installed.json": "",
+        "Procfile": "web: x\n",
+    },
+    "php-alone": {"public/index.php": "", "Procfile": "web: x\n"},
     "rust-crate": {
         "Cargo.toml": "[package]\nname = 'shop'\nversion = '0.1.0'\n",
         "Cargo.lock": "",

@@ -75,6 +75,13 @@ def test_an_app_in_rust_answers_with_its_vendored_crate(deploy: Callable[[str], 
     assert fetch(deploy("rust")) == (200, "Hello from Rust.\n")
 
 
+def test_an_app_in_php_answers_behind_a_web_server(deploy: Callable[[str], str]) -> None:
+    url = deploy("php")
+    assert fetch(url) == (200, "Hello from PHP.\n")
+    assert fetch(f"{url}/any/path") == (200, "Hello from PHP.\n")
+    assert fetch(f"{url}/composer.json")[1] == "Hello from PHP.\n"
+
+
 @pytest.mark.timeout(400)
 def test_a_whole_published_site_is_built_migrated_and_served(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     url = deploy("pretalx")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trivet.build.builders import go, procfile, python, ruby, rust, static
+from trivet.build.builders import go, php, procfile, python, ruby, rust, static
 from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, SourceTree
 from trivet.model.settings import Settings, invalid_setting, suggestion
@@ -23,7 +23,7 @@ class Builder(Protocol):
         """What is to be done. Raises: LockfileError, DetectionError, InvalidFile."""
 
 
-BUILDERS: Sequence[Builder] = (python, ruby, go, rust, static, procfile)
+BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, static, procfile)
 
 
 class FolderTree:
