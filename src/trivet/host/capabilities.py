@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterator
 
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -31,25 +32,39 @@ KEPT = (
 _KEPT_BITS = sum(1 << number for number in KEPT)
 
 
-def give_up_others(libc: ctypes.CDLL) -> None:
-    """This process has none but the kept capabilities, and neither it nor a child can get others. Raises: OSError.
+class Powers:
+    """This process's capabilities, as they are now. What is to be given up is worked out ahead: a child has no time."""
 
-    The library is loaded with `use_errno`. For good only with `no_new_privs`: whoever may not touch the bounding set
-    (it takes SETPCAP) could have them back from a program of root.
-    """
-    _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    def __init__(self, libc: ctypes.CDLL) -> None:
+        """The library is loaded with `use_errno`. Raises: OSError."""
+        self._libc = libc
+        self._others = tuple(number for number in _bounding_set(libc) if number not in KEPT)
+        self._header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
+        sets = ctypes.create_string_buffer(_SETS.size)
+        _checked(libc.capget(self._header, sets))
+        permitted_low, permitted_high = _SETS.unpack(sets.raw)[1::3]
+        low, high = _KEPT_BITS & 0xFFFFFFFF & permitted_low, _KEPT_BITS >> 32 & permitted_high
+        self._kept = ctypes.create_string_buffer(_SETS.pack(low, low, 0, high, high, 0), _SETS.size)
+
+    def give_up_others(self) -> None:
+        """This process, or a child of it, has none but the kept ones, and neither it nor a child can get others.
+
+        For good only with `no_new_privs`: whoever may not touch the bounding set (it takes SETPCAP) could have them back
+        from a program of root. Raises: OSError.
+        """
+        _checked(self._libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+        for number in self._others:
+            if self._libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+                _check_refusal(ctypes.get_errno())
+        _checked(self._libc.capset(self._header, self._kept))
+
+
+def _bounding_set(libc: ctypes.CDLL) -> Iterator[int]:
     number = 0
     while (bounded := libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0)) >= 0:
-        if bounded and number not in KEPT and libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
-            _check_refusal(ctypes.get_errno())
+        if bounded:
+            yield number
         number += 1
-    header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
-    sets = ctypes.create_string_buffer(_SETS.size)
-    _checked(libc.capget(header, sets))
-    low, high = _KEPT_BITS & 0xFFFFFFFF, _KEPT_BITS >> 32
-    permitted_low, permitted_high = _SETS.unpack(sets.raw)[1::3]
-    low, high = low & permitted_low, high & permitted_high
-    _checked(libc.capset(header, ctypes.create_string_buffer(_SETS.pack(low, low, 0, high, high, 0), _SETS.size)))
 
 
 def _check_refusal(number: int) -> None:

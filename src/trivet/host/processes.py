@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD, _RSS_FIELD = 0, 2, 3, 19, 21  # after "(name) ", proc(5)
+_STAT_BYTES = 4096  # 52 numbers and a name of 15 bytes
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes), linux/pidfd.h
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
@@ -174,8 +175,11 @@ def _exit_of_stranger(pidfd: int) -> Exit:
 
 def _stat(pid: int) -> list[str] | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123  # read for every process: pathlib is 3 x slower
-            text = file.read().decode(errors="replace")
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # read for every process: pathlib is slow
+        try:
+            text = os.read(descriptor, _STAT_BYTES).decode(errors="replace")
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
     return text[text.rindex(")") + 2 :].split()

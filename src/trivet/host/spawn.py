@@ -4,6 +4,7 @@ What fails between fork and exec is told through a pipe that the exec closes, as
 https://skarnet.org/software/s6/
 """
 
+import gc
 import json
 import os
 import resource
@@ -62,21 +63,25 @@ class Confinement:
     output: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What the child finds of us: the report's other end, its walls (-1: none), and the signals that it is to reset."""
+
+    told: int
+    ruleset: int
+    signals: tuple[int, ...]
+
+
 def spawn(command: Command, confinement: Confinement | None = None) -> Child:
     """The child exists and becomes the command on its own; nobody waits. Raises: OSError when there can be no child."""
     report, told = os.pipe2(os.O_CLOEXEC)
-    # A signal for a child that still has our handlers would be lost on them: it waits until the child has none.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        pid = os.fork()
-        if pid == 0:
-            _become(command, confinement, told)
+        pid = _fork(command, confinement, told)
     except OSError:
         os.close(report)
         raise
     finally:
         os.close(told)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.set_blocking(report, False)
     return Child(pid, os.pidfd_open(pid), report)
 
@@ -113,15 +118,33 @@ def become(command: Command) -> NoReturn:
     os.execve(command.argv[0], command.argv, dict(command.environment))
 
 
-def _become(command: Command, confinement: Confinement | None, told: int) -> NoReturn:
+def _fork(command: Command, confinement: Confinement | None, told: int) -> int:
+    ruleset = confinement.sandbox.build(confinement.walls) if confinement is not None else -1
+    beginning = _Beginning(told, ruleset, _signals_of_ours())
+    # A signal for a child that still has our handlers would be lost on them: it waits until the child has none.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, beginning.signals)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(command, confinement, beginning)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if ruleset >= 0:
+            os.close(ruleset)
+
+
+def _become(command: Command, confinement: Confinement | None, beginning: _Beginning) -> NoReturn:
+    """Every page that Python touches here is copied first, and collecting garbage touches all of them: little is done."""
+    gc.disable()
     step = ["prepare"]
     try:
-        _settle_in(command, step, told)
+        _settle_in(command, step, beginning)
         if confinement is not None:
             step[0] = "seal"
             if confinement.prepare is not None:
                 confinement.prepare()
-            confinement.sandbox.seal(confinement.walls)
+            confinement.sandbox.close_in(beginning.ruleset)
             if confinement.output is not None:
                 _write_to(confinement.output)
         step[0] = f"run {command.argv[0]}"
@@ -129,19 +152,21 @@ def _become(command: Command, confinement: Confinement | None, told: int) -> NoR
     except OSError as error:
         at = error.filename2 or error.filename
         what = f"{step[0]} ({at})" if isinstance(at, str) and at not in step[0] else step[0]
-        os.write(told, json.dumps([what, error.errno or 0]).encode())
+        os.write(beginning.told, json.dumps([what, error.errno or 0]).encode())
     finally:
         os._exit(_EXIT_NOT_STARTED)
 
 
-def _settle_in(command: Command, step: list[str], told: int) -> None:
+def _settle_in(command: Command, step: list[str], beginning: _Beginning) -> None:
     if command.own_session:
         os.setsid()
     for target, source in enumerate(command.files):
         os.dup2(source, target)
-    os.closerange(3, told)
-    os.closerange(told + 1, _HIGHEST_DESCRIPTOR)
-    _reset_signals()
+    low, high = sorted((beginning.told, max(beginning.ruleset, 2)))
+    os.closerange(3, low)
+    os.closerange(low + 1, high)
+    os.closerange(high + 1, _HIGHEST_DESCRIPTOR)
+    _reset(beginning.signals)
     if command.open_files is not None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (command.open_files, hard))
@@ -156,12 +181,13 @@ def _write_to(path: Path) -> None:
     os.dup2(descriptor, 2)
 
 
-def _reset_signals() -> None:
-    """Python ignores SIGPIPE, and an ignored signal stays ignored over exec."""
+def _signals_of_ours() -> tuple[int, ...]:
+    """Those that this process handles or ignores. Python ignores SIGPIPE, and an ignored signal stays ignored over exec."""
+    return tuple(n for n in range(1, signal.NSIG) if signal.getsignal(n) not in (signal.SIG_DFL, None))
+
+
+def _reset(signals: tuple[int, ...]) -> None:
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if signal.getsignal(number) in (signal.SIG_DFL, None):
-            continue
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    for number in signals:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

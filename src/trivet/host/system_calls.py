@@ -30,21 +30,29 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def refuse_limits_of_others(libc: ctypes.CDLL) -> None:
-    """This process and its children cannot set limits of processes but their own, for ever, on x86-64 and 64-bit ARM.
+class Filter:
+    """The filter, put together ahead: whoever is to be filtered, a child that was just forked, has no time for it."""
 
-    It has `no_new_privs`; the library is loaded with `use_errno`. Nothing happens on a kernel without seccomp filters.
-    Raises: OSError.
-    """
-    machine = os.uname().machine
-    if machine not in _PRLIMIT or sys.maxsize <= _LARGEST_OF_32_BITS:
-        return
-    code = _program(_PRLIMIT[machine])
-    program = _Program(len(code) // _INSTRUCTION.size, code)
-    if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _SPECULATION_STAYS, ctypes.byref(program)) < 0:
-        number = ctypes.get_errno()
-        if number not in (errno.ENOSYS, errno.EINVAL):
-            raise OSError(number, os.strerror(number), "filter its system calls")
+    def __init__(self, libc: ctypes.CDLL) -> None:
+        """The library is loaded with `use_errno`."""
+        self._libc = libc
+        machine = os.uname().machine
+        self._call = _SECCOMP.get(machine) if sys.maxsize > _LARGEST_OF_32_BITS else None
+        code = _program(_PRLIMIT[machine]) if self._call is not None else b""
+        self._program = _Program(len(code) // _INSTRUCTION.size, code)
+
+    def refuse_limits_of_others(self) -> None:
+        """This process and its children cannot set limits of processes but their own, for ever, on x86-64 and 64-bit ARM.
+
+        It has `no_new_privs`. Nothing happens on a kernel without seccomp filters. Raises: OSError.
+        """
+        if self._call is None:
+            return
+        program = ctypes.byref(self._program)
+        if self._libc.syscall(self._call, _SET_MODE_FILTER, _SPECULATION_STAYS, program) < 0:
+            number = ctypes.get_errno()
+            if number not in (errno.ENOSYS, errno.EINVAL):
+                raise OSError(number, os.strerror(number), "filter its system calls")
 
 
 def _program(calls: tuple[tuple[int, int], tuple[int, int]]) -> bytes:

@@ -36,7 +36,7 @@ class Belonging:
 
 
 class Process:
-    """One process of a release. `status` says how it is; the process's file in run/status says the same.
+    """One process of a release, whose output goes to `log`. `status` says how it is; its file in run/status says the same.
 
     While `on_end` is set (it is at the gate) its end is told there and it is not started again. `on_move` is told when
     it had to be given another port.
@@ -49,8 +49,10 @@ class Process:
         "_gone",
         "_remains",
         "_started",
+        "_status_folder",
         "_yard",
         "belonging",
+        "log",
         "on_end",
         "on_move",
         "plan",
@@ -61,6 +63,9 @@ class Process:
         self._yard = yard
         self.belonging = belonging
         self.plan = plan
+        # Kept: putting a path together takes longer than most of what a start does.
+        self.log = log_path(yard.home, belonging.deploy, belonging.release, plan.name)
+        self._status_folder = yard.home.run(belonging.deploy) / "status"
         self.on_end: Ended | None = None
         self.on_move: Gone | None = None
         self.status = found or Status(
@@ -83,11 +88,6 @@ class Process:
     def name(self) -> str:
         """Unique within the deploy: `v12.web.1`."""
         return self.status.name
-
-    @property
-    def log(self) -> Path:
-        """Where its output goes."""
-        return log_path(self._yard.home, self.belonging.deploy, self.belonging.release, self.plan.name)
 
     @property
     def is_stopping(self) -> bool:
@@ -179,16 +179,22 @@ class Process:
         ended = processes.exit_of(child.pidfd)
         up_s = time.monotonic() - self._started
         self._close()
-        self._discard_temporary()
+        temporary = self.status.temporary
         how = f"could not be started ({failure})" if failure else ended.told
         self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
+        if self._gone is None and self.on_end is None:
+            self._start_again(how, up_s)
+            self._discard(temporary)  # last: whoever waits for the process does not wait for this
+        else:
+            self._discard(temporary)
+            self._leave(how if failure else f"{how} after {up_s:.1f} s")
+
+    def _leave(self, how: str) -> None:
         if self._gone is not None:
             self._finish()
         elif self.on_end is not None:
             tell, self.on_end = self.on_end, None
-            tell(self, f"{self.plan.name} {how}" + ("" if failure else f" after {up_s:.1f} s"))
-        else:
-            self._start_again(how, up_s)
+            tell(self, f"{self.plan.name} {how}")
 
     def _start_again(self, how: str, up_s: float) -> None:
         before = restart.Restarts(self.status.restarts, self.status.streak)
@@ -207,7 +213,7 @@ class Process:
             self._leave_lost_port()
             self.start()
         except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
-            self._discard_temporary()
+            self._discard(self.status.temporary)
             self._start_again(f"could not be started ({error})", 0.0)
 
     def _leave_lost_port(self) -> None:
@@ -237,13 +243,9 @@ class Process:
         )
 
     def _confinement(self, temporary: Path) -> spawn.Confinement:
-        folder, written = self._status_folder, self.status
         walls = Walls((temporary, self._yard.home.storage(self.belonging.deploy), Path("/dev/shm")), (self.log,))
-
-        def announce() -> None:
-            status.write_started(folder, written, processes.start_time(os.getpid()))
-
-        return spawn.Confinement(self._yard.sandbox, walls, announce, output=self.log)
+        announcement = status.Announcement(self._status_folder, self.status)
+        return spawn.Confinement(self._yard.sandbox, walls, announcement.write, output=self.log)
 
     def _on_report(self) -> None:
         """The program runs, or never will, and then its exit follows."""
@@ -276,9 +278,9 @@ class Process:
         with contextlib.suppress(OSError):  # what the file misses is found out anew at the next start
             status.write(self._status_folder, self.status)
 
-    def _discard_temporary(self) -> None:
-        if self.status.temporary:
-            folder = Path(self.status.temporary)
+    def _discard(self, temporary: str) -> None:
+        if temporary:
+            folder = Path(temporary)
             with contextlib.suppress(OSError):  # it is not empty
                 folder.rmdir()
             self._yard.leftovers.take(folder)
@@ -295,7 +297,3 @@ class Process:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-
-    @property
-    def _status_folder(self) -> Path:
-        return self._yard.home.run(self.belonging.deploy) / "status"

@@ -1,0 +1,43 @@
+"""Status files: written over what was there, at any length, also by a process that was just forked."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from run.shop import WORKER, Shop, kill, wait_until
+from trivet.host import processes
+from trivet.model.run import ProcessState
+from trivet.run.supervisor.status import Announcement, Status, read_all, write
+
+STATUS = Status(1, "web.1", 0, ProcessState.RUNNING, 20000, "a-boot", 1.0, 7, 8, "/tmp/x")
+
+
+@pytest.mark.parametrize("length", [1, 500, 3000])
+def test_a_status_is_all_that_its_file_says_however_long_the_one_before_was(tmp_path: Path, length: int) -> None:
+    for status in (replace(STATUS, last_exit="x" * length), STATUS, replace(STATUS, last_exit="é" * length)):
+        write(tmp_path, status)
+        assert list(read_all(tmp_path)) == [status]
+        assert [path.name for path in tmp_path.iterdir()] == ["v1.web.1.json"]
+
+
+def test_a_process_announces_itself_and_nothing_is_mistaken_for_its_number(tmp_path: Path) -> None:
+    status = replace(STATUS, last_exit='"pid":-1,"start_time":-1')
+    Announcement(tmp_path, status).write()
+    me = replace(status, pid=os.getpid(), start_time=processes.start_time(os.getpid()))
+    assert list(read_all(tmp_path)) == [me]
+
+
+def test_a_restart_writes_into_the_file_that_is_there(shop: Shop) -> None:
+    """A new one in its place would be written out to the disk before the process could begin."""
+    shop.worker(1, WORKER)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    (path,) = (shop.home.run(shop.deploy) / "status").glob("*.json")
+    (before,) = shop.processes()
+    number = path.stat().st_ino
+    kill(before.pid or 0)
+    wait_until(lambda: shop.processes()[0].pid not in (None, before.pid))
+    (found,) = read_all(path.parent)
+    assert (found.pid, found.restarts, path.stat().st_ino) == (shop.processes()[0].pid, 1, number)
