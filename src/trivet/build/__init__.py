@@ -35,7 +35,7 @@ __all__ = [
     "read_log",
     "remove_builds",
     "sign_build",
-    "verify_build",
+    "verify_builds",
     "verify_layer",
 ]
 
@@ -102,11 +102,11 @@ def sign_build(home: Home, build: Build, pen: Pen) -> None:
     signature.sign_build(home, build, pen)
 
 
-def verify_build(home: Home, build: Build) -> "tuple[Fault, ...]":
-    """What of the build is not as it was built: every byte was read. Raises: MachineError."""
+def verify_builds(home: Home, builds: tuple[Build, ...]) -> "tuple[tuple[Fault, ...], ...]":
+    """What of each build is not as it was built: every byte was read. Raises: MachineError."""
     from trivet.build import verification
 
-    return verification.verify_build(home, build)
+    return verification.verify_builds(home, builds)
 
 
 def verify_layer(home: Home, layer: Layer) -> None:

@@ -16,7 +16,7 @@ from trivet.build.stage import make_build
 from trivet.build.uv import uv_version
 from trivet.errors import BuildError
 from trivet.host.files import refused
-from trivet.host.integrity import find_faults
+from trivet.host.integrity import Inspection
 from trivet.model.build import Build
 from trivet.model.checked import Checked
 from trivet.model.home import Home
@@ -44,7 +44,7 @@ def _find_recorded(request: BuildRequest) -> Build:
             f"There is no build of {commit.source.short} to compare with, made with today's tools and still whole.",
             hint=f"Make it first: trivet build {commit.source.short}",
         )
-    if faults := find_faults(request.home, recorded):
+    if faults := Inspection(request.home).find_faults(recorded):
         raise BuildError(
             f"The build {recorded.id} was altered, so there is nothing to compare with: {faults[0].told}.",
             hint="`trivet builds verify` names all that was altered.",

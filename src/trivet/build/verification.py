@@ -2,19 +2,20 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trivet.errors import InvalidDocument
-from trivet.host.integrity import Fault, find_faults
+from trivet.host.integrity import Fault, Inspection
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.statement import find_mismatches, read_byproducts
 
 
-def verify_build(home: Home, build: Build) -> tuple[Fault, ...]:
-    """What of the build is not as it was built: every byte was read. Raises: MachineError."""
-    return (*find_faults(home, build), *_check_documents(home, build))
+def verify_builds(home: Home, builds: Iterable[Build]) -> tuple[tuple[Fault, ...], ...]:
+    """What of each build is not as it was built: every byte was read. Raises: MachineError."""
+    inspection = Inspection(home)
+    return tuple((*inspection.find_faults(build), *_check_documents(home, build)) for build in builds)
 
 
 def _check_documents(home: Home, build: Build) -> Iterator[Fault]:

@@ -87,6 +87,7 @@ def _facts(found: Build, steps: tuple[StepTime, ...]) -> tuple[tuple[str, str], 
         ("layers", "\n".join(layers)),
         ("processes", "\n".join(f"{process.name}: {process.command}" for process in found.processes)),
         ("tools", "\n".join(f"{name} {program.version}  {program.path}" for name, program in found.tools.items())),
+        ("confined", ", ".join(f"{what}: {how}" for what, how in found.confinement.items())),
         ("created", f"{found.created_at} in {found.duration_s:.1f} s"),
         ("steps", "\n".join(f"{step.duration_s:6.2f} s  {_phase(step)}{step.title}" for step in steps)),
     )

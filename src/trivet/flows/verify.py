@@ -1,9 +1,10 @@
 """Verify: whether the builds of an app are what was once built, and signed by whom."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trivet.build import list_builds, read_build, verify_build
+from trivet import build as stage
+from trivet.build import list_builds, read_build
 from trivet.errors import InputError, SignatureError
 from trivet.flows.installation import Installation
 from trivet.flows.trust import find_signer
@@ -35,15 +36,16 @@ def verify_builds(
         )
     home = installation.home
     builds = tuple(read_build(home, app, each) for each in ids) if ids else list_builds(home, app)
-    return tuple(_verify(installation, build, signers) for build in builds)
+    found = zip(builds, stage.verify_builds(home, builds), strict=True)
+    return tuple(_with_signer(installation, VerifiedBuild(build, faults, None), signers) for build, faults in found)
 
 
-def _verify(installation: Installation, build: Build, signers: Path | None) -> VerifiedBuild:
-    faults = verify_build(installation.home, build)
+def _with_signer(installation: Installation, found: VerifiedBuild, signers: Path | None) -> VerifiedBuild:
     if signers is None:
-        return VerifiedBuild(build, faults, None)
+        return found
     try:
-        return VerifiedBuild(build, faults, find_signer(installation, build, signers.absolute()))
+        return replace(found, signer=find_signer(installation, found.build, signers.absolute()))
     except SignatureError as error:
-        path = installation.home.build(build.app, build.id)
-        return VerifiedBuild(build, (*faults, Fault("signature", error.message.rstrip("."), path)), None)
+        path = installation.home.build(found.build.app, found.build.id)
+        fault = Fault("signature", error.message.rstrip("."), path)
+        return replace(found, faults=(*found.faults, fault))

@@ -31,13 +31,22 @@ class Fault:
     files: tuple[str, ...] = ()
 
 
-def find_faults(home: Home, build: Build) -> tuple[Fault, ...]:
-    """What is wrong with the build's bundle; every byte of every layer was read. Raises: MachineError."""
-    found = [
-        *(_find_astray(home, build, layer) for layer in build.layers),
-        *(find_fault(home, it) for it in build.layers),
-    ]
-    return tuple(fault for fault in found if fault is not None)
+class Inspection:
+    """A look at builds of one home; a layer that several of them share is read once."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._found: dict[str, Fault | None] = {}
+
+    def find_faults(self, build: Build) -> tuple[Fault, ...]:
+        """What is wrong with the build's bundle; every byte of every layer was read. Raises: MachineError."""
+        astray = [_find_astray(self._home, build, layer) for layer in build.layers]
+        return tuple(fault for fault in (*astray, *map(self._find_fault, build.layers)) if fault is not None)
+
+    def _find_fault(self, layer: Layer) -> Fault | None:
+        if layer.digest not in self._found:
+            self._found[layer.digest] = find_fault(self._home, layer)
+        return self._found[layer.digest]
 
 
 def find_fault(home: Home, layer: Layer) -> Fault | None:

@@ -5,14 +5,13 @@ when it starts again what crashed, since what it runs is sealed.
 """
 
 from trivet.errors import AlteredLayer
-from trivet.host.integrity import find_faults
+from trivet.host.integrity import Inspection
 from trivet.model.build import Build
-from trivet.model.home import Home
 
 
-def check_bundle(home: Home, build: Build) -> None:
+def check_bundle(inspection: Inspection, build: Build) -> None:
     """Every layer of the build is what was built, and the bundle leads to it. Raises: AlteredLayer, MachineError."""
-    faults = find_faults(home, build)
+    faults = inspection.find_faults(build)
     if faults:
         raise AlteredLayer(
             f"Nothing was started from the build {build.id}: {faults[0].told}.",

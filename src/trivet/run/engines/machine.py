@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from trivet.errors import AlteredLayer, InvalidDocument, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes, sandbox, spawn
+from trivet.host.integrity import Inspection
 from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.build import Build
@@ -170,7 +171,7 @@ class Machine:
 
     def check_build(self, build: Build) -> None:
         """Every byte of the build is what the build stage made. Raises: AlteredLayer, MachineError."""
-        check_bundle(self._home, build)
+        check_bundle(Inspection(self._home), build)
 
     def address(self, deploy: Deploy) -> Address | None:
         """Where the deploy is reached; None if no `web` process has ever served. Raises: InvalidDocument."""
@@ -268,19 +269,21 @@ class Machine:
             return False
         return True
 
-    def _check_current(self, deploy: Deploy) -> None:
+    def _check_current(self, deploy: Deploy, inspection: Inspection | None = None) -> None:
         """What the supervisor is about to be asked to start is what was built; it says itself if there is nothing."""
         number = current_release(self._home, deploy)
         if number is not None:
-            self.check_build(read_release(self._home, deploy, number)[0].build)
+            release, _ = read_release(self._home, deploy, number)
+            check_bundle(inspection or Inspection(self._home), release.build)
 
     def _find_altered(self) -> Mapping[Deploy, AlteredLayer]:
         """The deploys that are meant to run and whose build was altered. What cannot be read, the supervisor tells of."""
         altered: dict[Deploy, AlteredLayer] = {}
+        inspection = Inspection(self._home)
         for deploy in desired.find_deploys(self._home):
             try:
                 if not self.is_stopped(deploy):
-                    self._check_current(deploy)
+                    self._check_current(deploy, inspection)
             except AlteredLayer as error:
                 altered[deploy] = error
             except TrivetError:
