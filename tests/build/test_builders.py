@@ -7,7 +7,7 @@ import pytest
 from trivet.build.detect import choose_builder
 from trivet.build.processes import process_types, tell_defaults
 from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
-from trivet.model.build_plan import BuildPlan
+from trivet.model.build_plan import BuildPlan, Phase
 from trivet.model.settings import Settings, parse_settings
 
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\ndependencies = []\n'
@@ -52,9 +52,15 @@ def _error(files: Mapping[str, str], kind: type[TrivetError] = BuildError) -> tu
     return caught.value.message, caught.value.hint
 
 
-def _lock(*names: str, source: str = '{ registry = "https://pypi.org/simple" }') -> str:
-    packages = "".join(f'[[package]]\nname = "{name}"\nversion = "1"\nsource = {source}\n' for name in names)
-    return f'version = 1\n[[package]]\nname = "shop"\nversion = "0"\nsource = {{ virtual = "." }}\n{packages}'
+INDEX = '{ registry = "https://pypi.org/simple" }'
+
+
+def _lock(*names: str, source: str = INDEX, app: str = "virtual", more: str = "") -> str:
+    """A uv.lock whose app needs packages of these names, each with what `more` says of it."""
+    packages = "".join(f'[[package]]\nname = "{name}"\nversion = "1"\nsource = {source}\n{more}' for name in names)
+    needs = ", ".join(f'{{ name = "{name}" }}' for name in names)
+    head = f'version = 1\n[[package]]\nname = "shop"\nversion = "0"\nsource = {{ {app} = "." }}\n'
+    return f"{head}dependencies = [{needs}]\n{packages}"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,7 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
     message, hint = _error({"README.md": ""}, DetectionError)
     assert message == (
         "No builder recognises this source. Looked for:\n"
-        "  - uv.lock, requirements.txt or pyproject.toml (Python)\n"
+        "  - uv.lock, poetry.lock, Pipfile.lock, requirements.txt or pyproject.toml (Python)\n"
         "  - Gemfile (Ruby)\n"
         "  - composer.json, index.php or public/index.php (PHP)\n"
         "  - go.mod (Go)\n"
@@ -105,6 +111,27 @@ def test_a_builder_that_does_not_exist_is_an_error_with_its_line() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["Aptfile", "apt.txt", "packages.txt"])
+def test_packages_of_the_system_are_refused_with_what_to_do_instead(name: str) -> None:
+    files = {name: "# for images\nlibvips42\nffmpeg\n", "requirements.txt": "streamlit==1", "Procfile": "web: x"}
+    assert _error(files, DetectionError) == (
+        (
+            f"{name} asks for packages of the system: libvips42, ffmpeg. "
+            "A build installs none, since it must run without root."
+        ),
+        (
+            "Take them from the app's own dependencies where those have them (psycopg[binary] brings libpq, pillow its "
+            "libraries), or install them on the machine once (`apt-get install`). "
+            f"Then remove {name} from the commit, "
+            f"or keep it out of builds with the line `{name} export-ignore` in .gitattributes."
+        ),
+    )
+
+
+def test_a_file_packages_txt_means_nothing_without_streamlit() -> None:
+    assert _plan({"packages.txt": "x", "requirements.txt": "", "Procfile": "web: x"}).builder == "python"
+
+
 def test_two_lockfiles_are_an_error() -> None:
     assert _error({"uv.lock": "", "requirements.txt": "", "pyproject.toml": PYPROJECT}, LockfileError) == (
         "There are two lockfiles, uv.lock and requirements.txt, so it is not clear what to install.",
@@ -119,12 +146,56 @@ def test_a_project_without_a_lockfile_is_an_error() -> None:
     )
 
 
-@pytest.mark.parametrize("manifest", ["Pipfile", "Pipfile.lock", "poetry.lock", "pdm.lock", "setup.py"])
-def test_another_tools_manifest_alone_is_an_error(manifest: str) -> None:
-    assert _error({manifest: ""}, LockfileError) == (
-        f"There is {manifest}, but no uv.lock or requirements.txt that says which versions to install.",
-        "Write the installed versions with `uv pip freeze > requirements.txt` (or `pip freeze`), and commit it.",
-    )
+@pytest.mark.parametrize(
+    ("files", "message", "hint"),
+    [
+        (
+            {"Pipfile": ""},
+            "There is Pipfile, but no Pipfile.lock that says which versions to install.",
+            "Run `pipenv lock` and commit Pipfile.lock.",
+        ),
+        (
+            {"pyproject.toml": '[tool.poetry]\nname = "shop"\n'},
+            "There is pyproject.toml, but no poetry.lock that says which versions to install.",
+            "Run `poetry lock` and commit poetry.lock.",
+        ),
+        (
+            {"pdm.lock": "", "pyproject.toml": PYPROJECT},
+            "There is pdm.lock, which is not read.",
+            (
+                "Write a requirements.txt with `pdm export --production -o requirements.txt`, "
+                "or a uv.lock with `uv lock`; commit it."
+            ),
+        ),
+        (
+            {"setup.py": ""},
+            "There is setup.py, but no uv.lock or requirements.txt that says which versions to install.",
+            "Write the installed versions with `uv pip freeze > requirements.txt` (or `pip freeze`), and commit it.",
+        ),
+        (
+            {"Pipfile.lock": "{}"},
+            "There is Pipfile.lock, but no Pipfile that it is made from.",
+            "Commit the Pipfile too.",
+        ),
+        (
+            {"Pipfile.lock": "{}", "Pipfile": ""},
+            "Pipfile.lock does not match its manifest.",
+            "Run `pipenv lock` and commit Pipfile.lock.",
+        ),
+        (
+            {"poetry.lock": '[metadata]\nlock-version = "2.0"\n'},
+            "poetry.lock is of a Poetry before 2.0, and does not say what is for which group.",
+            "Run `poetry lock` and commit poetry.lock.",
+        ),
+        (
+            {"poetry.lock": '[metadata]\nlock-version = "2.1"\ncontent-hash = "0"\n', "pyproject.toml": PYPROJECT},
+            "poetry.lock does not match its manifest.",
+            "Run `poetry lock` and commit poetry.lock.",
+        ),
+    ],
+)
+def test_a_manifest_without_a_lockfile_that_fits_is_an_error(files: dict[str, str], message: str, hint: str) -> None:
+    assert _error(files, LockfileError) == (message, hint)
 
 
 def test_a_broken_manifest_is_an_error() -> None:
@@ -151,24 +222,174 @@ def test_dependencies_are_decided_by_every_file_that_requirements_include() -> N
     assert set(_plan(files).layers[0].inputs or ()) == set(files) - {"Procfile"}
 
 
+BUILT = '[build-system]\nrequires = ["hatchling==1.27.0"]\nbuild-backend = "hatchling.build"\n'
+LIBRARY = f'[project]\nname = "My_Lib"\nversion = "0"\n{BUILT}'
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"uv.lock": _lock(app="editable"), "pyproject.toml": PYPROJECT + BUILT}, ["shop"]),
+        (
+            {
+                "uv.lock": _lock("my-lib", source='{ editable = "packages/x" }'),
+                "pyproject.toml": PYPROJECT,
+                "packages/x/pyproject.toml": LIBRARY,
+            },
+            ["my-lib"],
+        ),
+        ({"requirements.txt": "./packages/x\n", "packages/x/pyproject.toml": LIBRARY}, ["my-lib"]),
+        ({"requirements.txt": "-e .[web]\nflask==3\n", "pyproject.toml": LIBRARY}, ["my-lib"]),
+    ],
+)
+def test_packages_of_the_source_are_a_layer_that_is_always_made(files: dict[str, str], names: list[str]) -> None:
+    plan = _plan({**files, "Procfile": "web: x"})
+    dependencies, packages, _ = plan.layers
+    assert dependencies.inputs is not None
+    assert (packages.name, packages.inputs) == ("packages", None)
+    assert [step.title for step in packages.steps] == [
+        *(title for name in names for title in (f"fetching what builds {name}", f"building {name}")),
+        f"installing {', '.join(names)}",
+        "compiling packages",
+    ]
+    assert "hatchling==1.27.0" in packages.steps[0].argv
+    assert plan.environment["PYTHONPATH"] == "{bundle}/packages"
+
+
+def test_a_project_that_is_no_package_has_no_such_layer() -> None:
+    plan = _plan({"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
+    assert [layer.name for layer in plan.layers] == ["dependencies", "app"]
+    assert "PYTHONPATH" not in plan.environment
+
+
 @pytest.mark.parametrize(
     "files",
     [
-        {"uv.lock": _lock("x"), "pyproject.toml": PYPROJECT + '[build-system]\nrequires = ["hatchling"]\n'},
-        {"uv.lock": _lock("x", source='{ editable = "packages/x" }'), "pyproject.toml": PYPROJECT},
-        {"requirements.txt": "./packages/x\n"},
-        {"requirements.txt": "-e .\n"},
+        {"uv.lock": _lock("flask", "docopt", more='sdist = { url = "https://x/d.tar.gz" }\n'), "trivet.toml": "@"},
+        {"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT + BUILT},
+        {"requirements.txt": "flask==3\ndocopt==0.6.2\n", "trivet.toml": "[build]\nsource_distributions = ['docopt']"},
+        {"requirements.txt": "-e .\n", "pyproject.toml": LIBRARY},
     ],
 )
-def test_dependencies_that_lie_in_the_source_are_always_made(files: dict[str, str]) -> None:
-    assert _plan({**files, "Procfile": "web: x"}).layers[0].inputs is None
+def test_no_step_that_reaches_the_network_runs_code_of_a_package(files: dict[str, str]) -> None:
+    files = {"pyproject.toml": PYPROJECT, **files, "Procfile": "web: x"}
+    if files.get("trivet.toml") == "@":
+        files["trivet.toml"] = "[build]\nsource_distributions = true\n"
+    for layer in _plan(files).layers:
+        for step in layer.steps:
+            text = " ".join(step.argv)
+            if step.phase is Phase.FETCH:
+                assert not any(verb in text for verb in ("uv} build", "build --wheel", "collectstatic"))
+                assert "--no-build" in text or not any(verb in text for verb in (" sync ", " install ", " compile "))
+            else:
+                assert not step.uses_cache
 
 
-@pytest.mark.parametrize(("build_system", "installed"), [("", False), ("[build-system]\nrequires = []\n", True)])
-def test_the_project_itself_is_installed_if_it_is_a_package(build_system: str, installed: bool) -> None:
-    files = {"uv.lock": _lock(), "pyproject.toml": PYPROJECT + build_system, "Procfile": "web: x"}
-    sync = next(step for step in _plan(files).layers[0].steps if "sync" in step.argv)
-    assert ("--no-install-project" not in sync.argv) is installed
+ALONE = 'sdist = { url = "https://x/y.tar.gz", hash = "sha256:1" }\n'
+
+
+def test_a_package_without_a_wheel_is_an_error_that_says_which_line_to_add() -> None:
+    files = {"uv.lock": _lock("docopt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
+    assert _error(files, LockfileError) == (
+        (
+            "docopt 1 of uv.lock has no wheel, and is only built from source, which runs code of the package, "
+            "if the app says so."
+        ),
+        'Add to trivet.toml, under [build]: source_distributions = ["docopt"]',
+    )
+    files = {**files, "uv.lock": _lock("docopt", "other", "more", more=ALONE)}
+    assert _error({**files, "trivet.toml": "[build]\nsource_distributions = ['other']"}, LockfileError) == (
+        (
+            "docopt 1, more 1 of uv.lock have no wheels, and are only built from source, which runs code of the package, "
+            "if the app says so."
+        ),
+        'Add to trivet.toml, under [build]: source_distributions = ["other", "docopt", "more"]',
+    )
+
+
+@pytest.mark.parametrize("allowed", ["true", "['Doc_Opt']"])
+def test_a_package_without_a_wheel_is_built_if_the_app_allows_it(allowed: str) -> None:
+    files = {"uv.lock": _lock("doc-opt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
+    plan = _plan({**files, "trivet.toml": f"[build]\nsource_distributions = {allowed}\n"})
+    assert [step.title for step in plan.layers[0].steps][3:] == [
+        "fetching the source of doc-opt",
+        "fetching what builds doc-opt",
+        "building doc-opt",
+        "installing doc-opt",
+        "compiling dependencies",
+    ]
+    assert plan.notices == ("Built from source, as trivet.toml allows: doc-opt.",)
+
+
+def test_a_package_without_a_wheel_that_only_another_machine_needs_does_not_matter() -> None:
+    lock = _lock("docopt", more=ALONE).replace('name = "docopt" }', 'name = "docopt", marker = "os_name == \'nt\'" }')
+    lock += f'[[package]]\nname = "dev-only"\nversion = "1"\nsource = {INDEX}\n{ALONE}'
+    plan = _plan({"uv.lock": lock, "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
+    assert plan.notices == ()
+
+
+def test_a_package_that_is_allowed_and_not_installed_is_an_error() -> None:
+    files = {"uv.lock": _lock("docopt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
+    assert _error({**files, "trivet.toml": "[build]\nsource_distributions = ['dokopt']"}, InvalidFile) == (
+        "trivet.toml:2: the app installs no package 'dokopt' that could be built from source.",
+        "Did you mean 'docopt'?",
+    )
+    nothing = {"uv.lock": _lock(), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
+    assert _error({**nothing, "trivet.toml": "[build]\nsource_distributions = ['x']"}, InvalidFile) == (
+        "trivet.toml:2: the app installs no package 'x' that could be built from source.",
+        "Remove it from the list.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "required"),
+    [("a==1 --hash=sha256:1\nb==2 --hash=sha256:2\n", True), ("a==1 --hash=sha256:1\nb==2\n", False), ("a\n", False)],
+)
+def test_hashes_are_required_if_every_line_has_them(lines: str, required: bool) -> None:
+    steps = _plan({"requirements.txt": lines, "Procfile": "web: x"}).layers[0].steps
+    install = next(step for step in steps if "install" in step.argv)
+    assert ("--require-hashes" in install.argv) is required
+
+
+@pytest.mark.parametrize("line", ["git+https://example.org/x.git", "./wheels/x-1-py3-none-any.whl", "-e git+ssh://x/y"])
+def test_a_requirement_that_no_index_has_is_an_error(line: str) -> None:
+    message, hint = _error({"requirements.txt": f"{line}\n", "Procfile": "web: x"}, InvalidFile)
+    assert message.startswith("requirements.txt asks for '")
+    assert message.endswith("', which is neither a package of an index nor a folder of the source.")
+    assert hint == "Name a package with its version, or put its code into a folder of the source."
+
+
+def _django(root: str = "STATIC_ROOT = BASE_DIR / 'static'", toml: str = "") -> BuildPlan:
+    files = {"requirements.txt": "Django==5\ngunicorn==23", **DJANGO, "mysite/settings.py": f"A = 1\n{root}\n"}
+    return _plan({**files, "trivet.toml": toml})
+
+
+def test_djangos_static_files_are_collected_if_settings_say_where() -> None:
+    plan = _django()
+    assert [step.title for step in plan.layers[-1].steps] == ["collecting static files", "compiling app"]
+    step = plan.layers[-1].steps[0]
+    assert (step.argv, step.phase) == (("python", "manage.py", "collectstatic", "--noinput"), Phase.COMPILE)
+    assert plan.notices == (
+        (
+            "Static files are collected with `python manage.py collectstatic --noinput`, since mysite/settings.py has a "
+            "STATIC_ROOT; `collectstatic = false` under [build] in trivet.toml turns that off."
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("root", "toml"),
+    [
+        ("STATIC_ROOT = None", ""),
+        ("# STATIC_ROOT = 'x'", ""),
+        ("STATIC_ROOT = 'x'", "[build]\ncollectstatic = false\n"),
+        ("STATIC_ROOT = 'x'", "[build]\ncommands = ['python manage.py collectstatic --noinput --clear']\n"),
+    ],
+)
+def test_djangos_static_files_are_left_alone_otherwise(root: str, toml: str) -> None:
+    plan = _django(root, toml)
+    assert "collecting static files" not in [step.title for step in plan.layers[-1].steps]
+    assert plan.notices == ()
 
 
 def test_requirements_without_a_fixed_version_are_told_once() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from trivet.errors import InvalidFile
 from trivet.model.settings import (
+    EVERY,
     BuildSettings,
     DeploySettings,
     ProcessSettings,
@@ -50,6 +51,13 @@ def test_everything_that_can_be_set_is_read() -> None:
         },
         deploys={"production": DeploySettings(8080, "0.0.0.0")},
     )
+
+
+def test_packages_that_may_be_built_from_source_are_named_or_all() -> None:
+    assert parse_settings("[build]\nsource_distributions = ['a', 'b']").build.source_distributions == ("a", "b")
+    assert parse_settings("[build]\nsource_distributions = true").build.source_distributions == EVERY
+    assert parse_settings("[build]\nsource_distributions = false").build.source_distributions == ()
+    assert parse_settings("[build]\ncollectstatic = false").build.collectstatic is False
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "[build]\r\n"])
@@ -101,6 +109,21 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             "app = 'shop'\n[build]\ncommands = 'make'",
             "trivet.toml:3: commands must be a list of commands, not 'make'.",
             'Write it like this: commands = ["python manage.py collectstatic --noinput"]',
+        ),
+        (
+            "[build]\nsource_distributions = 'psycopg2'",
+            "trivet.toml:2: source_distributions must be true, or a list of packages, not 'psycopg2'.",
+            'Write it like this: source_distributions = ["psycopg2"]',
+        ),
+        (
+            "[build]\nsource_distributions = ['psycopg2 ==2']",
+            "trivet.toml:2: source_distributions must be true, or a list of packages, not ['psycopg2 ==2'].",
+            'Write it like this: source_distributions = ["psycopg2"]',
+        ),
+        (
+            "[build]\ncollectstatic = 'no'",
+            "trivet.toml:2: collectstatic must be true or false, not 'no'.",
+            "Write it like this: collectstatic = true",
         ),
         (
             "processes = 3",

@@ -9,6 +9,9 @@ from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, SourceTree
 from trivet.model.settings import Settings, invalid_setting, suggestion
 
+_SYSTEM_PACKAGES = ("Aptfile", "apt.txt", "apt-packages.txt", "system-packages.txt")
+_OF_STREAMLIT = ("packages.txt",)  # too common a name to mean anything elsewhere
+
 
 class Builder(Protocol):
     """The one shape of a builder, which is a module."""
@@ -49,6 +52,7 @@ class FolderTree:
 
 def choose_builder(tree: SourceTree, settings: Settings) -> Builder:
     """The builder that trivet.toml names, else the first that recognises the source. Raises: DetectionError, InvalidFile."""
+    _refuse_system_packages(tree)
     if settings.build.builder is not None:
         return _named(tree, settings.build.builder)
     for builder in BUILDERS:
@@ -62,6 +66,23 @@ def choose_builder(tree: SourceTree, settings: Settings) -> Builder:
     )
     looked_for = "".join(f"\n  - {builder.LOOKED_FOR}" for builder in BUILDERS)
     raise DetectionError(f"No builder recognises this source. Looked for:{looked_for}", hint=advice)
+
+
+def _refuse_system_packages(tree: SourceTree) -> None:
+    """A build has no root and its own folders only: what it took from the system would be missing where it runs."""
+    name = next((name for name in _SYSTEM_PACKAGES if name in tree.files), None)
+    if name is None and "streamlit" in (tree.read("requirements.txt") or ""):
+        name = next((name for name in _OF_STREAMLIT if name in tree.files), None)
+    if name is None:
+        return
+    listed = [line.strip() for line in (tree.read(name) or "").splitlines() if line.strip() and line.strip()[0] != "#"]
+    shown = f": {', '.join(listed[:5])}{', …' if len(listed) > 5 else ''}" if listed else ""
+    raise DetectionError(
+        f"{name} asks for packages of the system{shown}. A build installs none, since it must run without root.",
+        hint=f"Take them from the app's own dependencies where those have them (psycopg[binary] brings libpq, pillow its "
+        f"libraries), or install them on the machine once (`apt-get install`). Then remove {name} from the commit, "
+        f"or keep it out of builds with the line `{name} export-ignore` in .gitattributes.",
+    )
 
 
 def _named(tree: SourceTree, name: str) -> Builder:

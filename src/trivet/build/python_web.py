@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from trivet.build.manifests import Packages
+from trivet.build.packages import Packages
 from trivet.model.build_plan import NoDefault, SourceTree
 
 _ENTRY_FILES = ("app.py", "wsgi.py", "asgi.py", "main.py", "application.py")

@@ -58,9 +58,12 @@ def find_submodule(repository: Repository, commit: str, path: str, pinned: str) 
 
     It is one that the repository keeps, or the one in its working tree. Raises: SourceError if neither has the commit.
     """
-    for candidate in (_kept(repository, commit, path), _checked_out(repository, path)):
-        if candidate is not None and candidate.objects.has(pinned):
-            return candidate
+    kept = _kept(repository, commit, path)
+    if kept is not None and kept.objects.has(pinned):
+        return kept
+    checked_out = _checked_out(repository, path)
+    if checked_out is not None and checked_out.objects.has(pinned):
+        return checked_out
     raise SourceError(
         f"The submodule {path!r} is not in this clone at the commit that the source asks for ({pinned[:8]}).",
         hint="Fetch it with `git submodule update --init --recursive`, then run the command again.",

@@ -58,14 +58,18 @@ def _shorten(command: str) -> str:
 
 def python_tools(*asked: str, hint: str) -> tuple[Tool, ...]:
     """uv, and the Python that the bundle is to rely on, found by uv."""
+    return Tool("uv"), Tool("python", hint, find_python(*asked, hint=hint), is_runtime=True)
+
+
+def find_python(*asked: str, hint: str) -> Step:
+    """The step that says where a Python is that suits."""
     argv = (UV, "python", "find", "--system", *asked)
-    find = Step("finding Python", argv, Phase.FETCH, environment=UV_ENVIRONMENT, hint=hint)
-    return Tool("uv"), Tool("python", hint, find, is_runtime=True)
+    return Step("finding Python", argv, Phase.FETCH, environment=UV_ENVIRONMENT, hint=hint)
 
 
 def make_venv() -> Step:
     """The dependencies are an empty venv that works wherever it is moved to."""
-    argv = (UV, "venv", "--relocatable", "--no-project", "--python", PYTHON, VENV)
+    argv = (UV, "venv", "--relocatable", "--allow-existing", "--no-project", "--python", PYTHON, VENV)
     return Step("making a virtual environment", argv, Phase.FETCH, environment=UV_ENVIRONMENT)
 
 

@@ -14,8 +14,12 @@ Place = tuple[str, ...]
 Reader = Callable[["_File", Place, object], object]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _OWNED = ("PATH", "HOME", "TMPDIR")
 _LONGEST_S = 24 * 3600.0
+
+
+EVERY = ("*",)  # as `source_distributions`: all that have no wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class BuildSettings:
     `network` is the phase that has the network although it would not: "compile", or None.
     `requires_signature`: what is deployed must be signed by somebody whom the file `allowed_signers` of the app lists.
     `programs` are those to be compiled, where the source has several: folders of a Go module, names of Rust binaries.
+    `source_distributions` are the packages that may be built from source. `collectstatic`: whether Django's static files
+    are collected (None: if they are configured).
     """
 
     builder: str | None = None
@@ -34,6 +40,8 @@ class BuildSettings:
     requires_signature: bool = False
     allowed_signers: str | None = None
     programs: tuple[str, ...] = ()
+    source_distributions: tuple[str, ...] = ()
+    collectstatic: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,16 @@ def _read_programs(file: _File, place: Place, data: object) -> tuple[str, ...]:
     return tuple(data)
 
 
+def _read_source_distributions(file: _File, place: Place, data: object) -> tuple[str, ...]:
+    if data is True:
+        return EVERY
+    if data is False:
+        return ()
+    if not isinstance(data, list) or not all(isinstance(it, str) and _PACKAGE.fullmatch(it) for it in data):
+        raise _mistyped(file, place, data, "true, or a list of packages", f'{place[-1]} = ["psycopg2"]')
+    return tuple(data)
+
+
 def _read_environment(file: _File, place: Place, data: object) -> Mapping[str, str]:
     values = {}
     for key, value in _table(file, place, data).items():
@@ -276,6 +294,8 @@ _BUILD: Mapping[str, tuple[str, Reader]] = {
     "network": ("network", _read_network),
     "require_signature": ("requires_signature", _read_switch),
     "allowed_signers": ("allowed_signers", _read_text),
+    "source_distributions": ("source_distributions", _read_source_distributions),
+    "collectstatic": ("collectstatic", _read_switch),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),

@@ -1,0 +1,278 @@
+"""Python apps by each of the lockfiles, with what has to be built from source; real packages from PyPI. Needs the network."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uv
+
+from support.building import Builder
+from support.command import fetch
+from support.repository import Repository
+from trivet.build import verify_layer
+from trivet.build.lockfiles import pipfile_lock, poetry_lock
+from trivet.errors import BuildError, LockfileError, StepFailed
+from trivet.model.build import Build
+from trivet.model.build_plan import Phase
+from trivet.model.home import Home
+
+pytestmark = pytest.mark.slow
+
+LOCKS = Path(__file__).parent / "locks"
+PYPROJECT = '[project]\nname = "shop"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = [{}]\n'
+BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+WSGI = """
+import {module}
+
+def app(environ, start):
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [{module}.__file__.encode()]
+"""
+SERVER = """
+import os
+from wsgiref.simple_server import make_server
+from shop import app
+
+def serve():
+    make_server("127.0.0.1", int(os.environ["PORT"]), app).serve_forever()
+"""
+
+
+def _lock(repository: Repository, folder: str = "") -> None:
+    argv = (
+        uv.find_uv_bin(),
+        "lock",
+        "--quiet",
+        "--python",
+        "/usr/bin/python3",
+        "--directory",
+        str(repository.path / folder),
+    )
+    assert os.spawnve(os.P_WAIT, argv[0], argv, dict(os.environ)) == 0
+
+
+def _steps(builder: Builder, phase: Phase) -> list[str]:
+    return [title for title, of in zip(builder.told.steps, builder.told.phases, strict=True) if of is phase]
+
+
+def _answer(builder: Builder, build: Build) -> str:
+    with builder.serve(build) as url:
+        return fetch(url)[1]
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """The umask of before comes back."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_a_package_and_a_source_distribution_are_built_without_the_network(builder: Builder) -> None:
+    builder.repository.write(
+        {
+            "pyproject.toml": PYPROJECT.format('"docopt==0.6.2"')
+            + BACKEND
+            + '[project.scripts]\nserve = "shop.run:serve"\n',
+            "src/shop/__init__.py": WSGI.format(module="docopt"),
+            "src/shop/run.py": SERVER,
+            "trivet.toml": "[build]\nsource_distributions = ['docopt']\n",
+            "Procfile": "web: serve",
+        }
+    )
+    _lock(builder.repository)
+    build = builder.commit({}).build
+    assert _steps(builder, Phase.FETCH) == [
+        "checking uv.lock against pyproject.toml",
+        "making a virtual environment",
+        "fetching 0 packages from uv.lock",
+        "fetching the source of docopt",
+        "fetching what builds docopt",
+        "fetching what builds shop",
+    ]
+    assert _steps(builder, Phase.COMPILE) == [
+        "building docopt",
+        "installing docopt",
+        "compiling dependencies",
+        "building shop",
+        "installing shop",
+        "compiling packages",
+        "compiling app",
+    ]
+    assert _answer(builder, build).endswith("/site-packages/docopt.py")
+    changed = builder.commit({"src/shop/more.py": "x = 1\n"}).build
+    assert changed.layers[0] == build.layers[0]
+    assert "dependencies: unchanged" in builder.told.steps
+    assert (builder.bundle(changed) / "packages" / "shop" / "more.py").exists()
+    for layer in changed.layers:
+        verify_layer(builder.home, layer)
+
+
+def test_a_c_extension_is_the_same_bytes_in_another_home_on_another_umask(
+    builder: Builder, tmp_path: Path, umask: None
+) -> None:
+    builder.repository.write(
+        {
+            "pyproject.toml": PYPROJECT.format('"markupsafe==3.0.2"') + BACKEND,
+            "src/shop/__init__.py": WSGI.format(module="markupsafe._speedups"),
+            "trivet.toml": "[build]\nsource_distributions = ['MarkupSafe']\n",
+            "Procfile": "web: x",
+        }
+    )
+    _lock(builder.repository)
+    one = builder.commit({}).build
+    os.umask(0o077)
+    other = Builder(Home(tmp_path / "a" / "much" / "longer" / "home"), builder.repository)
+    two = other.build().build
+    assert list((builder.bundle(one) / "dependencies").glob("lib/*/site-packages/markupsafe/_speedups*.so"))
+    assert (one.id, one.layers) == (two.id, two.layers)
+    for layer in one.layers:
+        for path in (builder.home.layers / layer.digest).rglob("*"):
+            if path.is_file():
+                assert str(tmp_path).encode() not in path.read_bytes(), path
+
+
+def test_a_package_that_only_its_source_is_there_of_is_refused_in_requirements(builder: Builder) -> None:
+    with pytest.raises(StepFailed) as caught:
+        builder.commit({"requirements.txt": "docopt==0.6.2\n", "Procfile": "web: x"})
+    assert caught.value.message == "Fetching 1 package from requirements.txt ended with exit status 1."
+    assert caught.value.hint == (
+        "uv's words say which line of requirements.txt it is about. If a package has no wheel for this machine, "
+        'add to trivet.toml, under [build]: source_distributions = ["NAME"] '
+        "`trivet builds log failed` shows all the output."
+    )
+    assert any("docopt" in line for line in caught.value.detail)
+
+
+DOCOPT = "docopt==0.6.2 --hash=sha256:49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491\n"
+ALLOWED = "[build]\nsource_distributions = ['docopt']\n"
+
+
+def test_a_source_distribution_of_requirements_is_found_on_the_index(builder: Builder) -> None:
+    files = {"requirements.txt": f"iniconfig==2.1.0\n{DOCOPT}", "trivet.toml": ALLOWED, "Procfile": "web: x"}
+    build = builder.commit(files).build
+    assert "checking that the packages fit together" in builder.told.steps
+    with builder.start(build, "python -c 'import docopt, iniconfig'", {}) as process:
+        assert process.wait(10) == 0
+
+
+def test_a_source_distribution_that_is_not_what_the_hash_says_is_refused(builder: Builder) -> None:
+    files = {"requirements.txt": DOCOPT.replace(":4", ":5"), "trivet.toml": ALLOWED, "Procfile": "web: x"}
+    with pytest.raises(StepFailed) as caught:
+        builder.commit(files)
+    assert caught.value.message == "Fetching the source of docopt ended with exit status 1."
+    assert "and the lockfile says sha256:59b3a825" in caught.value.detail[-1]
+
+
+def test_a_source_distribution_without_what_it_needs_is_an_error(builder: Builder) -> None:
+    files = {
+        "requirements.txt": "flask-docopt-none==0\n",
+        "trivet.toml": ALLOWED.replace("docopt", "flask-docopt-none"),
+        "Procfile": "web: x",
+    }
+    with pytest.raises(StepFailed) as caught:
+        builder.commit(files)
+    assert caught.value.message == "Fetching the source of flask-docopt-none ended with exit status 1."
+
+
+def test_hashes_constraints_and_included_files_are_heeded(builder: Builder) -> None:
+    good = "iniconfig==2.1.0 --hash=sha256:9deba5723312380e77435581c6bf4935c94cbfab9b1ed33ef8d238ea168eb760\n"
+    files = {
+        "requirements.txt": "-r more/base.txt\n-c limits.txt\n",
+        "more/base.txt": good,
+        "limits.txt": "iniconfig<3\n",
+    }
+    build = builder.commit({**files, "Procfile": "web: x"}).build
+    assert list((builder.bundle(build) / "dependencies").glob("lib/*/site-packages/iniconfig"))
+    with pytest.raises(StepFailed) as caught:
+        builder.commit({"more/base.txt": good.replace(":9", ":8")})
+    assert any("Hash mismatch" in line or "hash" in line.lower() for line in caught.value.detail)
+    with pytest.raises(StepFailed):
+        builder.commit({"more/base.txt": good, "limits.txt": "iniconfig<2\n"})
+
+
+def test_requirements_may_name_packages_of_the_source(builder: Builder) -> None:
+    files = {
+        "requirements.txt": "-e ./libs/shared\n",
+        "libs/shared/pyproject.toml": PYPROJECT.format('"iniconfig==2.1.0"').replace("shop", "shared") + BACKEND,
+        "libs/shared/shared/__init__.py": "import iniconfig\n",
+        "Procfile": "web: x",
+    }
+    build = builder.commit(files).build
+    with builder.start(build, "python -c 'import shared, iniconfig; print(shared.__file__)'", {}) as process:
+        assert process.wait(10) == 0
+    assert (builder.bundle(build) / "packages" / "shared" / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("tool", ["poetry", "pipenv"])
+def test_another_tools_lockfile_is_installed_by_its_hashes(builder: Builder, tool: str) -> None:
+    shutil.copytree(LOCKS / tool, builder.repository.path, dirs_exist_ok=True)
+    build = builder.commit(
+        {"app.py": "from flask import Flask\n\napp = Flask(__name__)\n\n@app.get('/')\ndef home():\n    return 'ok'\n"}
+    ).build
+    assert _answer(builder, build) == "ok"
+    names = {path.name for path in (builder.bundle(build) / "dependencies").glob("lib/*/site-packages/*")}
+    assert "flask" in names
+    assert "iniconfig" not in names  # for development
+    assert "colorama" not in names  # for another system
+
+
+@pytest.mark.parametrize(
+    ("tool", "file", "old", "new", "name"),
+    [
+        ("poetry", "pyproject.toml", "3.0.3", "3.0.2", "poetry.lock"),
+        ("pipenv", "Pipfile", "3.0.3", "3.0.2", "Pipfile.lock"),
+    ],
+)
+def test_another_tools_lockfile_that_does_not_match_is_an_error(
+    builder: Builder, tool: str, file: str, old: str, new: str, name: str
+) -> None:
+    shutil.copytree(LOCKS / tool, builder.repository.path, dirs_exist_ok=True)
+    manifest = builder.repository.path / file
+    manifest.write_text(manifest.read_text().replace(old, new))
+    with pytest.raises(LockfileError) as caught:
+        builder.commit({"Procfile": "web: x"})
+    assert caught.value.message == f"{name} does not match its manifest."
+    assert caught.value.hint == f"Run `{tool} lock` and commit {name}."
+
+
+def test_what_a_lockfile_says_of_its_manifest_is_what_its_tool_computes() -> None:
+    import json
+    import tomllib
+
+    poetry = tomllib.loads((LOCKS / "poetry/poetry.lock").read_text())["metadata"]["content-hash"]
+    assert poetry_lock.content_hash(tomllib.loads((LOCKS / "poetry/pyproject.toml").read_text())) == poetry
+    pipenv = json.loads((LOCKS / "pipenv/Pipfile.lock").read_text())["_meta"]["hash"]["sha256"]
+    assert pipfile_lock.content_hash(tomllib.loads((LOCKS / "pipenv/Pipfile").read_text())) == pipenv
+
+
+DJANGO = {
+    "requirements.txt": "django==5.2.7\ngunicorn==23.0.0\n",
+    "manage.py": "import os, sys\nfrom django.core.management import execute_from_command_line\n\n"
+    "os.environ['DJANGO_SETTINGS_MODULE'] = 'site_.settings'\nexecute_from_command_line(sys.argv)\n",
+    "site_/__init__.py": "",
+    "site_/settings.py": "import os\n\nSECRET_KEY = os.environ['SECRET_KEY']\nSTATIC_URL = 'static/'\nSTATIC_ROOT = 'collected'\n"
+    "INSTALLED_APPS = ['django.contrib.staticfiles', 'front']\n",
+    "front/__init__.py": "",
+    "front/static/front.css": "body {}",
+    "Procfile": "web: x",
+}
+
+
+def test_djangos_static_files_are_collected_without_config(builder: Builder) -> None:
+    with pytest.raises(BuildError) as caught:
+        builder.commit(dict(DJANGO))
+    assert caught.value.message == "Collecting static files ended with exit status 1."
+    assert caught.value.hint == (
+        "A build sees no config: if the settings ask for a variable, such as SECRET_KEY, declare one that is only for the build "
+        "in trivet.toml, under [build.environment]. `collectstatic = false` under [build] leaves static files alone. "
+        "`trivet builds log failed` shows all the output."
+    )
+    assert "KeyError: 'SECRET_KEY'" in caught.value.detail
+    build = builder.commit({"trivet.toml": "[build.environment]\nSECRET_KEY = 'only for the build'\n"}).build
+    assert builder.read(build, "collected/front.css") == "body {}"
+    assert builder.told.steps.count("collecting static files") == 1
+    off = builder.commit({"trivet.toml": "[build]\ncollectstatic = false\n"}).build
+    assert not (builder.bundle(off) / "app" / "collected").exists()
