@@ -93,6 +93,7 @@ PYTHON_APP: dict[str, str | None] = {
     "requirements.txt": "docopt==0.6.2\nmarkupsafe==3.0.2\n",
     "app.py": "import docopt, markupsafe\nNAMES = {'a', 'b', 'c'}\n",
     "Procfile": "web: python app.py\n",
+    "trivet.toml": '[build]\nsource_distributions = ["docopt"]\n',
 }
 
 
