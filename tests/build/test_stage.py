@@ -122,9 +122,18 @@ def test_another_folder_is_another_build(builder: Builder) -> None:
     assert not two.found
 
 
+def test_a_build_whose_checkout_is_gone_is_found_and_checked_out_again(builder: Builder) -> None:
+    build = builder.commit(PROCFILE).build
+    remove_tree(builder.home.layers / build.layers[0].digest)
+    again = builder.build()
+    assert (again.found, again.build.id) == (True, build.id)
+    verify_layer(builder.home, build.layers[0])
+
+
 def test_a_build_whose_layer_is_gone_is_made_again(builder: Builder) -> None:
     build = builder.commit(PROCFILE).build
     remove_tree(builder.home.layers / build.layers[0].digest)
+    remove_tree(builder.home.objects)
     again = builder.build()
     assert (again.found, again.build.id) == (False, build.id)
     verify_layer(builder.home, build.layers[0])

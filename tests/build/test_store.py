@@ -1,5 +1,6 @@
 """The store: one tree one digest, one content one object, nothing of it writable, and every change is found."""
 
+import errno
 import multiprocessing
 import os
 from pathlib import Path
@@ -177,15 +178,128 @@ def test_a_bad_object_does_not_spread_and_is_mended(home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_more_copies_than_a_file_system_can_link_are_stored(home: Home) -> None:
+def test_more_copies_than_a_file_system_can_link_are_stored_and_checked_out(home: Home) -> None:
     """ext4 stops at 65,000 links; tmpfs and XFS do not, but the content is right everywhere."""
-    folder = _folder(home, "x", {})
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(65_050):
-        (folder / str(number)).write_text("same")
+    store = Store(home)
+    first = store.path(store.keep(_folder(home, "x", {"a": "same"}), "app", CHANGED_AT).digest) / "a"
+    is_full = _link_until_refused(first, home.root / "links")
+    layer = store.keep(_folder(home, "y", {"a": "same", "b": "same"}), "app", CHANGED_AT)
+    copies = [store.path(layer.digest) / name for name in ("a", "b")]
+    assert [copy.read_text() for copy in copies] == ["same", "same"]
+    if is_full:
+        assert len({copy.stat().st_ino for copy in copies}) == 1  # there is a new object, to be shared from now on
+        assert copies[0].stat().st_ino != first.stat().st_ino
+    remove_tree(store.path(layer.digest))
+    assert store.obtain(layer.digest)
+    store.verify(layer)
+
+
+def _link_until_refused(file: Path, folder: Path) -> bool:
+    folder.mkdir()
+    for number in range(70_000):
+        try:
+            os.link(file, folder / str(number))
+        except OSError as error:
+            return error.errno == errno.EMLINK
+    return False
+
+
+def test_a_layer_whose_checkout_is_gone_is_checked_out_again(home: Home) -> None:
+    store = Store(home)
+    folder = _folder(home, "x", {"a": "1", "sub/b": "2", "sub/deep/c": "1", "empty": "", "bin/run": "#!/bin/sh\n"})
+    (folder / "bin/run").chmod(0o755)
+    (folder / "sub/l").symlink_to("../a")
+    (folder / "none").mkdir()
+    layer = store.keep(folder, "app", CHANGED_AT)
+    path = store.path(layer.digest)
+    before = {str(each): each.lstat().st_mode for each in (path, *path.rglob("*"))}
+    remove_tree(path)
+    assert store.obtain(layer.digest)
+    store.verify(layer)
+    assert {str(each): each.lstat().st_mode for each in (path, *path.rglob("*"))} == before
+    assert (path / "empty").stat().st_nlink == 1
+    assert list(home.scratch.glob("*.*")) == []
+
+
+def test_names_that_are_no_text_and_files_that_only_set_uids_are_kept_as_plain_files(home: Home) -> None:
+    folder = _folder(home, "x", {"new\nline": "1", " ": "2"})
+    name = os.fsencode(folder) + b"/\xff\xfe"
+    Path(os.fsdecode(name)).write_text("3")
+    Path(os.fsdecode(name)).chmod(0o6755)
+    (folder / "l").symlink_to(os.fsdecode(b"\xff\xfe"))
+    store = Store(home)
+    layer = store.keep(folder, "app", CHANGED_AT)
+    for _ in range(2):
+        store.verify(layer)
+        names = {os.fsencode(path.name) for path in store.path(layer.digest).iterdir()}
+        assert names == {b"new\nline", b" ", b"\xff\xfe", b"l"}
+        assert (store.path(layer.digest) / "l").stat().st_mode & 0o7777 == 0o555
+        remove_tree(store.path(layer.digest))
+        assert store.obtain(layer.digest)
+
+
+def test_the_digest_does_not_depend_on_the_umask(tmp_path: Path) -> None:
+    digests = set()
+    for umask in (0o022, 0o077, 0o002):
+        before = os.umask(umask)
+        try:
+            digests.add(read_tree(_fill(tmp_path / oct(umask), {"a": "1", "sub/b": "2"})).digest)
+        finally:
+            os.umask(before)
+    assert len(digests) == 1
+
+
+def test_a_layer_with_a_bad_object_is_not_checked_out_but_stored_anew(home: Home) -> None:
+    store = Store(home)
+    layer = store.keep(_folder(home, "x", {"a": "good", "b": "1"}), "app", CHANGED_AT)
+    remove_tree(store.path(layer.digest))
+    (bad,) = (path for path in _objects(home) if path.read_text() == "good")
+    bad.chmod(0o644)
+    bad.write_text("evil")
+    assert not store.obtain(layer.digest)
+    assert not store.has(layer.digest)
+    assert not bad.exists()
+    assert list(home.scratch.glob("*.*")) == []
+    assert store.keep(_folder(home, "y", {"a": "good", "b": "1"}), "app", CHANGED_AT) == layer
+    store.verify(layer)
+
+
+def test_an_inode_of_the_store_that_was_written_through_does_not_spread(home: Home) -> None:
+    """The trap of every store of hard links: whoever writes to one checkout writes to all, and to the object."""
+    store = Store(home)
+    one = store.keep(_folder(home, "x", {"a": "good"}), "app", CHANGED_AT)
+    path = store.path(one.digest) / "a"
+    path.chmod(0o644)
+    path.write_text("evil")
+    path.chmod(0o444)
+    with pytest.raises(StoreError):
+        store.verify(one)
+    two = store.keep(_folder(home, "y", {"a": "good", "b": "2"}), "app", CHANGED_AT)
+    store.verify(two)
+    remove_tree(store.path(one.digest))
+    assert store.obtain(one.digest)
+    store.verify(one)
+
+
+def test_a_file_with_two_names_in_one_build_becomes_two_files_without_a_link_to_scratch(home: Home) -> None:
+    folder = _folder(home, "x", {"a": "1"})
+    os.link(folder / "a", folder / "b")
+    os.link(folder / "a", home.scratch / "outside")
     layer = Store(home).keep(folder, "app", CHANGED_AT)
-    assert layer.files == 65_050
-    assert (home.layers / layer.digest / "65049").read_text() == "same"
+    (home.scratch / "outside").write_text("2")
+    Store(home).verify(layer)
+
+
+def test_what_was_never_stored_cannot_be_obtained(home: Home) -> None:
+    assert not Store(home).obtain("0" * 64)
+
+
+def test_folders_without_end_are_refused(home: Home) -> None:
+    folder = _folder(home, "x", {})
+    (folder / "/".join("d" for _ in range(300))).mkdir(parents=True)
+    with pytest.raises(StoreError) as caught:
+        Store(home).keep(folder, "app", CHANGED_AT)
+    assert caught.value.message == "The build left folders in folders, more than 200 deep."
 
 
 def _race(home: Home, name: str, barrier: object) -> str:

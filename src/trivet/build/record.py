@@ -3,15 +3,14 @@
 Written last: what the index names exists.
 """
 
-import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from trivet.build.index import in_words, open_index
 from trivet.build.store import Store, sync_file_system
-from trivet.errors import BuildError, MachineError
-from trivet.host import database
+from trivet.errors import BuildError
 from trivet.host.files import make_directories, refused, remove_tree, replace, sync_directory
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
@@ -41,9 +40,7 @@ class Records:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> "Records":
-        with _database_errors(self._home.database):
-            self._connection = database.connect(self._home.database)
-            self._connection.executescript(_TABLES)
+        self._connection = open_index(self._home.database, _TABLES)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,7 +48,7 @@ class Records:
             self._connection.close()
 
     def find_build(self, app: AppName, input_key: str) -> Build | None:
-        """The newest build with this key, if its documents and all its layers are there."""
+        """The newest build with this key, if its documents are there and all its layers, if need be checked out again."""
         rows = self._ask(
             "SELECT id FROM builds WHERE app = ? AND input_key = ? ORDER BY number DESC LIMIT 1", app, input_key
         )
@@ -59,7 +56,7 @@ class Records:
             return None
         build = read_build(self._home, app, str(rows[0][0]))
         store = Store(self._home)
-        return build if all(store.has(layer.digest) for layer in build.layers) else None
+        return build if all(store.obtain(layer.digest) for layer in build.layers) else None
 
     def build_ids(self, app: AppName) -> tuple[str, ...]:
         """The ids of the app's builds, newest first."""
@@ -67,10 +64,10 @@ class Records:
         return tuple(str(row[0]) for row in rows)
 
     def find_layer(self, key: str) -> Layer | None:
-        """The layer that was made under this key, if it is still there."""
+        """The layer that was made under this key, if it is still there, if need be checked out again."""
         rows = self._ask("SELECT name, digest, files, size_bytes FROM layer_keys WHERE key = ?", key)
         layers = [Layer(str(name), str(digest), int(files), int(size)) for name, digest, files, size in rows]
-        return next((layer for layer in layers if Store(self._home).has(layer.digest)), None)
+        return next((layer for layer in layers if Store(self._home).obtain(layer.digest)), None)
 
     def add_layer(self, key: str, layer: Layer) -> None:
         """The layer is found by this key from now on."""
@@ -93,7 +90,7 @@ class Records:
 
     def _ask(self, statement: str, *values: str | int) -> list[tuple[str | int, ...]]:
         assert self._connection is not None, "Records is a context manager"
-        with _database_errors(self._home.database):
+        with in_words(self._home.database):
             return self._connection.execute(statement, values).fetchall()
 
 
@@ -179,13 +176,3 @@ def _is_name(build_id: str) -> bool:
 
 def _unknown(app: AppName, build_id: str) -> BuildError:
     return BuildError(f"{app} has no build {build_id!r}.", hint="`trivet builds` lists the builds of an app.")
-
-
-@contextlib.contextmanager
-def _database_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise database.refusal(error, path) or MachineError(
-            f"Cannot read or write the index of builds: {error}.", hint="`trivet doctor` checks the home's files."
-        ) from error

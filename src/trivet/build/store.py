@@ -1,28 +1,24 @@
-"""Store: every layer once, every file's content once, read-only.
+"""Store: every layer once, in up to two forms.
 
-`layers/<digest>/` are whole trees, `objects/ab/cdef…` contents by sha256 (`.x`: may be executed; the mode belongs to the
-inode, so it belongs to the name). A file of a layer shares its blocks with its object where the file system can do that
-(FICLONE), else its inode (hard link), else nothing. No inode is ever shared with anything outside the store, and empty
-files are never linked: one build holds hundreds of them and ext4 stops at 65,000 links.
+`layers/<digest>/` are layers checked out, whole trees that a build can be started from. What they consist of is stored
+beside them: contents of files in `objects/` (objects.py), folders and links in the database (trees.py). A layer
+whose checkout was removed is checked out again from those, with the same digest.
 """
 
-import contextlib
 import errno
-import fcntl
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.build.checkout import Checkout
+from trivet.build.objects import Adoption
+from trivet.build.scratch import scratch_folder
+from trivet.build.trees import Trees
 from trivet.errors import StoreError
 from trivet.host.files import make_directories, refused, remove_tree, sync_directory
-from trivet.host.tree import Tree, TreeFile, folders_of, hash_file, read_tree
+from trivet.host.tree import read_tree
 from trivet.model.build import Layer
 from trivet.model.home import Home
-
-_FICLONE = 0x40049409  # linux/fs.h
-_CANNOT_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.EACCES)
-_CANNOT_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +34,30 @@ class Store:
         is there already stays as it is, so builds may race. Raises: StoreError, MachineError.
         """
         try:
-            open_up(folder)
-            tree = read_tree(folder)
-            layer = Layer(name, tree.digest, len(tree.files), tree.size_bytes)
-            if self.has(layer.digest):
-                remove_tree(folder)
-            else:
-                self._adopt(folder, tree, changed_at)
+            folder.chmod(0o755)
+            tree = read_tree(folder, Adoption(self.home.objects, changed_at, folder))
+            if not self.has(tree.digest):
+                sync_file_system(folder)
+            with Trees(self.home) as trees:
+                trees.add(tree)
+            self._put(folder, tree.digest)
         except OSError as error:
             raise refused(error, f"store the layer {name!r}") from error
-        return layer
+        return Layer(name, tree.digest, len(tree.files), tree.size_bytes)
 
     def has(self, digest: str) -> bool:
-        """Whether the layer is there. It is whole, since it was renamed into place."""
+        """Whether the layer is checked out. It is whole, since it was renamed into place."""
         return self.path(digest).is_dir()
+
+    def obtain(self, digest: str) -> bool:
+        """The layer is checked out: it was, or is again; False if it is not stored whole. Raises: MachineError."""
+        if self.has(digest):
+            return True
+        try:
+            with Trees(self.home) as trees:
+                return trees.has(digest) and self._check_out(digest, trees)
+        except OSError as error:
+            raise refused(error, f"check out the layer {digest[:12]}") from error
 
     def path(self, digest: str) -> Path:
         """The folder of a layer."""
@@ -71,16 +77,19 @@ class Store:
                 hint=f"Move {path} away and make it again with `trivet build --rebuild` at the build's commit.",
             )
 
-    def _adopt(self, folder: Path, tree: Tree, changed_at: int) -> None:
-        for file in tree.files:
-            _Adoption(self.home.objects, file, changed_at).run()
-        for each in folders_of(folder):
-            os.utime(each, (changed_at, changed_at))
-            if each != folder:  # renaming a folder writes its "..", which needs its write permission
-                each.chmod(0o555)
-        sync_file_system(folder)
+    def _check_out(self, digest: str, trees: Trees) -> bool:
+        with scratch_folder(self.home.scratch) as scratch:
+            folder = scratch / "layer"
+            if not Checkout(self.home, trees).check_out(digest, folder):
+                return False
+            sync_file_system(folder)
+            self._put(folder, digest)
+        return True
+
+    def _put(self, folder: Path, digest: str) -> None:
+        """The folder stands among the layers, or is gone if the layer was there before."""
         make_directories(self.home.layers)
-        target = self.path(tree.digest)
+        target = self.path(digest)
         try:
             folder.rename(target)
         except OSError as error:
@@ -90,17 +99,6 @@ class Store:
             return
         target.chmod(0o555)
         sync_directory(self.home.layers)
-
-
-def open_up(folder: Path) -> None:
-    """Its owner may read and change everything in the folder, whatever modes the steps of the build left."""
-    folder.chmod(0o755)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                open_up(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False) and not entry.stat(follow_symlinks=False).st_mode & 0o400:
-                Path(entry.path).chmod(0o600)
 
 
 def sync_file_system(path: Path) -> None:
@@ -115,85 +113,3 @@ def sync_file_system(path: Path) -> None:
             raise OSError(code, os.strerror(code), str(path))
     finally:
         os.close(descriptor)
-
-
-@dataclass(frozen=True, slots=True)
-class _Adoption:
-    """A file of a new layer becomes read-only and shares what it holds with its object."""
-
-    objects: Path
-    file: TreeFile
-    changed_at: int
-
-    def run(self) -> None:
-        if self.file.links > 1:
-            self._replace_by_copy()
-        if self.file.size_bytes == 0:
-            self._seal(self.file.path)
-            return
-        if self._object.exists():
-            self._take_from_object()
-        else:
-            self._give_to_object()
-
-    @property
-    def _object(self) -> Path:
-        name = self.file.digest[2:] + (".x" if self.file.is_program else "")
-        return self.objects / self.file.digest[:2] / name
-
-    def _give_to_object(self) -> None:
-        make_directories(self._object.parent)
-        self._seal(self.file.path)
-        with contextlib.suppress(FileExistsError):  # another build gave it meanwhile: two inodes instead of one
-            self._share(self.file.path, self._object)
-
-    def _take_from_object(self) -> None:
-        """The object is what it should be before it is shared: a bad one would spread to every later build."""
-        beside = self._beside(self.file.path)
-        if self._object.stat().st_size == self.file.size_bytes and hash_file(self._object) == self.file.digest:
-            self._share(self._object, beside)
-            beside.replace(self.file.path)
-            return
-        self._seal(self.file.path)
-        mended = self._beside(self._object)
-        self._share(self.file.path, mended)
-        mended.replace(self._object)
-
-    def _replace_by_copy(self) -> None:
-        beside = self._beside(self.file.path)
-        shutil.copyfile(self.file.path, beside)
-        beside.replace(self.file.path)
-
-    def _share(self, present: Path, new: Path) -> None:
-        """`new` has the content of `present`, in the cheapest way there is. Raises: FileExistsError."""
-        if self._clone(present, new):
-            return
-        try:
-            os.link(present, new)
-        except OSError as error:
-            if error.errno not in _CANNOT_LINK:
-                raise
-            shutil.copyfile(present, new)
-            self._seal(new)
-
-    def _clone(self, present: Path, new: Path) -> bool:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with present.open("rb") as source:
-                fcntl.ioctl(descriptor, _FICLONE, source.fileno())
-        except OSError as error:
-            new.unlink()
-            if error.errno not in _CANNOT_CLONE:
-                raise
-            return False
-        finally:
-            os.close(descriptor)
-        self._seal(new)
-        return True
-
-    def _seal(self, path: Path) -> None:
-        path.chmod(0o555 if self.file.is_program else 0o444)
-        os.utime(path, (self.changed_at, self.changed_at))
-
-    def _beside(self, path: Path) -> Path:
-        return path.with_name(f".{self.file.digest[:16]}.{os.urandom(4).hex()}")
