@@ -18,6 +18,7 @@
     ├── ReleaseError         30
     │   ├── UnknownRelease        no such number
     │   ├── NotARollbackTarget    failed, unknown or current
+    │   ├── LayersPruned          the build's layers are not checked out, so that it cannot be started
     │   ├── NothingReleased       the deploy has no release that could be used
     │   ├── ConfigError           a key that may not be set, or is not there
     │   └── LedgerError           the ledger was altered, or the database refused
@@ -122,6 +123,10 @@ class UnknownRelease(ReleaseError):
 
 class NotARollbackTarget(ReleaseError):
     """The release failed, is running already, or never was."""
+
+
+class LayersPruned(ReleaseError):
+    """The layers of a release's build are not checked out, or are not what they were once rebuilt."""
 
 
 class NothingReleased(ReleaseError):

@@ -33,6 +33,8 @@ def test_every_folder_has_one_writer(trivet: Trivet, repository: Repository, tmp
         ("deploy", commits[0]),
         ("deploy", commits[1]),
         ("config", "set", "GREETING=hello"),
+        ("releases", "pin", "v1"),
+        ("prune", "--keep", "1"),
         ("rollback", "v1"),
         ("promote", "production", "staging"),
         ("scale", "worker=1"),

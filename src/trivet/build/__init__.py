@@ -13,8 +13,10 @@ from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.names import AppName
+from trivet.model.pruning import BuildState, Keep, Pruned
 
 if TYPE_CHECKING:
+    from trivet.build.pruning import Removal
     from trivet.host.integrity import Fault
     from trivet.model.checked import Checked
 
@@ -24,12 +26,16 @@ __all__ = [
     "CommitLine",
     "Listener",
     "Pen",
+    "build_states",
     "check_build",
+    "check_out",
     "commits_between",
     "describe_confinement",
     "find_repository",
     "list_builds",
     "make_build",
+    "plan_pruning",
+    "prune",
     "read_beside",
     "read_build",
     "read_log",
@@ -124,6 +130,38 @@ def describe_confinement(caller: Mapping[str, str]) -> Mapping[str, str]:
     from trivet.build import confinement
 
     return confinement.describe_here(caller)
+
+
+def build_states(home: Home, app: AppName) -> Mapping[str, BuildState]:
+    """Whether the layers of each of the app's builds are checked out, stored or pruned, by the build's id."""
+    from trivet.build import inventory
+
+    return inventory.build_states(home, app)
+
+
+def check_out(home: Home, build: Build) -> bool:
+    """The build's layers are checked out; False if what is stored of them does not suffice. Raises: MachineError."""
+    from trivet.build import record, store
+
+    record.mark_used(home, build)
+    return all(store.Store(home).obtain(layer.digest) for layer in build.layers)
+
+
+def plan_pruning(home: Home, keep: Keep, *, thorough: bool) -> "tuple[Pruned, Removal]":
+    """What `prune` would do now; nothing changes. Not thorough: leftovers are looked for only if a build is pruned.
+
+    Raises: MachineError.
+    """
+    from trivet.build import pruning
+
+    return pruning.plan_pruning(home, keep, thorough=thorough)
+
+
+def prune(home: Home, removal: "Removal") -> None:
+    """All of the planned removal is gone. The caller is alone with the store since the plan. Raises: MachineError."""
+    from trivet.build import pruning
+
+    pruning.prune(home, removal)
 
 
 def find_repository(folder: Path) -> Path:

@@ -56,7 +56,10 @@ class Records:
             return None
         build = read_build(self._home, app, str(rows[0][0]))
         store = Store(self._home)
-        return build if all(store.obtain(layer.digest) for layer in build.layers) else None
+        if not all(store.obtain(layer.digest) for layer in build.layers):
+            return None
+        mark_used(self._home, build)
+        return build
 
     def build_ids(self, app: AppName) -> tuple[str, ...]:
         """The ids of the app's builds, newest first."""
@@ -111,9 +114,15 @@ def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str,
     except OSError as error:
         if not target.is_dir():
             raise refused(error, f"write {target}") from error
+        mark_used(home, build)
         return read_build(home, build.app, build.id)
     sync_directory(target.parent)
     return build
+
+
+def mark_used(home: Home, build: Build) -> None:
+    """The build counts as one that somebody wants now: it is not pruned for a while."""
+    os.utime(home.build(build.app, build.id) / _DOCUMENT)
 
 
 def write_failed_log(home: Home, app: AppName, log: Path) -> None:

@@ -6,14 +6,17 @@ from pathlib import Path
 import click
 
 from trivet.cli.checked import print_verified
+from trivet.cli.documents import build_document
 from trivet.cli.options import app_option, json_option
-from trivet.cli.output import age, print_facts, print_json, print_table, size, visible
+from trivet.cli.output import age, print_facts, print_json, print_table, visible
 from trivet.cli.place import installation, named_app
-from trivet.flows.overview import show_build, show_build_document, show_build_log, show_builds, show_step_times
+from trivet.flows.overview import show_build, show_build_document, show_build_log, show_build_states, show_builds, show_step_times
 from trivet.flows.verify import verify_builds
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.document import to_json
+from trivet.model.pruning import BuildState
+from trivet.model.text import size
 from trivet.model.timings import StepTime
 
 
@@ -24,6 +27,9 @@ from trivet.model.timings import StepTime
 def builds(ctx: click.Context, app: str | None, as_json: bool) -> None:
     """List the builds of an app.
 
+    Ready ones can be started; the layers of stored ones are checked out again when they are needed; of pruned ones only
+    the record is left.
+
     \b
     Examples:
       trivet builds
@@ -32,13 +38,14 @@ def builds(ctx: click.Context, app: str | None, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    found = show_builds(installation(), named_app(app))
+    place, name = installation(), named_app(app)
+    found, states = show_builds(place, name), show_build_states(place, name)
     if as_json:
-        print_json(found)
+        print_json([build_document(build, states[build.id]) for build in found])
         return
     print_table(
-        ("BUILD", "COMMIT", "SUBJECT", "BUILDER", "SIZE", "AGE"),
-        [_row(build) for build in found],
+        ("BUILD", "STATE", "COMMIT", "SUBJECT", "BUILDER", "SIZE", "AGE"),
+        [_row(build, states[build.id]) for build in found],
         nothing="No builds yet. `trivet build` makes one.",
     )
 
@@ -138,9 +145,9 @@ def _print_log(text: str) -> None:
         click.echo(visible(line, keep_color=sys.stdout.isatty()))
 
 
-def _row(found: Build) -> tuple[str, ...]:
-    source = found.source
-    return (found.id, source.short, source.subject, found.builder, size(found.size_bytes), age(found.created_at))
+def _row(found: Build, state: BuildState) -> tuple[str, ...]:
+    source, made = found.source, age(found.created_at)
+    return (found.id, state.value, source.short, source.subject, found.builder, size(found.size_bytes), made)
 
 
 COMMANDS = (builds,)

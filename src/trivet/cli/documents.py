@@ -5,8 +5,10 @@
 
 from trivet.flows.overview import DeployOverview
 from trivet.flows.releasing import Released
+from trivet.model.build import Build
 from trivet.model.document import to_json
 from trivet.model.names import Deploy
+from trivet.model.pruning import BuildState
 from trivet.model.release import Record
 from trivet.model.run import ProcessStatus
 
@@ -47,7 +49,12 @@ def released_document(released: Released) -> Document:
     }
 
 
-def record_document(record: Record) -> Document:
+def build_document(build: Build, state: BuildState) -> Document:
+    """A build, as in the list of them."""
+    return {**to_json(build), "state": state}
+
+
+def record_document(record: Record, *, is_pinned: bool) -> Document:
     """A release, as in the list of them."""
     release, source = record.release, record.release.build.source
     return {
@@ -65,14 +72,15 @@ def record_document(record: Record) -> Document:
         "author": source.author,
         "config_version": release.config_version,
         "failure": record.outcome.reason or None,
+        "pinned": is_pinned,
     }
 
 
-def full_record_document(record: Record) -> Document:
+def full_record_document(record: Record, *, is_pinned: bool) -> Document:
     """A release with all that the ledger says of it."""
     release = record.release
     return {
-        **record_document(record),
+        **record_document(record, is_pinned=is_pinned),
         "config_change": release.config_change,
         "processes": {process.name: process.command for process in release.processes},
         "origin": {**_names(release.origin.deploy), "release": release.origin.number} if release.origin else None,

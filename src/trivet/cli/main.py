@@ -8,7 +8,7 @@ from types import FrameType
 import click
 
 from trivet import __version__
-from trivet.cli import apps, building, builds, completion, config, machine, processes, releases
+from trivet.cli import apps, building, builds, completion, config, machine, processes, pruning, releases
 from trivet.cli.output import color_choice, print_error
 from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 from trivet.flows.installation import refusal
@@ -17,7 +17,7 @@ _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "completion")),
+    ("This machine", ("up", "down", "prune", "completion")),
 )
 
 
@@ -54,6 +54,7 @@ for command in (
     *config.COMMANDS,
     *processes.COMMANDS,
     *apps.COMMANDS,
+    *pruning.COMMANDS,
     *machine.COMMANDS,
     *completion.COMMANDS,
 ):

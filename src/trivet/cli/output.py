@@ -99,16 +99,6 @@ def age(at: str) -> str:
     return f"{int(seconds)}s"
 
 
-def size(size_bytes: int | None) -> str:
-    """A size in decimal units, "12.3 MB"; "-" for None."""
-    if size_bytes is None:
-        return "-"
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= length:
-            return f"{size_bytes / length:.1f} {unit}"
-    return f"{size_bytes} B"
-
-
 def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(_clip(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 

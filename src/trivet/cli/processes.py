@@ -14,13 +14,14 @@ from trivet.cli.options import (
     view,
     wait_option,
 )
-from trivet.cli.output import age, print_json, print_notes, print_table, seconds_since, size, visible
+from trivet.cli.output import age, print_json, print_notes, print_table, seconds_since, visible
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError
 from trivet.flows import overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.run_once import run_once
 from trivet.model.run import ProcessState, ProcessStatus
+from trivet.model.text import size
 
 _LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")

@@ -17,8 +17,10 @@ from trivet.cli.options import (
 )
 from trivet.cli.output import age, print_facts, print_json, print_table, visible
 from trivet.cli.place import installation, known_deploy, named_app, named_deploy
+from trivet.cli.restoring import Consent, with_layers
 from trivet.errors import Interrupted, LedgerError
 from trivet.flows import overview
+from trivet.flows.pins import pin_release
 from trivet.flows.promote import promote as promote_flow
 from trivet.flows.rollback import RollbackPlan, plan_rollback
 from trivet.flows.rollback import rollback as rollback_flow
@@ -45,19 +47,21 @@ def releases(
       trivet releases show v3
       trivet releases diff v2 v3
       trivet releases verify
+      trivet releases pin v3
     """
     if ctx.invoked_subcommand is not None:
         return
     place = installation()
     deploy = known_deploy(place, app, deploy_name)
     records = overview.list_releases(place, deploy, None if everything else limit)
+    pins = overview.pinned_releases(place, deploy)
     if as_json:
-        print_json([record_document(record) for record in records])
+        print_json([record_document(record, is_pinned=record.release.number in pins) for record in records])
         return
     running = overview.running_release(place, deploy)
     print_table(
         ("RELEASE", "STATE", "CHANGE", "COMMIT", "BUILD", "BY", "AGE"),
-        [_row(record, running) for record in records],
+        [_row(record, running, pins) for record in records],
         nothing=f"{deploy} has no releases yet. `trivet deploy` makes one.",
     )
 
@@ -74,11 +78,47 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
       trivet releases show v3
     """
     place = installation()
-    record = overview.show_release(place, known_deploy(place, app, deploy_name), number)
+    deploy = known_deploy(place, app, deploy_name)
+    record = overview.show_release(place, deploy, number)
+    is_pinned = number in overview.pinned_releases(place, deploy)
     if as_json:
-        print_json(full_record_document(record))
+        print_json(full_record_document(record, is_pinned=is_pinned))
         return
-    print_facts(_facts(record))
+    print_facts(_facts(record, is_pinned=is_pinned))
+
+
+@releases.command("pin")
+@click.argument("number", type=RELEASE)
+@deploy_options
+def pin(number: int, app: str | None, deploy_name: str) -> None:
+    """Keep what a release needs to be rolled back to, whatever is pruned.
+
+    \b
+    Examples:
+      trivet releases pin v12
+    """
+    _pin(number, app, deploy_name, keep=True)
+
+
+@releases.command("unpin")
+@click.argument("number", type=RELEASE)
+@deploy_options
+def unpin(number: int, app: str | None, deploy_name: str) -> None:
+    """Let pruning take what a release needs, once it is none of the last good ones.
+
+    \b
+    Examples:
+      trivet releases unpin v12
+    """
+    _pin(number, app, deploy_name, keep=False)
+
+
+def _pin(number: int, app: str | None, deploy_name: str, *, keep: bool) -> None:
+    place = installation()
+    deploy = known_deploy(place, app, deploy_name)
+    is_new = pin_release(place, deploy, number, keep=keep)
+    state = "pinned: pruning keeps it" if keep else "not pinned: pruning may take it"
+    click.echo(f"{deploy} v{number} {'is' if is_new else 'was already'} {state}")
 
 
 @releases.command("diff")
@@ -142,6 +182,8 @@ def verify(app: str | None, deploy_name: str, as_json: bool) -> None:
 @click.argument("number", type=RELEASE, required=False, metavar="[vN]")
 @deploy_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--rebuild", is_flag=True, help="If the build was pruned, build its commit again without asking.")
+@click.option("--accept-changes", is_flag=True, help="Go back even if what was built again is not what it was.")
 @click.option("--run-release-command", is_flag=True, help="Run the old build's release command, too; default: not.")
 @manner_options
 def rollback(
@@ -149,6 +191,8 @@ def rollback(
     app: str | None,
     deploy_name: str,
     yes: bool,
+    rebuild: bool,
+    accept_changes: bool,
     run_release_command: bool,
     manner: Manner,
 ) -> None:
@@ -157,10 +201,14 @@ def rollback(
     Its build, its config and its process types come back. Default: the good release before the running one (after
     a rollback: before the one it brought back). Shows what will change, and asks on a terminal.
 
+    If its build was pruned, it can be built again from its commit; unless every layer has the digest that it had, nothing is
+    rolled back.
+
     \b
     Examples:
       trivet rollback
       trivet rollback v3 --yes -m "checkout is broken"
+      trivet rollback v3 --rebuild
     """
     place = manner.installation
     plan = plan_rollback(place, known_deploy(place, app, deploy_name), number)
@@ -168,6 +216,7 @@ def rollback(
         _print_plan(plan)
     if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
         raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
+    plan = with_layers(plan, manner, Consent(rebuild or yes, accept_changes))
     with manner.view as progress:
         released = rollback_flow(place, plan, manner.message, progress, release_command=run_release_command)
     print_released(released, as_json=manner.as_json)
@@ -200,13 +249,14 @@ def promote(
     print_released(released, as_json=manner.as_json)
 
 
-def _row(record: Record, running: int | None) -> tuple[str, ...]:
+def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str, ...]:
     release = record.release
+    pinned = ", pinned" if release.number in pins else ""
     mark = "*" if release.number == running else ""
     build = release.build
     return (
         f"{release.name}{mark}",
-        record.outcome.state.value,
+        f"{record.outcome.state.value}{pinned}",
         release.reason,
         build.source.short,
         build.id,
@@ -215,13 +265,13 @@ def _row(record: Record, running: int | None) -> tuple[str, ...]:
     )
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
     release, outcome = record.release, record.outcome
     source = release.build.source
     failure = "\n".join((outcome.reason, *(f"| {line}" for line in outcome.output))) if outcome.reason else ""
     return [
         ("release", f"{release.deploy} {release.name}"),
-        ("state", outcome.state.value),
+        ("state", f"{outcome.state.value}{', pinned' if is_pinned else ''}"),
         ("why", release.reason),
         ("who", str(release.actor)),
         ("when", release.created_at),

@@ -6,6 +6,7 @@ from pathlib import Path
 from trivet.build import BuildRequest, Built, Pen, check_build, make_build, sign_build
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
+from trivet.flows.prune import prune_after_deploy
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
 from trivet.flows.trust import check_trusted
 from trivet.model.build import Layer
@@ -60,7 +61,8 @@ class _BuildProgress:
 
 def build(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Built:
     """The commit is a build; found if it was built before. Raises: BuildError, InputError, MachineError."""
-    built = make_build(_request(installation, app, choice), _BuildProgress(progress))
+    with installation.using_store(progress):
+        built = make_build(_request(installation, app, choice), _BuildProgress(progress))
     progress.step("build", f"{built.build.id} ({built.build.builder}): {_how(built)}")
     if choice.sign_with is not None:
         sign_build(installation.home, built.build, Pen(choice.sign_with, choice.repository, installation.caller))
@@ -70,7 +72,8 @@ def build(installation: Installation, app: AppName, choice: BuildChoice, progres
 
 def check(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Checked:
     """The commit was built again from nothing, and compared with its build. Raises: BuildError, InputError, MachineError."""
-    return check_build(_request(installation, app, choice), _BuildProgress(progress))
+    with installation.using_store(progress):
+        return check_build(_request(installation, app, choice), _BuildProgress(progress))
 
 
 def _request(installation: Installation, app: AppName, choice: BuildChoice) -> BuildRequest:
@@ -105,6 +108,14 @@ def deploy(
 
     Raises: whatever ended it; then what ran before runs on, and nothing was released if the build failed.
     """
+    released = _deploy(installation, target, source, choice, progress)
+    prune_after_deploy(installation, progress)
+    return released
+
+
+def _deploy(
+    installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice, progress: Progress
+) -> Released:
     with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
         built = build(installation, target.app, source, progress)
         machine = prepare(installation, ledger, target, progress)

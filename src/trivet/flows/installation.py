@@ -45,13 +45,38 @@ class Installation:
     @contextmanager
     def working_on(self, deploy: Deploy, what: str, progress: Progress) -> Iterator[None]:
         """Nobody else changes the deploy inside the block. Raises: Busy, if the person does not want to wait."""
-        holder = f"{self.actor} (trivet {what}, pid {os.getpid()}, since {now()[:19]}Z)"
 
         def tell(other: str) -> None:
             progress.notice(f"waiting for {deploy}: {other} is at work on it")
 
-        with lock.hold(self.home.lock(deploy), holder, wait=self.wait, waiting=tell):
+        with (
+            lock.hold(self.home.lock(deploy), self._holder(what), wait=self.wait, waiting=tell),
+            self.using_store(progress),
+        ):
             yield
+
+    @contextmanager
+    def using_store(self, progress: Progress) -> Iterator[None]:
+        """No build is pruned inside the block. Raises: Busy, if the person does not want to wait."""
+
+        def tell(other: str) -> None:
+            progress.notice(f"waiting for the builds: {other} is at work on them")
+
+        with lock.share(self.home.store_lock, wait=self.wait, waiting=tell, what="the builds"):
+            yield
+
+    @contextmanager
+    def alone_with_store(self, what: str, progress: Progress, *, wait: bool) -> Iterator[None]:
+        """Nobody builds or releases inside the block. Raises: Busy, if it is not to wait."""
+
+        def tell(other: str) -> None:
+            progress.notice(f"waiting for the builds: {other} is at work on them")
+
+        with lock.hold(self.home.store_lock, self._holder(what), wait=wait, waiting=tell, what="the builds"):
+            yield
+
+    def _holder(self, what: str) -> str:
+        return f"{self.actor} (trivet {what}, pid {os.getpid()}, since {now()[:19]}Z)"
 
 
 def open_installation(environment: Mapping[str, str], *, wait: bool = True) -> Installation:

@@ -1,9 +1,9 @@
 """Overview: reads only, of all three stages. What the command line shows, and any other way in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from trivet.build import CommitLine, commits_between, list_builds, read_beside, read_build, read_log
+from trivet.build import CommitLine, build_states, commits_between, list_builds, read_beside, read_build, read_log
 from trivet.errors import BuildError, UnknownApp
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
@@ -13,6 +13,7 @@ from trivet.model.document import read_document
 from trivet.model.formation import Formation
 from trivet.model.names import AppName, Deploy
 from trivet.model.process import runnable
+from trivet.model.pruning import BuildState
 from trivet.model.release import Record
 from trivet.model.run import Address, ProcessState, ProcessStatus
 from trivet.model.timings import StepTime, Timings
@@ -96,6 +97,12 @@ def running_release(installation: Installation, deploy: Deploy) -> int | None:
     return Machine(installation.home).current(deploy)
 
 
+def pinned_releases(installation: Installation, deploy: Deploy) -> frozenset[int]:
+    """The numbers of the releases that are pinned."""
+    with Ledger(installation.home) as ledger:
+        return ledger.pins(deploy)
+
+
 def show_release(installation: Installation, deploy: Deploy, number: int) -> Record:
     """One release. Raises: UnknownRelease."""
     with Ledger(installation.home) as ledger:
@@ -158,6 +165,11 @@ def read_logs(
 def show_builds(installation: Installation, app: AppName) -> tuple[Build, ...]:
     """The app's builds, newest first."""
     return list_builds(installation.home, app)
+
+
+def show_build_states(installation: Installation, app: AppName) -> Mapping[str, BuildState]:
+    """Whether the layers of each of the app's builds are checked out, stored or pruned, by the build's id."""
+    return build_states(installation.home, app)
 
 
 def show_build(installation: Installation, app: AppName, build_id: str) -> Build:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.model.build import Build
 from trivet.model.config import Config
 from trivet.model.names import Deploy
 from trivet.model.release import Cause, Draft, Origin, Record
@@ -12,12 +14,20 @@ from trivet.release import ConfigStore, Ledger, ReleaseDiff, choose_rollback_tar
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What a rollback would do: from the running release back to the build and config of `target`."""
+    """What a rollback would do: from the running release back to the build and config of `target`.
+
+    `instead` is what is to be released in place of the target's build: what was built again from its commit.
+    """
 
     current: Record | None
     target: Record
     config: Config
     changes: ReleaseDiff
+    instead: Build | None = None
+
+    @property
+    def build(self) -> Build:
+        return self.instead or self.target.release.build
 
 
 def plan_rollback(installation: Installation, deploy: Deploy, number: int | None) -> RollbackPlan:
@@ -29,15 +39,19 @@ def plan_rollback(installation: Installation, deploy: Deploy, number: int | None
 def rollback(
     installation: Installation, plan: RollbackPlan, reason: str, progress: Progress, *, release_command: bool = False
 ) -> Released:
-    """The planned build and config serve again, as a new release. Raises: NotARollbackTarget, RunError."""
+    """The planned build and config serve again, as a new release.
+
+    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; RunError.
+    """
     deploy, number = plan.target.release.deploy, plan.target.release.number
     with installation.working_on(deploy, f"rollback v{number}", progress), Ledger(installation.home) as ledger:
+        _check_layers(installation, plan)
         machine = prepare(installation, ledger, deploy, progress)
         with ConfigStore(installation.home) as store:
             agreed = _plan(ledger, store, deploy, number)
         draft = Draft(
             deploy=deploy,
-            build=agreed.target.release.build,
+            build=plan.build,
             config_version=agreed.target.release.config_version,
             config_change=agreed.changes.config,
             cause=Cause.ROLLBACK,
@@ -47,6 +61,17 @@ def rollback(
         )
         options = RollOutOptions(release_command=release_command)
         return Releasing(ledger, machine, progress).bring_into_service(draft, agreed.config, options)
+
+
+def _check_layers(installation: Installation, plan: RollbackPlan) -> None:
+    if all((installation.home.layers / layer.digest).is_dir() for layer in plan.build.layers):
+        return
+    release = plan.target.release
+    raise LayersPruned(
+        f"The build {plan.build.id} of {release.name} was pruned: its layers are not on this machine any more.",
+        hint=f"`trivet rollback {release.name} --rebuild` builds {plan.build.source.short} again and compares it "
+        "with what was released. `trivet releases pin` keeps a release from being pruned.",
+    )
 
 
 def _plan(ledger: Ledger, store: ConfigStore, deploy: Deploy, number: int | None) -> RollbackPlan:

@@ -14,6 +14,11 @@ def timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1000):03d}Z"
 
 
+def seconds_since_epoch() -> float:
+    """The time as files have it."""
+    return time.time()
+
+
 def monotonic_s() -> float:
     """Seconds on a clock that never jumps; only differences mean something."""
     return time.monotonic()

@@ -31,8 +31,12 @@ class Home:
     def layers(self) -> Path:
         return self.root / "layers"
 
+    @property
+    def caches(self) -> Path:
+        return self.root / "cache"
+
     def cache(self, app: AppName) -> Path:
-        return self.root / "cache" / app
+        return self.caches / app
 
     @property
     def scratch(self) -> Path:
@@ -54,6 +58,11 @@ class Home:
     # flows
     def lock(self, deploy: Deploy) -> Path:
         return self.root / "locks" / f"{deploy.app}.{deploy.name}"
+
+    @property
+    def store_lock(self) -> Path:
+        """Shared by whoever builds or releases, held alone by whoever prunes."""
+        return self.root / "locks" / "store"
 
     @property
     def apps(self) -> Path:

@@ -23,3 +23,13 @@ def plain(text: str) -> str:
 def encodable(text: str) -> str:
     """The text with U+FFFD for every byte that was no UTF-8, so that it can be written."""
     return _SURROGATE.sub("\ufffd", text)
+
+
+def size(size_bytes: int | None) -> str:
+    """A size in decimal units, "12.3 MB"; "-" for None."""
+    if size_bytes is None:
+        return "-"
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= length:
+            return f"{size_bytes / length:.1f} {unit}"
+    return f"{size_bytes} B"

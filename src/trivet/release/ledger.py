@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from trivet.errors import LedgerError, UnknownApp, UnknownRelease
+from trivet.errors import LedgerError, NotARollbackTarget, UnknownApp, UnknownRelease
 from trivet.host.clock import now
 from trivet.model.config import Config
 from trivet.model.document import canonical
@@ -15,6 +15,7 @@ from trivet.release.config_store import erase_configs, read_config, read_documen
 from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
 from trivet.release.folder import look_around, remove_destroyed, remove_folders, write_folder
+from trivet.release.pins import append_pin, read_pins
 from trivet.release.records import (
     is_present,
     read_current,
@@ -31,6 +32,7 @@ from trivet.release.records import (
 from trivet.release.verification import Verification, verify
 
 _LISTED = 10
+_UNFIT = {State.FAILED: "failed", State.PENDING: "is not finished"}
 
 
 class Ledger:
@@ -79,6 +81,28 @@ class Ledger:
                     hint="An outcome is written once. Deploy again for a new release.",
                 )
             self._insert(deploy, Kind.OUTCOME, number, outcome)
+
+    def pin(self, deploy: Deploy, number: int, actor: Actor, *, keep: bool) -> bool:
+        """Pruning never takes the release's build from now on (`keep`), or may again; whether that is new.
+
+        Raises: UnknownRelease; NotARollbackTarget for one that is to be kept and did not succeed.
+        """
+        with in_words(self._home.database), writing(self._connection):
+            record = self._find(deploy, number)
+            if keep and not record.is_good:
+                raise NotARollbackTarget(
+                    f"v{number} {_UNFIT[record.outcome.state]}, so there is nothing to keep it for.",
+                    hint="Pin a good release: `trivet releases` lists them.",
+                )
+            if (number in self._pins(deploy)) is keep:
+                return False
+            append_pin(self._connection, deploy, (number, keep), (actor, self._clock()))
+        return True
+
+    def pins(self, deploy: Deploy) -> frozenset[int]:
+        """The numbers of the deploy's releases whose builds pruning never takes."""
+        with in_words(self._home.database):
+            return self._pins(deploy)
 
     def record(self, deploy: Deploy, number: int) -> Record:
         """The release by this number. Raises: UnknownRelease."""
@@ -143,6 +167,9 @@ class Ledger:
         """The raw entries, oldest first, with those from before the deploy was destroyed."""
         with in_words(self._home.database):
             return tuple(read_entries(self._connection, deploy))
+
+    def _pins(self, deploy: Deploy) -> frozenset[int]:
+        return read_pins(self._connection, deploy, read_life(self._connection, deploy).number)
 
     def _check_stored(self, draft: Draft, config: Config) -> None:
         stored = read_config(self._connection, draft.deploy, draft.config_version)

@@ -16,10 +16,10 @@ from trivet.model.build import Build
 from trivet.model.document import from_json, to_json
 from trivet.model.formation import Formation
 from trivet.model.home import Home
-from trivet.model.names import RELEASE_PROCESS, Deploy, parse_deploy
+from trivet.model.names import RELEASE_PROCESS, AppName, Deploy, parse_deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import Address, ProcessStatus, RollOut
-from trivet.run import desired, one_off, roll_outs
+from trivet.run import desired, in_use, one_off, roll_outs
 from trivet.run.bundle import check_bundle
 from trivet.run.command import shell_argv
 from trivet.run.door import link as door_link
@@ -180,6 +180,13 @@ class Machine:
     def current(self, deploy: Deploy) -> int | None:
         """The number of the release that is meant to run. Raises: InvalidDocument."""
         return current_release(self._home, deploy)
+
+    def builds_in_use(self) -> frozenset[tuple[AppName, str]]:
+        """App and id of every build that runs, is meant to run, or still has a process; told without any database.
+
+        Raises: InvalidDocument, UnknownRelease, MachineError.
+        """
+        return in_use.find_builds(self._home)
 
     def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
         """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come.

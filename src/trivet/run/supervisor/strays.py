@@ -69,15 +69,18 @@ class Stray:
 
 def find(home: Home) -> tuple[Stray, ...]:
     """Every process whose temporary folder is one of this home's, but one-offs; the oldest first."""
-    return tuple(sorted(_all(f"{home.temporary}/"), key=lambda stray: (stray.started, stray.pid)))
+    found = (stray for stray in find_all(home) if not _is_one_off(stray))
+    return tuple(sorted(found, key=lambda stray: (stray.started, stray.pid)))
 
 
-def _all(root: str) -> Iterator[Stray]:
+def find_all(home: Home) -> Iterator[Stray]:
+    """Every process whose temporary folder is one of this home's."""
+    root = f"{home.temporary}/"
     needle = f"TMPDIR={root}".encode()
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdecimal() and needle in (text := _environment(name)):
             stray = _read(int(name), dict(_pairs(text)))
-            if stray is not None and stray.temporary.startswith(root) and not _is_one_off(stray):
+            if stray is not None and stray.temporary.startswith(root):
                 yield stray
 
 

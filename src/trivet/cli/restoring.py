@@ -1,0 +1,61 @@
+"""What a person is asked before a rollback to a build that was pruned."""
+
+import sys
+from dataclasses import dataclass, replace
+
+import click
+
+from trivet.cli.options import Manner
+from trivet.errors import Interrupted, LayersPruned
+from trivet.flows.restore import Rebuilt, make_ready
+from trivet.flows.restore import rebuild as rebuild_flow
+from trivet.flows.rollback import RollbackPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the person has agreed to beforehand: to build again, and to what is not as it was."""
+
+    rebuild: bool
+    changes: bool
+
+
+def with_layers(plan: RollbackPlan, manner: Manner, consent: Consent) -> RollbackPlan:
+    """The plan, whose build can be started: checked out, or built again if the person agrees.
+
+    Raises: LayersPruned, if nobody can be asked, or what was built again is not what it was; Interrupted.
+    """
+    old = plan.target.release.build
+    with manner.view as progress:
+        if make_ready(manner.installation, old, progress):
+            return plan
+    if not consent.rebuild:
+        if not sys.stdin.isatty():
+            return plan  # the rollback itself says what can be done
+        name = plan.target.release.name
+        _ask(f"The build of {name} was pruned. Build {old.source.short} again and compare?")
+    with manner.view as progress:
+        rebuilt = rebuild_flow(manner.installation, old, progress)
+    if rebuilt.differences:
+        _settle_differences(plan, rebuilt, consent)
+    return replace(plan, instead=rebuilt.build)
+
+
+def _settle_differences(plan: RollbackPlan, rebuilt: Rebuilt, consent: Consent) -> None:
+    name = plan.target.release.name
+    told = f"What was built again is not what {name} was released with."
+    if not consent.changes and not sys.stdin.isatty():
+        raise LayersPruned(
+            told,
+            hint=f"Nothing was changed. `trivet rollback {name} --rebuild --accept-changes` goes back to it all the same.",
+            detail=rebuilt.differences,
+        )
+    for line in (told, *rebuilt.differences):
+        click.echo(line, err=True)
+    if not consent.changes:
+        _ask("Go back to it all the same?")
+
+
+def _ask(question: str) -> None:
+    if not click.confirm(question, err=True):
+        raise Interrupted("Nothing was changed.", hint="Answer y, or give --rebuild, to go back.")

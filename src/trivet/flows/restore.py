@@ -1,0 +1,54 @@
+"""Restore: the layers of an old build are on this machine again, checked out from the store or built from its commit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.build import build_states, check_out
+from trivet.flows.deploy import BuildChoice, build
+from trivet.flows.installation import Installation, Progress
+from trivet.model.build import Build
+from trivet.model.pruning import BuildState
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was built from the commit of an old build. `differences` name what is not as it was, a line each."""
+
+    build: Build
+    differences: tuple[str, ...]
+
+
+def make_ready(installation: Installation, old: Build, progress: Progress) -> bool:
+    """The build's layers are checked out, if they are still stored; False: it has to be built again."""
+    with installation.using_store(progress):
+        state = build_states(installation.home, old.app).get(old.id, BuildState.PRUNED)
+        if state is BuildState.STORED:
+            progress.step("build", f"{old.id}: checking out its stored layers")
+        return state is not BuildState.PRUNED and check_out(installation.home, old)
+
+
+def rebuild(installation: Installation, old: Build, progress: Progress) -> Rebuilt:
+    """The old build's commit is a build again, and it is known what of that differs. Raises: as `deploy.build` does."""
+    source = old.source
+    made = build(installation, old.app, BuildChoice(Path(source.repository), source.commit, source.directory), progress)
+    return Rebuilt(made.build, tuple(_differences(old, made.build)))
+
+
+def _differences(old: Build, new: Build) -> list[str]:
+    before = {layer.name: layer.digest for layer in old.layers}
+    after = {layer.name: layer.digest for layer in new.layers}
+    names = dict.fromkeys((*before, *after))
+    lines = [
+        f"the layer {name!r} is {_short(after.get(name))}, and was {_short(before.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+    if old.processes != new.processes:
+        lines.append("the process types are others")
+    if old.environment != new.environment:
+        lines.append("the variables that the build sets are others")
+    return lines
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "not there"
