@@ -13,7 +13,7 @@ from support.command import fetch
 from support.repository import Repository
 from trivet.build import verify_layer
 from trivet.build.lockfiles import pipfile_lock, poetry_lock
-from trivet.errors import BuildError, LockfileError, StepFailed
+from trivet.errors import BuildError, InvalidFile, LockfileError, StepFailed
 from trivet.model.build import Build
 from trivet.model.build_plan import Phase
 from trivet.model.home import Home
@@ -276,3 +276,53 @@ def test_djangos_static_files_are_collected_without_config(builder: Builder) -> 
     assert builder.told.steps.count("collecting static files") == 1
     off = builder.commit({"trivet.toml": "[build]\ncollectstatic = false\n"}).build
     assert not (builder.bundle(off) / "app" / "collected").exists()
+
+
+WORKSPACE = {
+    "pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*", "libs/*"]\n',
+    "libs/shared/pyproject.toml": PYPROJECT.format('"iniconfig==2.1.0"').replace("shop", "shared") + BACKEND,
+    "libs/shared/src/shared/__init__.py": WSGI.format(module="iniconfig"),
+    "libs/unused/pyproject.toml": PYPROJECT.format('"packaging==24.2"').replace("shop", "unused"),
+    "services/shop/pyproject.toml": PYPROJECT.format('"shared"') + "[tool.uv.sources]\nshared = { workspace = true }\n",
+    "services/shop/serve.py": SERVER.replace("from shop", "from shared") + "\nserve()\n",
+    "services/shop/Procfile": "web: python serve.py",
+    "services/shop/trivet.toml": "[build]\nroot = '../..'\ncommands = ['cat ../../libs/notes.txt > notes.txt']\n",
+    "libs/notes.txt": "notes",
+}
+
+
+def test_a_member_of_a_workspace_is_built_with_what_lies_beside_it(builder: Builder) -> None:
+    builder.repository.write(WORKSPACE)
+    _lock(builder.repository)
+    builder.repository.commit({})
+    build = builder.build(directory="services/shop").build
+    assert (build.source.directory, build.folder) == ("services/shop", "services/shop")
+    assert builder.read(build, "services/shop/notes.txt") == "notes"
+    names = {path.name for path in (builder.bundle(build) / "dependencies").glob("lib/*/site-packages/*")}
+    assert {"iniconfig", "packaging"} & names == {"iniconfig"}
+    assert (builder.bundle(build) / "packages" / "shared").is_dir()
+    assert _answer(builder, build).endswith("/site-packages/iniconfig/__init__.py")
+
+
+def test_a_path_dependency_outside_the_source_is_an_error_that_says_which_line_to_add(builder: Builder) -> None:
+    sources = "[tool.uv.sources]\nshared = { path = '../../libs/shared' }\n"
+    files: dict[str, str | None] = {**WORKSPACE, "services/shop/trivet.toml": "", "pyproject.toml": None}
+    builder.repository.write({name: text for name, text in files.items() if text is not None})
+    builder.repository.write({"services/shop/pyproject.toml": PYPROJECT.format('"shared"') + sources})
+    _lock(builder.repository, "services/shop")
+    builder.repository.commit({})
+    with pytest.raises(LockfileError) as caught:
+        builder.build(directory="services/shop")
+    assert caught.value.message == "The package shared is in '../../libs/shared', which is not part of the source."
+    assert caught.value.hint == 'Add to trivet.toml, under [build]: root = "../.."'
+    builder.repository.commit({"services/shop/trivet.toml": "[build]\nroot = '../..'\n"})
+    build = builder.build(directory="services/shop").build
+    assert _answer(builder, build).endswith("/site-packages/iniconfig/__init__.py")
+
+
+def test_a_root_outside_the_repository_is_an_error(builder: Builder) -> None:
+    builder.repository.commit({"shop/trivet.toml": "[build]\nroot = '../..'\n", "shop/Procfile": "web: x"})
+    with pytest.raises(InvalidFile) as caught:
+        builder.build(directory="shop")
+    assert caught.value.message == "trivet.toml:2: root '../..' leads out of the repository, from 'shop'."
+    assert caught.value.hint == "It names a folder of the repository that holds the app's and what that needs."

@@ -121,6 +121,11 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             'Write it like this: source_distributions = ["psycopg2"]',
         ),
         (
+            "[build]\nroot = 'shared'",
+            "trivet.toml:2: root must be a folder above the app's, not 'shared'.",
+            'Write it like this: root = ".."',
+        ),
+        (
             "[build]\ncollectstatic = 'no'",
             "trivet.toml:2: collectstatic must be true or false, not 'no'.",
             "Write it like this: collectstatic = true",

@@ -113,7 +113,7 @@ class Builder:
         path = f"{own.pop('PATH', '')}:{SYSTEM_PATH}".lstrip(":")
         with subprocess.Popen(
             ("/bin/sh", "-c", command),
-            cwd=bundle / "app",
+            cwd=bundle / "app" / build.folder,
             env={**environment, **own, "PATH": path, "HOME": str(self.home.root), "TMPDIR": "/tmp"},
             start_new_session=True,
         ) as process:

@@ -47,7 +47,8 @@ def installed(layer: Path) -> tuple[Component, ...]:
 def _distributions(layer: Path) -> Iterator[Component]:
     from importlib.metadata import distributions  # 15 ms that only a build needs
 
-    for folder in sorted(layer.glob("lib/python3*/site-packages")):
+    own = {path.parent for path in layer.glob("*.dist-info")}  # a folder that PYTHONPATH names
+    for folder in sorted((*layer.glob("lib/python3*/site-packages"), *own)):
         for distribution in distributions(path=[str(folder)]):
             said = {name: str(distribution.metadata[name]) for name in _SAID if name in distribution.metadata}
             if "Name" in said and "Version" in said:

@@ -1,5 +1,6 @@
 """Which builder a source is for."""
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -30,14 +31,13 @@ BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, static, procfile)
 
 
 class FolderTree:
-    """A folder as a builder sees it."""
+    """A source as a builder sees it, from the app's folder in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, root: Path, folder: str = "") -> None:
+        self._root, self._inside = root, folder
+        app = root / folder
         self._files = tuple(
-            sorted(
-                path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()
-            )
+            sorted(path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_symlink() or path.is_file())
         )
 
     @property
@@ -45,9 +45,11 @@ class FolderTree:
         return self._files
 
     def read(self, path: str) -> str | None:
-        if path not in self._files or not (self._folder / path).is_file():
+        name = posixpath.normpath(posixpath.join(self._inside, path))
+        file = self._root / name
+        if name.startswith(("/", "../")) or not file.is_file():  # no link of a source leads out of it
             return None
-        return (self._folder / path).read_text(encoding="utf-8", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
 
 
 def choose_builder(tree: SourceTree, settings: Settings) -> Builder:

@@ -64,7 +64,9 @@ def _list_components(workshop: Workshop, plan: BuildPlan, build: Build, remember
         found.update(from_json(tuple[Component, ...], json.loads(listed), name="remembered components"))
     told = ""
     if plan.listing is not None:
-        inputs = {name: _hash_or_nothing(workshop.bundle / "app" / name) for name in plan.listing.inputs}
+        inputs = {
+            name: _hash_or_nothing(workshop.bundle / "app" / workshop.folder / name) for name in plan.listing.inputs
+        }
         question = ["listing", plan.listing, inputs, workshop.programs]
         told = remembered.recall(question, partial(_ask_tool, workshop, plan.listing.step))
     return write_sbom(build, sorted(found), read_told(told))

@@ -22,7 +22,8 @@ _ALMOST_FULL_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Workshop:
-    """One build's places and how its commands are run in them. `export` puts the source into a folder."""
+    """One build's places and how its commands are run in them. `export` puts the source into a
+    folder; `folder` is that of the app in it."""
 
     scratch: Path
     environment: StepEnvironment
@@ -32,6 +33,7 @@ class Workshop:
     places: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, Program] = field(default_factory=dict)
     layers: tuple[Path, ...] = ()
+    folder: str = ""
     _is_dirty: bool = False
 
     @property
@@ -68,7 +70,9 @@ class Workshop:
 
     def digests(self, inputs: tuple[str, ...]) -> Mapping[str, str]:
         """The sha256 of files of the source; "" for one that is not there."""
-        return {name: hash_file(path) if (path := self.source / name).is_file() else "" for name in inputs}
+        return {
+            name: hash_file(path) if (path := self.source / self.folder / name).is_file() else "" for name in inputs
+        }
 
     def find(self, tool: Tool) -> None:
         """The tool is among the programs, and steps find it in its place. Raises: MachineError if there is none."""

@@ -1,6 +1,6 @@
 """Source: a revision of a repository becomes a commit, and the commit's tree a folder. The working tree is never used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from trivet.build.large_files import fill_in
@@ -11,6 +11,7 @@ from trivet.build.unpack import unpack
 from trivet.errors import SourceError
 from trivet.host.clock import timestamp
 from trivet.host.git import Git
+from trivet.model.settings import Settings, invalid_setting
 from trivet.model.source import Source
 from trivet.model.text import encodable, plain
 
@@ -21,11 +22,41 @@ _LONGEST_TEXT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A source, where it is taken from, and when it was committed (seconds since the epoch)."""
+    """A source, where it is taken from, and when it was committed (seconds since the epoch).
+
+    `up` is how many folders above the app's its source begins: an app may need what lies beside it.
+    """
 
     source: Source
     repository: Repository
     committed_at: int
+    up: int = 0
+
+    @property
+    def root(self) -> str:
+        """The folder of the repository that is exported."""
+        return "/".join(self._parts[: len(self._parts) - self.up])
+
+    @property
+    def folder(self) -> str:
+        """The app's folder in what is exported, "" if that is all."""
+        return "/".join(self._parts[len(self._parts) - self.up :])
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return PurePosixPath(self.source.directory).parts
+
+    def with_settings(self, settings: Settings) -> "Commit":
+        """The commit as `[build] root` wants it exported. Raises: InvalidFile if that is outside the repository."""
+        up = len(PurePosixPath(settings.build.root or "").parts)
+        if up > len(self._parts):
+            raise invalid_setting(
+                self.read("trivet.toml") or "",
+                ("build", "root"),
+                f"root {settings.build.root!r} leads out of the repository, from {self.source.directory or 'its top'!r}.",
+                "It names a folder of the repository that holds the app's and what that needs.",
+            )
+        return replace(self, up=up)
 
     def read(self, name: str) -> str | None:
         """The text of one of the app's files, None if there is none. Raises: SourceError if it is a huge one."""
@@ -68,8 +99,9 @@ def export(commit: Commit, folder: Path) -> None:
     Raises: SourceError for an empty tree, submodules that are not there, what leads out, and more than a source may hold.
     """
     source = commit.source
-    whole = _Export(commit.repository, source.commit, source.directory, Budget()).write(folder)
-    if not whole or not any(path.is_symlink() or not path.is_dir() for path in folder.rglob("*")):
+    whole = _Export(commit.repository, source.commit, commit.root, Budget()).write(folder)
+    app = folder / commit.folder
+    if not whole or not any(path.is_symlink() or not path.is_dir() for path in app.rglob("*")):
         raise _empty(source)
 
 

@@ -1,7 +1,6 @@
 """The build stage: source → builder → plan → layers → build."""
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from trivet.host.command import interruptible
 from trivet.host.files import make_directories, refused
 from trivet.host.limits import default_limits
 from trivet.model.build import Build, Layer, Program
-from trivet.model.build_plan import BuildPlan, LayerPlan
+from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings, parse_settings
 
@@ -48,6 +47,7 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
         raise refused(error, "remove what a killed build left") from error
     commit = read_commit(request.repository, request.revision, request.directory)
     settings = parse_settings(commit.read("trivet.toml") or "")
+    commit = commit.with_settings(settings)
     if has_uncommitted_changes(commit):
         listener.notice(_UNCOMMITTED.format(commit=commit.source.short))
     key = input_key(commit.source, uv_version())
@@ -104,6 +104,7 @@ def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
         StepEnvironment(scratch, caller, job.commit.committed_at),
         journal,
         export=lambda folder: export(job.commit, folder),
+        folder=job.commit.folder,
         confinement=Confinement(
             scratch=scratch,
             cache=cache,
@@ -152,14 +153,15 @@ class _Making:
         workshop.journal.step(f"exporting {source.short} {source.subject}")
         workshop.export(workshop.source)
         workshop.bundle.mkdir()
-        return FolderTree(workshop.source)
+        return FolderTree(workshop.source, self._job.commit.folder)
 
     def _prepare(self, plan: BuildPlan) -> None:
         """The workshop's places and the plan's tools are known."""
         workshop = self._workshop
         workshop.places = {
             "bundle": str(workshop.bundle),
-            "source": str(workshop.source),
+            "app": str(workshop.bundle / "app" / workshop.folder),
+            "source": str(workshop.source / workshop.folder),
             "scratch": str(workshop.scratch),
             "cache": str(workshop.confinement.cache),
             "pythons": str(pythons_folder(self._job.request.caller)),
@@ -196,7 +198,9 @@ class _Making:
     def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], layers: tuple[Layer, ...]) -> Build:
         source, programs = self._job.commit.source, self._workshop.programs
         runtime = next((tool.name for tool in plan.tools if tool.is_runtime), None)
-        environment = _with_runtime(plan.environment, programs[runtime]) if runtime else plan.environment
+        app = "/".join(filter(None, (f"{BUNDLE}/app", self._workshop.folder)))
+        environment = {name: value.replace(APP, app) for name, value in plan.environment.items()}
+        environment = _with_runtime(environment, programs[runtime]) if runtime else environment
         return Build(
             id=build_id(source, layers, processes, environment),
             app=self._job.request.app,
@@ -211,10 +215,11 @@ class _Making:
             created_at=now(),
             duration_s=round(monotonic_s() - self._began_s, 3),
             confinement=self._workshop.confinement.describe(),
+            folder=self._workshop.folder,
         )
 
 
-def _with_runtime(environment: Mapping[str, str], program: Program) -> Mapping[str, str]:
+def _with_runtime(environment: dict[str, str], program: Program) -> dict[str, str]:
     """The environment in which the program is found by its name, if it is not on the machine's PATH."""
     folders = (environment.get("PATH", ""), *folders_of({"runtime": program}))
     path = ":".join(filter(None, folders))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from trivet.model.build_plan import APP as APP
 from trivet.model.build_plan import BUNDLE, CACHE, PYTHON, PYTHONS, UV, Phase, Step, Tool, literal
 from trivet.model.settings import Settings
 from trivet.model.text import plain
 
 VENV = f"{BUNDLE}/dependencies"
-APP = f"{BUNDLE}/app"
 
 _SHOWN_CHARACTERS = 80
 

@@ -35,8 +35,9 @@ class Build:
 
     `id` is 12 hex digits derived from the source commit and what the build consists of. In the values of `environment`,
     `{bundle}` stands for the bundle's absolute path; PATH is put before the machine's. Processes start in
-    `{bundle}/app`. `tools` are the programs that made it, `runtime` the one among them that the bundle relies on
-    when it runs (None: none), checked before a start. `created_at` is ISO 8601 in UTC.
+    `{bundle}/app`, in `folder` below it if the source holds more than the app ("" if not). `tools` are the programs that
+    made it, `runtime` the one among them that the bundle relies on when it runs (None: none), checked before a start.
+    `created_at` is ISO 8601 in UTC.
     `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`, `network`.
     """
 
@@ -53,6 +54,7 @@ class Build:
     created_at: str
     duration_s: float
     confinement: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
     @property
     def size_bytes(self) -> int:

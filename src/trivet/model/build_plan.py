@@ -1,10 +1,10 @@
 """Build plan: what a builder wants done, as plain data. One executor carries out any plan.
 
-In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder; in a step also
-`{source}` (an export of the commit that steps may dirty), `{scratch}`, `{cache}` (the app's own, kept between its builds),
-`{pythons}` (where uv keeps the user's Pythons), `{rustup}` (where rustup keeps the user's toolchains) and the path of each
-of the plan's tools by its name, such as `{uv}`. They are fields of `str.format`; what the app itself wrote goes through
-`literal`.
+In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder and `{app}` for
+the app's folder in it; in a step also `{source}` (the app's folder in an export of the commit that steps may dirty),
+`{scratch}`, `{cache}` (the app's own, kept between its builds), `{pythons}` (where uv keeps the user's Pythons), `{rustup}`
+(where rustup keeps the user's toolchains) and the path of each of the plan's tools by its name, such as `{uv}`. They are
+fields of `str.format`; what the app itself wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 BUNDLE = "{bundle}"
+APP = "{app}"
 SOURCE = "{source}"
 SCRATCH = "{scratch}"
 CACHE = "{cache}"
@@ -28,10 +29,13 @@ class SourceTree(Protocol):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file's path from the top, with '/', sorted."""
+        """Every file of the app by its path from the app's folder, with '/', sorted."""
 
     def read(self, path: str) -> str | None:
-        """The file's text, undecodable bytes replaced; None if there is no such file."""
+        """The file's text, undecodable bytes replaced; None if there is no such file.
+
+        A path may lead up to files of the source that lie outside the app's folder.
+        """
 
 
 class Phase(StrEnum):

@@ -30,7 +30,8 @@ class BuildSettings:
     `requires_signature`: what is deployed must be signed by somebody whom the file `allowed_signers` of the app lists.
     `programs` are those to be compiled, where the source has several: folders of a Go module, names of Rust binaries.
     `source_distributions` are the packages that may be built from source. `collectstatic`: whether Django's static files
-    are collected (None: if they are configured).
+    are collected (None: if they are configured). `root` is the folder of the source, as seen from the app's ("..", "../.."),
+    if it holds more than that.
     """
 
     builder: str | None = None
@@ -42,6 +43,7 @@ class BuildSettings:
     programs: tuple[str, ...] = ()
     source_distributions: tuple[str, ...] = ()
     collectstatic: bool | None = None
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,12 @@ def _read_programs(file: _File, place: Place, data: object) -> tuple[str, ...]:
     return tuple(data)
 
 
+def _read_root(file: _File, place: Place, data: object) -> str:
+    if not isinstance(data, str) or not re.fullmatch(r"\.\.(/\.\.)*/?", data):
+        raise _mistyped(file, place, data, "a folder above the app's", f'{place[-1]} = ".."')
+    return data.rstrip("/")
+
+
 def _read_source_distributions(file: _File, place: Place, data: object) -> tuple[str, ...]:
     if data is True:
         return EVERY
@@ -296,6 +304,7 @@ _BUILD: Mapping[str, tuple[str, Reader]] = {
     "allowed_signers": ("allowed_signers", _read_text),
     "source_distributions": ("source_distributions", _read_source_distributions),
     "collectstatic": ("collectstatic", _read_switch),
+    "root": ("root", _read_root),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),

@@ -55,7 +55,7 @@ def process_environment(
 
 def app_folder(home: Home, release: Release) -> Path:
     """Where the release's processes start."""
-    return home.bundle(release.deploy.app, release.build.id) / "app"
+    return home.bundle(release.deploy.app, release.build.id) / "app" / release.build.folder
 
 
 def log_path(home: Home, deploy: Deploy, release: int, process: str) -> Path:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from trivet.build.django import COLLECTING, collect_static, static_settings
 from trivet.build.lockfiles import pipfile_lock, poetry_lock, requirements, uv_lock
-from trivet.build.manifests import read_project
-from trivet.build.packages import Archive, Packages, allowing, built_from_source
+from trivet.build.manifests import join, read_project
+from trivet.build.packages import Archive, LocalPackage, Packages, allowing, built_from_source
 from trivet.build.python_web import default_web, explain_no_default
 from trivet.build.steps import (
     APP,
@@ -71,7 +71,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
 
     Raises: LockfileError, InvalidFile.
     """
-    packages = _READERS[_choose_lockfile(tree)](tree)
+    packages = _read_lockfile(tree, settings)
     archives = built_from_source(packages, tree, settings)
     static = static_settings(tree, packages, settings)
     web, no_default = _web(tree, packages)
@@ -108,8 +108,28 @@ def _environment(packages: Packages) -> Mapping[str, str]:
     return {**PYTHON_ENVIRONMENT, "PATH": path, "PYTHONPATH": PACKAGES}
 
 
-def _choose_lockfile(tree: SourceTree) -> str:
+def _read_lockfile(tree: SourceTree, settings: Settings) -> Packages:
+    """What the one lockfile says: the app's own, or that of the uv workspace around it."""
+    root = settings.build.root
     present = [name for name in _READERS if name in tree.files]
+    if not present and root is not None and tree.read(f"{root}/uv.lock") is not None:
+        return uv_lock.read(tree, root)
+    packages = _READERS[_choose_lockfile(tree, present)](tree)
+    for package in packages.local:
+        if package.folder.startswith("..") and tree.read(join(package.folder, "pyproject.toml")) is None:
+            raise _outside(package)
+    return packages
+
+
+def _outside(package: LocalPackage) -> LockfileError:
+    up = "/".join(part for part in package.folder.split("/") if part == "..")
+    return LockfileError(
+        f"The package {package.name} is in {package.folder!r}, which is not part of the source.",
+        hint=f'Add to trivet.toml, under [build]: root = "{up}"',
+    )
+
+
+def _choose_lockfile(tree: SourceTree, present: list[str]) -> str:
     if len(present) == 1:
         return present[0]
     if present:
@@ -133,9 +153,10 @@ def _no_lockfile(tree: SourceTree) -> LockfileError:
     locked_by = _LOCKED_BY.get("poetry" if "[tool.poetry" in pyproject else manifest)
     if locked_by or "[project]" in pyproject:
         lockfile = (locked_by or "uv.lock").rpartition(" ")[2]
+        above = ' If it is that of a workspace further up: `root = ".."` under [build] in trivet.toml.'
         return LockfileError(
             f"There is {manifest}, but no {lockfile} that says which versions to install.",
-            hint=f"Run {locked_by or '`uv lock` and commit uv.lock'}.",
+            hint=f"Run {locked_by or '`uv lock` and commit uv.lock'}.{above if 'workspace = true' in pyproject else ''}",
         )
     return LockfileError(
         f"There is {manifest}, but no uv.lock or requirements.txt that says which versions to install.",

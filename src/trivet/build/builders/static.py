@@ -45,7 +45,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         environment={
             **PYTHON_ENVIRONMENT,
             "PYTHONPATH": f"{BUNDLE}/server",
-            "STATIC_ROOT": f"{BUNDLE}/app",
+            "STATIC_ROOT": APP,
         },
         processes={"web": _WEB},
         tools=python_tools(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trivet.build.manifests import join, local_package, read_toml, within
+from trivet.build.manifests import join, local_package, read_project, read_toml, within
 from trivet.build.packages import Archive, Packages, normalise
 from trivet.model.build_plan import SourceTree
 
@@ -20,13 +20,13 @@ Entry = Mapping[str, Any]
 def read(tree: SourceTree, root: str = "") -> Packages:
     """What the lockfile holds for the app; `root` is the folder of uv.lock as seen from the app's. Raises: InvalidFile."""
     entries: list[Entry] = read_toml(tree, join(root, NAME)).get("package", [])
-    app = next((entry for entry in entries if _folder(entry, root) == ""), None)
+    app = next((entry for entry in entries if _is_app(tree, entry, root)), None)
     reached = _Reached(entries)
     if app is not None:
         reached.add(app, surely=True)
     needed = [entry for entry in entries if id(entry) in reached.found]
     local = [entry for entry in needed if any(kind in entry.get("source", {}) for kind in _FOLDERS)]
-    settings = [join(folder, name) for folder in {root, ""} for name in ("pyproject.toml", "uv.toml")]
+    settings = [join(folder, name) for folder in dict.fromkeys((root, "")) for name in ("pyproject.toml", "uv.toml")]
     archives = [path for entry in needed if (path := entry.get("source", {}).get("path"))]
     files = (join(root, NAME), *settings, *(within(join(root, path)) for path in archives))
     return Packages(
@@ -70,6 +70,13 @@ def _is_meant(needed: Entry, entry: Entry) -> bool:
     if needed["name"] != entry["name"]:
         return False
     return all(needed[key] == entry.get(key) for key in ("version", "source") if key in needed)
+
+
+def _is_app(tree: SourceTree, entry: Entry, root: str) -> bool:
+    """Whether the entry is the app: a member of the workspace around it goes by its name."""
+    if root:
+        return _is_local(entry) and normalise(entry["name"]) == normalise(read_project(tree).name or "")
+    return _folder(entry, root) == ""
 
 
 def _folder(entry: Entry, root: str) -> str | None:
