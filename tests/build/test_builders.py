@@ -7,7 +7,7 @@ import pytest
 from trivet.build.detect import choose_builder
 from trivet.build.processes import process_types, tell_defaults
 from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
-from trivet.model.build_plan import BuildPlan, Phase
+from trivet.model.build_plan import BuildPlan, LayerPlan, Phase
 from trivet.model.settings import Settings, parse_settings
 
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\ndependencies = []\n'
@@ -39,6 +39,10 @@ def _settings(files: Mapping[str, str]) -> Settings:
 def _plan(files: Mapping[str, str]) -> BuildPlan:
     tree, settings = Tree(files), _settings(files)
     return choose_builder(tree, settings).plan(tree, settings)
+
+
+def _layer(plan: BuildPlan, name: str) -> LayerPlan:
+    return next(layer for layer in plan.layers if layer.name == name)
 
 
 def _processes(files: Mapping[str, str]) -> dict[str, str]:
@@ -206,7 +210,8 @@ def test_a_broken_manifest_is_an_error() -> None:
 
 def test_dependencies_are_decided_by_the_lockfile_and_its_manifest() -> None:
     files = {"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x", "app.py": ""}
-    dependencies, app = _plan(files).layers
+    runtime, dependencies, app = _plan(files).layers
+    assert (runtime.name, runtime.inputs, runtime.vendors) == ("runtime", (), "python")
     assert (dependencies.name, dependencies.inputs) == ("dependencies", ("uv.lock", "pyproject.toml"))
     assert (app.name, app.inputs, app.with_source) == ("app", None, True)
 
@@ -219,7 +224,7 @@ def test_dependencies_are_decided_by_every_file_that_requirements_include() -> N
         "limits.txt": "",
         "Procfile": "web: x",
     }
-    assert set(_plan(files).layers[0].inputs or ()) == set(files) - {"Procfile"}
+    assert set(_layer(_plan(files), "dependencies").inputs or ()) == set(files) - {"Procfile"}
 
 
 BUILT = '[build-system]\nrequires = ["hatchling==1.27.0"]\nbuild-backend = "hatchling.build"\n'
@@ -244,7 +249,7 @@ LIBRARY = f'[project]\nname = "My_Lib"\nversion = "0"\n{BUILT}'
 )
 def test_packages_of_the_source_are_a_layer_that_is_always_made(files: dict[str, str], names: list[str]) -> None:
     plan = _plan({**files, "Procfile": "web: x"})
-    dependencies, packages, _ = plan.layers
+    _, dependencies, packages, _ = plan.layers
     assert dependencies.inputs is not None
     assert (packages.name, packages.inputs) == ("packages", None)
     assert [step.title for step in packages.steps] == [
@@ -258,7 +263,7 @@ def test_packages_of_the_source_are_a_layer_that_is_always_made(files: dict[str,
 
 def test_a_project_that_is_no_package_has_no_such_layer() -> None:
     plan = _plan({"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
-    assert [layer.name for layer in plan.layers] == ["dependencies", "app"]
+    assert [layer.name for layer in plan.layers] == ["runtime", "dependencies", "app"]
     assert "PYTHONPATH" not in plan.environment
 
 
@@ -311,7 +316,7 @@ def test_a_package_without_a_wheel_is_an_error_that_says_which_line_to_add() -> 
 def test_a_package_without_a_wheel_is_built_if_the_app_allows_it(allowed: str) -> None:
     files = {"uv.lock": _lock("doc-opt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
     plan = _plan({**files, "trivet.toml": f"[build]\nsource_distributions = {allowed}\n"})
-    assert [step.title for step in plan.layers[0].steps][3:] == [
+    assert [step.title for step in _layer(plan, "dependencies").steps][3:-1] == [
         "fetching the source of doc-opt",
         "fetching what builds doc-opt",
         "building doc-opt",
@@ -346,7 +351,7 @@ def test_a_package_that_is_allowed_and_not_installed_is_an_error() -> None:
     [("a==1 --hash=sha256:1\nb==2 --hash=sha256:2\n", True), ("a==1 --hash=sha256:1\nb==2\n", False), ("a\n", False)],
 )
 def test_hashes_are_required_if_every_line_has_them(lines: str, required: bool) -> None:
-    steps = _plan({"requirements.txt": lines, "Procfile": "web: x"}).layers[0].steps
+    steps = _layer(_plan({"requirements.txt": lines, "Procfile": "web: x"}), "dependencies").steps
     install = next(step for step in steps if "install" in step.argv)
     assert ("--require-hashes" in install.argv) is required
 

@@ -1,7 +1,9 @@
 """Python apps by each of the lockfiles, with what has to be built from source; real packages from PyPI. Needs the network."""
 
 import os
+import platform
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -326,3 +328,53 @@ def test_a_root_outside_the_repository_is_an_error(builder: Builder) -> None:
         builder.build(directory="shop")
     assert caught.value.message == "trivet.toml:2: root '../..' leads out of the repository, from 'shop'."
     assert caught.value.hint == "It names a folder of the repository that holds the app's and what that needs."
+
+
+@pytest.fixture
+def movable_python(tmp_path: Path) -> Path:
+    """A folder as uv keeps Pythons in, with a copy of the machine's that works wherever it is."""
+    version = _version("/usr/bin/python3")
+    short = version.rpartition(".")[0]
+    own = tmp_path / "pythons" / f"cpython-{version}-linux-{platform.machine()}-gnu"
+    (own / "bin").mkdir(parents=True)
+    shutil.copy(Path("/usr/bin/python3").resolve(), own / "bin" / f"python{short}")
+    (own / "bin" / "python3").symlink_to(f"python{short}")
+    shutil.copytree(
+        f"/usr/lib/python{short}", own / "lib" / f"python{short}", symlinks=False, ignore_dangling_symlinks=True
+    )
+    return own.parent
+
+
+def _version(python: str) -> str:
+    return subprocess.check_output(
+        (python, "-c", "import platform; print(platform.python_version())"), text=True
+    ).strip()
+
+
+def test_a_python_that_can_be_moved_is_a_layer_and_the_machines_is_not_needed(
+    builder: Builder, movable_python: Path, tmp_path: Path
+) -> None:
+    builder.caller = {**builder.caller, "UV_PYTHON_INSTALL_DIR": str(movable_python)}
+    files = {"requirements.txt": "gunicorn==23.0.0\n", "app.py": "import gunicorn, ssl\n", "Procfile": "web: x"}
+    build = builder.commit(files).build
+    assert [layer.name for layer in build.layers] == ["runtime", "dependencies", "app"]
+    assert build.runtime is None
+    assert build.tools["python"].path.startswith(str(movable_python))
+    shutil.rmtree(movable_python)
+    moved = builder.home.root.rename(tmp_path / "another place")
+    shown = "import app, sys; print(sys.executable, sys.base_prefix, sys.version_info[:2])"
+    bundle = moved / builder.bundle(build).relative_to(builder.home.root)
+    done = subprocess.run(
+        (bundle / "dependencies" / "bin" / "python", "-c", shown),
+        cwd=bundle / "app",
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f" {bundle / build.layers[0].digest} " in done.stdout
+    script = (bundle / "dependencies" / "bin" / "gunicorn", "--version")
+    done = subprocess.run(script, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    assert done.stdout == "gunicorn (version 23.0.0)\n"
+    for layer in build.layers:
+        verify_layer(Home(moved), layer)

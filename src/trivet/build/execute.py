@@ -65,7 +65,8 @@ class Workshop:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
         for step in plan.steps:
-            self.run(step)
+            if step.beside is None or (self.bundle / step.beside).exists():
+                self.run(step)
         return folder
 
     def digests(self, inputs: tuple[str, ...]) -> Mapping[str, str]:
@@ -137,5 +138,6 @@ def adopt(workshop: Workshop, store: Store, folder: Path, plan: LayerPlan) -> La
 def use(workshop: Workshop, store: Store, layer: Layer) -> None:
     """A stored layer stands in the bundle."""
     path = store.path(layer.digest)
-    (workshop.bundle / layer.name).symlink_to(path)
+    for name in layer.names:
+        (workshop.bundle / name).symlink_to(path)
     workshop.layers = (*workshop.layers, path)

@@ -103,7 +103,8 @@ def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str,
     bundle = folder / "bundle"
     bundle.mkdir(parents=True)
     for layer in build.layers:
-        (bundle / layer.name).symlink_to(f"../../../../../layers/{layer.digest}")
+        for name in layer.names:
+            (bundle / name).symlink_to(f"../../../../../layers/{layer.digest}")
     for name, content in documents.items():
         (folder / name).write_bytes(content)
     sync_file_system(folder)

@@ -58,10 +58,12 @@ def _root(build: Build) -> dict[str, object]:
 
 def _runtime(build: Build) -> list[dict[str, object]]:
     """The program of the machine that the bundle relies on when it runs: it is part of what runs."""
-    if build.runtime is None:
+    vendored = "python" if any(layer.name == "runtime" for layer in build.layers) else None
+    name = build.runtime or vendored
+    if name is None:
         return []
-    version = build.tools[build.runtime].version
-    return [{"type": "platform", "bom-ref": f"runtime:{build.runtime}", "name": build.runtime, "version": version}]
+    version = build.tools[name].version
+    return [{"type": "platform", "bom-ref": f"runtime:{name}", "name": name, "version": version}]
 
 
 def _components(installed: Sequence[Component], told: Told) -> list[dict[str, Any]]:

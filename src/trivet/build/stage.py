@@ -176,8 +176,14 @@ class _Making:
     def _layers(self, plan: BuildPlan) -> tuple[Layer, ...]:
         layers: tuple[Layer, ...] = ()
         for layer_plan in plan.layers:
-            layers = (*layers, self._layer(layer_plan, layers))
+            if layer_plan.vendors is None or self._can_move(layer_plan.vendors):
+                layers = (*layers, self._layer(layer_plan, layers))
         return layers
+
+    def _can_move(self, tool: str) -> bool:
+        """Whether the tool is one that uv has installed: those work wherever they are copied to."""
+        pythons = pythons_folder(self._job.request.caller).resolve()
+        return Path(self._workshop.programs[tool].path).is_relative_to(pythons)
 
     def _layer(self, plan: LayerPlan, before: tuple[Layer, ...]) -> Layer:
         workshop = self._workshop
@@ -197,7 +203,8 @@ class _Making:
 
     def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], layers: tuple[Layer, ...]) -> Build:
         source, programs = self._job.commit.source, self._workshop.programs
-        runtime = next((tool.name for tool in plan.tools if tool.is_runtime), None)
+        vendored = {each.vendors for each in plan.layers if each.vendors is not None and self._can_move(each.vendors)}
+        runtime = next((tool.name for tool in plan.tools if tool.is_runtime and tool.name not in vendored), None)
         app = "/".join(filter(None, (f"{BUNDLE}/app", self._workshop.folder)))
         environment = {name: value.replace(APP, app) for name, value in plan.environment.items()}
         environment = _with_runtime(environment, programs[runtime]) if runtime else environment

@@ -7,6 +7,8 @@ from trivet.model.names import AppName
 from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
+RUNTIME = "runtime"  # the layer that is a vendored interpreter
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -19,6 +21,11 @@ class Layer:
     digest: str
     files: int
     size_bytes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it goes by in a bundle. Another layer may link to the runtime, and then names it by its digest."""
+        return (self.name, self.digest) if self.name == RUNTIME else (self.name,)
 
 
 @dataclass(frozen=True, slots=True)

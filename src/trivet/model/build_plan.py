@@ -58,6 +58,7 @@ class Step:
     they differ. `finding` is what exit status 1 of another test means, as a sentence.
     `tolerated` are exit statuses that are as good as 0. `passes` are variables of whoever asks for the build that the
     command gets, if they are set: where to fetch from, for example; what can hold a password goes to no COMPILE step.
+    `beside` is the layer without which there is nothing to do.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Step:
     finding: str | None = None
     tolerated: tuple[int, ...] = ()
     passes: tuple[str, ...] = ()
+    beside: str | None = None
 
     @property
     def uses_cache(self) -> bool:
@@ -99,7 +101,8 @@ class LayerPlan:
 
     `inputs` are the files of the source that decide what is in it, together with the plan itself, the tools and the
     layers before it: while they are unchanged the layer is found, not made. None: anything may decide, so it is always
-    made.
+    made. `vendors` is the tool that the layer is a copy of: it is left out where that cannot be moved, and where it is
+    there, the bundle relies on no tool of the machine.
     """
 
     name: str
@@ -107,6 +110,7 @@ class LayerPlan:
     files: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] | None = None
     with_source: bool = False
+    vendors: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from trivet.build.steps import (
     declared,
     make_venv,
     python_tools,
+    use_vendored_python,
+    vendored_python,
 )
 from trivet.build.wheels import PACKAGES, archive_steps, local_steps, tools_for
 from trivet.errors import LockfileError
@@ -81,6 +83,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
     return BuildPlan(
         builder=NAME,
         layers=(
+            vendored_python(),
             _dependencies(packages, archives, settings),
             *_packages(packages, settings),
             LayerPlan("app", app, with_source=True),
@@ -170,7 +173,9 @@ def _dependencies(packages: Packages, archives: tuple[Archive, ...], settings: S
     if archives and packages.lockfile == "requirements.txt":
         steps = (*steps, _check_complete())
     compiled = compile_bytecode("dependencies/lib", quietly=True)
-    return LayerPlan("dependencies", (*steps, compiled), _files(packages, archives), inputs=packages.files)
+    return LayerPlan(
+        "dependencies", (*steps, compiled, use_vendored_python()), _files(packages, archives), inputs=packages.files
+    )
 
 
 def _packages(packages: Packages, settings: Settings) -> tuple[LayerPlan, ...]:

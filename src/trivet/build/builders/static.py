@@ -11,6 +11,8 @@ from trivet.build.steps import (
     compile_bytecode,
     make_venv,
     python_tools,
+    use_vendored_python,
+    vendored_python,
 )
 from trivet.model.build_plan import BUNDLE, UV, BuildPlan, LayerPlan, Phase, SourceTree, Step
 from trivet.model.settings import Settings
@@ -38,6 +40,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
     return BuildPlan(
         builder=NAME,
         layers=(
+            vendored_python(),
             LayerPlan("server", files=shipped, inputs=()),
             LayerPlan("dependencies", _dependency_steps(), inputs=()),
             LayerPlan("app", (*command_steps(settings, {}), *_checks(tree)), with_source=True),
@@ -69,7 +72,7 @@ def _dependency_steps() -> tuple[Step, ...]:
         environment=UV_ENVIRONMENT,
         hint="This machine must reach PyPI once; uv's words say what it met.",
     )
-    return make_venv(), install, compile_bytecode("dependencies/lib", quietly=True)
+    return make_venv(), install, compile_bytecode("dependencies/lib", quietly=True), use_vendored_python()
 
 
 def _has_public(tree: SourceTree) -> bool:
