@@ -208,7 +208,7 @@ def test_the_environment_of_a_build_is_made_from_nothing(builder: Builder, monke
     build = builder.build().build
     seen = dict(line.split("=", 1) for line in builder.read(build, "seen").splitlines())
     scratch = Path(seen.pop("HOME")).parent
-    assert scratch.parent == builder.home.scratch
+    assert scratch.parent.parent == builder.home.scratch
     assert seen == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",

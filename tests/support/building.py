@@ -14,6 +14,7 @@ from support.command import eventually, fetch
 from support.repository import Repository
 from trivet.build import BuildRequest, Built, make_build
 from trivet.build.confinement import seclusion_here
+from trivet.build.scratch import make_folders
 from trivet.errors import MachineError
 from trivet.host.seclusion import Seclusion
 from trivet.model.build import Build
@@ -26,7 +27,7 @@ APP = AppName("shop")
 
 def _works(way: str) -> bool:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(MachineError):
-        (Path(folder) / "tmp").mkdir()
+        make_folders(Path(folder))
         return bool(seclusion_here(Path(folder), way))
     return False
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build.environment import SYSTEM_PATH, taken_files
+from trivet.build.scratch import make_folders, view_root, work_folder
 from trivet.build.toolbox import tool_folders
 from trivet.host.command import Command, stream
 from trivet.host.limits import Limits
@@ -26,6 +27,7 @@ _TRY_S = 30.0
 class Confinement:
     """How one build's steps are confined. `opens_network`: trivet.toml wants the network while compiling, too."""
 
+    root: Path
     scratch: Path
     cache: Path
     caller: Mapping[str, str]
@@ -37,6 +39,7 @@ class Confinement:
         """What this step is confined to, with these programs found and these layers made."""
         return Confined(
             View(
+                root=self.root,
                 temporary=self.scratch / "tmp",
                 readable=(*tool_folders(programs, self.caller), *taken_files(self.caller, step.phase), *layers),
                 writable=(self.scratch, self.cache) if step.uses_cache else (self.scratch,),
@@ -54,12 +57,14 @@ class Confinement:
 def seclusion_here(scratch: Path, chosen: str = "") -> Seclusion:
     """The strongest way to confine a command that works on this machine now, or the chosen one.
 
-    Each that could work is tried with a command that does nothing. Raises: MachineError, InputError.
+    Each that could work is tried in the scratch folder with a command that does nothing. Raises: MachineError, InputError.
     """
 
+    work = work_folder(scratch)
+
     def works(way: Seclusion) -> bool:
-        confined = Confined(View(scratch / "tmp", writable=(scratch,)), way)
-        command = Command(("true",), scratch, {"PATH": SYSTEM_PATH}, _TRY_S, confined)
+        confined = Confined(View(view_root(scratch), work / "tmp", writable=(work,)), way)
+        command = Command(("true",), work, {"PATH": SYSTEM_PATH}, _TRY_S, confined)
         return stream(command, lambda _: None) == 0
 
     return find_seclusion(chosen, works)
@@ -68,7 +73,7 @@ def seclusion_here(scratch: Path, chosen: str = "") -> Seclusion:
 def describe_here(caller: Mapping[str, str]) -> Mapping[str, str]:
     """What would be enforced on a build of this caller. Raises: MachineError, InputError."""
     with tempfile.TemporaryDirectory(prefix="trivet-") as folder:
-        (Path(folder) / "tmp").mkdir()
+        make_folders(Path(folder))
         return _describe(seclusion_here(Path(folder), caller.get("TRIVET_SECLUSION", "")))
 
 

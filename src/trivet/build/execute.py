@@ -8,10 +8,12 @@ from pathlib import Path
 from trivet.build.confinement import Confinement
 from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
+from trivet.build.scratch import check_folder, keep_folders
 from trivet.build.store import Store
 from trivet.build.toolbox import find_program, folders_of, search_path
 from trivet.errors import LockfileError, MachineError, StepFailed
 from trivet.host.command import Command, capture, describe_status, stream
+from trivet.host.files import remove_tree
 from trivet.host.tree import hash_file
 from trivet.model.build import Layer, Program
 from trivet.model.build_plan import SOURCE, LayerPlan, Phase, Step, Tool
@@ -22,8 +24,10 @@ _ALMOST_FULL_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Workshop:
-    """One build's places and how its commands are run in them. `export` puts the source into a
-    folder; `folder` is that of the app in it."""
+    """One build's places and how its commands are run in them. `export` puts the source into a folder.
+
+    `scratch` is where its steps work, `folder` the app's folder in the source.
+    """
 
     scratch: Path
     environment: StepEnvironment
@@ -49,6 +53,7 @@ class Workshop:
         self.journal.step(step.title, step.phase)
         self._is_dirty = self._is_dirty or step.directory == SOURCE
         status = stream(self._command(step), self.journal.output)
+        keep_folders(self.scratch)
         if status != 0 and status not in step.tolerated:
             raise self._failure(step, status)
 
@@ -59,6 +64,7 @@ class Workshop:
     def make(self, plan: LayerPlan) -> Path:
         """The layer's folder holds what the plan says. Raises: as `run` does."""
         folder = self.bundle / plan.name
+        remove_tree(folder)  # whatever an earlier step put there
         if plan.with_source:
             self._put_source(folder)
         for name, content in plan.files.items():
@@ -67,6 +73,7 @@ class Workshop:
         for step in plan.steps:
             if step.beside is None or (self.bundle / step.beside).exists():
                 self.run(step)
+        check_folder(folder, self.scratch)
         return folder
 
     def digests(self, inputs: tuple[str, ...]) -> Mapping[str, str]:

@@ -1,5 +1,7 @@
 """Scratch: the folder of one build while it is made. It goes with its build, however that ends.
 
+Its steps write in `work` alone: what Trivet itself writes meanwhile (the log, the record) stands beside that.
+
 A build holds a kernel lock on the lock file beside its folder; what a killed build left has nobody holding it: `sweep`,
 with which every build begins, removes it together with the processes that belonged to it.
 """
@@ -11,28 +13,69 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trivet.build.environment import home_folder
+from trivet.errors import StepFailed
 from trivet.host.descendants import end_processes_marked
 from trivet.host.files import make_directories, remove_tree
 from trivet.host.lock import hold
 
 _GATE = "gate"
 _LOCK = ".lock"
+_FOLDERS = ("home", "tmp", "bundle", "source")
 
 
 @contextlib.contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
-    """An empty folder of our own below the root inside the block, with `home` and `tmp`; it is gone afterwards."""
+    """An empty folder of our own below the root inside the block, with `work` in it; it is gone afterwards."""
     make_directories(root, mode=0o700)
     folder = root / f"{os.getpid()}.{os.urandom(4).hex()}"
     with _gate(root):
         lock = _open_locked(_lock_of(folder), os.O_CREAT)
     assert lock is not None
     try:
-        home_folder(folder).mkdir(parents=True, mode=0o700)
-        (folder / "tmp").mkdir()
+        folder.mkdir(mode=0o700)
+        make_folders(folder)
         yield folder
     finally:
         _remove(folder, lock)
+
+
+def make_folders(scratch: Path) -> None:
+    """The scratch folder has the folders that a build begins with."""
+    work_folder(scratch).mkdir()
+    view_root(scratch).mkdir()
+    keep_folders(work_folder(scratch))
+
+
+def work_folder(scratch: Path) -> Path:
+    """Where the steps of the build work: all that they can write, but for a cache."""
+    return scratch / "work"
+
+
+def view_root(scratch: Path) -> Path:
+    """An empty folder that no step can write."""
+    return scratch / "view"
+
+
+def keep_folders(work: Path) -> None:
+    """The folders that the build relies on are folders, and `home` and `tmp` are there.
+
+    A step could have left a link in the place of one, which would lead later steps, or Trivet itself, out of it.
+    Raises: StepFailed.
+    """
+    for name in _FOLDERS:
+        check_folder(work / name, work)
+    home_folder(work).mkdir(mode=0o700, exist_ok=True)
+    (work / "tmp").mkdir(exist_ok=True)
+
+
+def check_folder(path: Path, work: Path) -> None:
+    """What stands there, if anything does, is a folder. Raises: StepFailed."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise StepFailed(
+            f"A command of the build put something else in the place of its folder {str(path.relative_to(work))!r}.",
+            hint="A build may do in its folders what it likes, but has to leave them where they are. "
+            "`trivet builds log failed` shows all the output.",
+        )
 
 
 def sweep(root: Path) -> None:
@@ -46,7 +89,7 @@ def sweep(root: Path) -> None:
                 folder = path.with_suffix("")
                 for inner in folder.glob("*/scratch"):  # of a build that was checked, in a home of its own
                     sweep(inner)
-                end_processes_marked(f"HOME={home_folder(folder)}")
+                end_processes_marked(f"HOME={home_folder(work_folder(folder))}")
                 _remove(folder, lock)
 
 

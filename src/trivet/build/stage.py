@@ -14,7 +14,7 @@ from trivet.build.journal import Journal
 from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
-from trivet.build.scratch import scratch_folder, sweep
+from trivet.build.scratch import scratch_folder, sweep, view_root, work_folder
 from trivet.build.signers import read_signers
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
@@ -99,14 +99,16 @@ def _make(job: _Job, records: Records, listener: Listener) -> Built:
 def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
     caller, cache = job.request.caller, job.request.home.cache(job.request.app)
     make_directories(cache)
+    work = work_folder(scratch)
     return Workshop(
-        scratch,
-        StepEnvironment(scratch, caller, job.commit.committed_at),
+        work,
+        StepEnvironment(work, caller, job.commit.committed_at),
         journal,
         export=lambda folder: export(job.commit, folder),
         folder=job.commit.folder,
         confinement=Confinement(
-            scratch=scratch,
+            root=view_root(scratch),
+            scratch=work,
             cache=cache,
             caller=caller,
             limits=default_limits(scratch, caller.get("TRIVET_BUILD_LIMITS", "")),
@@ -144,7 +146,7 @@ class _Making:
             self._began_at,
         )
         documents = write_documents(self._workshop, plan, build, circumstances)
-        written = write_build(self._job.request.home, build, self._workshop.scratch, documents)
+        written = write_build(self._job.request.home, build, self._workshop.journal.path.parent, documents)
         self._records.add_build(build)
         return Built(written, self._job.settings, found=False, reused=self._reused)
 

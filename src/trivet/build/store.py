@@ -33,6 +33,8 @@ class Store:
         `changed_at` (seconds since the epoch) becomes the time of contents that the store did not have yet. A layer that
         is there already stays as it is, so builds may race. Raises: StoreError, MachineError.
         """
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a link.", hint="A layer is a folder: have the build make it as one.")
         try:
             folder.chmod(0o755)
             tree = read_tree(folder, Adoption(self.home.objects, changed_at, folder))

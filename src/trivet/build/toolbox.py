@@ -20,12 +20,14 @@ _DEADLINE_S = 30.0
 
 
 def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None) -> Program:
-    """The tool on this machine. `answer` is what its `find` step said (None: it has none).
+    """The tool on this machine. `answer` is what its `find` step said (None: it has none): it must be in a usual place.
 
     Without that step it is the first of its name on the machine's PATH, then on the caller's; uv comes with Trivet.
     Raises: MachineError if there is none.
     """
-    if answer is None:
+    if answer is not None:
+        _check_place(answer, caller)
+    else:
         answer = find_uv() if tool.name == "uv" else shutil.which(tool.name, path=search_path(caller))
     path = os.path.realpath(answer) if answer else ""
     version = ask_version(path, *tool.ask_version) if path else None
@@ -35,6 +37,21 @@ def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None) -> P
             hint=tool.hint or f"Install it, for example with `apt-get install {tool.name}`.",
         )
     return Program(path, version)
+
+
+def _check_place(path: str, caller: Mapping[str, str]) -> None:
+    """It is a program of the machine or of the user: what an earlier build may have written is not run. Raises: MachineError."""
+    folders = (*search_path({}).split(":"), str(pythons_folder(caller)))
+    place = Path(os.path.realpath(path)).parent
+    if place not in map(_real, folders[:-1]) and not place.is_relative_to(_real(folders[-1])):
+        raise MachineError(
+            f"{path} was found, which is no program of this machine.",
+            hint=f"Programs are looked for in {', '.join(folders)}. Remove the app's folder in $TRIVET_HOME/cache.",
+        )
+
+
+def _real(folder: str) -> Path:
+    return Path(os.path.realpath(folder))
 
 
 def ask_version(path: str, *arguments: str) -> str | None:
@@ -53,9 +70,10 @@ def is_still_there(program: Program) -> bool:
 
 
 def search_path(caller: Mapping[str, str]) -> str:
-    """Where programs are looked for: the machine's folders, that of the Python that Trivet runs on, the caller's."""
+    """Where programs are looked for: the machine's folders, that of Trivet's own Python, the caller's absolute ones."""
     own = str(Path(sys.base_prefix) / "bin")
-    return ":".join(filter(None, (SYSTEM_PATH, own, caller.get("PATH", ""))))
+    folders = [folder for folder in caller.get("PATH", "").split(":") if folder.startswith("/")]
+    return ":".join((SYSTEM_PATH, own, *folders))
 
 
 def tool_folders(programs: Mapping[str, Program], caller: Mapping[str, str]) -> tuple[Path, ...]:

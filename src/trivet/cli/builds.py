@@ -10,7 +10,14 @@ from trivet.cli.documents import build_document
 from trivet.cli.options import app_option, json_option
 from trivet.cli.output import age, print_facts, print_json, print_table, visible
 from trivet.cli.place import installation, named_app
-from trivet.flows.overview import show_build, show_build_document, show_build_log, show_build_states, show_builds, show_step_times
+from trivet.flows.overview import (
+    show_build,
+    show_build_document,
+    show_build_log,
+    show_build_states,
+    show_builds,
+    show_step_times,
+)
 from trivet.flows.verify import verify_builds
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument

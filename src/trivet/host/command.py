@@ -34,8 +34,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Command:
     """What is to be run; the environment is all that it gets. `timeout_s` ends it.
 
-    `given` is what a captured command reads from its standard input. A streamed command that is `confined` sees and does
-    only what that says, and so does all that it starts.
+    `given` is what a captured command reads from its standard input. One that is `confined` sees and does only what that
+    says, and so does all that it starts.
     """
 
     argv: tuple[str, ...]
@@ -72,7 +72,9 @@ def stream(command: Command, line: Callable[[str], None]) -> int:
 
 def capture(command: Command) -> Answer:
     """The command has ended. Raises: MachineError if there is no such program, or if it takes too long."""
-    with _started(command, stderr=subprocess.PIPE) as process:
+    prepare = _ending_with_us(command) if command.confined else None
+    held = reaping() if command.confined else contextlib.nullcontext()
+    with held, _started(command, stderr=subprocess.PIPE, prepare=prepare) as process:
         try:
             out, err = process.communicate(command.given, timeout=command.timeout_s)
         except subprocess.TimeoutExpired as error:

@@ -82,8 +82,7 @@ def _map_user(user: int, group: int) -> None:
 
 
 def _settle(mounting: "_Mounting", view: View) -> None:
-    root = view.temporary.parent / "view"
-    root.mkdir(exist_ok=True)
+    root = view.root
     mounting.make_root(root)
     for name in ("tmp", "var/tmp"):  # before what may lie below them
         mounting.bind(view.temporary, root / name)

@@ -25,9 +25,11 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 class View:
     """What a command sees beside the system: `readable` files and folders, `writable` folders; the network or not.
 
+    `root` is an empty folder that the command cannot write, for its tree to stand on where it has one of its own.
     `temporary` is the writable folder that stands for /tmp and /var/tmp where the machine can show it there.
     """
 
+    root: Path
     temporary: Path
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()

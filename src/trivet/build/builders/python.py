@@ -14,6 +14,7 @@ from trivet.build.django import COLLECTING, collect_static, static_settings
 from trivet.build.lockfiles import pipfile_lock, poetry_lock, requirements, uv_lock
 from trivet.build.manifests import join, read_project
 from trivet.build.packages import Archive, LocalPackage, Packages, allowing, built_from_source
+from trivet.build.python_version import check_python_version
 from trivet.build.python_web import default_web, explain_no_default
 from trivet.build.steps import (
     APP,
@@ -274,6 +275,7 @@ def _files(packages: Packages, archives: tuple[Archive, ...]) -> Mapping[str, st
 
 def _tools(tree: SourceTree) -> tuple[Tool, ...]:
     """uv heeds .python-version and requires-python, but in every folder upwards, so it is asked only if the app has one."""
+    check_python_version(tree)
     asking = [".python-version"] if ".python-version" in tree.files else []
     if read_project(tree).is_python:
         asking.append("pyproject.toml")
