@@ -96,6 +96,53 @@ def test_what_trivet_writes_of_a_build_cannot_be_replaced_by_the_build(
     assert _CANARY.encode() not in _everything_below(builder.home.root)
 
 
+def test_what_fetches_later_finds_an_empty_home(builder: Builder) -> None:
+    """Nothing that a step that compiled left in its home or its temporary folder is there when another one fetches."""
+    from trivet.build.scratch import make_folders, renew_folders, work_folder
+
+    scratch = builder.home.scratch
+    scratch.mkdir(parents=True)
+    make_folders(scratch)
+    work = work_folder(scratch)
+    (work / "home" / ".gitconfig").write_text("[core]\n")
+    (work / "tmp" / "git").symlink_to("/bin/true")
+    (work / "uv.toml").write_text("offline = true\n")
+    (work / "venv" / "bin").mkdir(parents=True)
+    renew_folders(work)
+    assert sorted(path.relative_to(work).as_posix() for path in work.rglob("*")) == [
+        "home",
+        "pyproject.toml",
+        "tmp",
+        "uv.toml",
+    ]
+
+
+@pytest.mark.parametrize("command", ["mkfifo pipe", "python3 -c 'import socket; socket.socket(1).bind(\"s\")'"])
+def test_a_layer_takes_nothing_but_files_folders_and_links(builder: Builder, command: str) -> None:
+    with pytest.raises(StoreError, match="The build left a socket, pipe or device behind"):
+        builder.commit(_app(command))
+
+
+def test_a_layer_keeps_neither_setuid_bits_nor_inodes(builder: Builder) -> None:
+    """Nor does it mind names that no terminal can show."""
+    odd = "a\nb\tc\x1b[31m"
+    script = (
+        "import os; open('set', 'w').write('x'); os.chmod('set', 0o6777); os.link('set', os.environ['HOME'] + '/kept');"
+        "print(os.stat('set').st_ino);"
+        f"open({odd!r}, 'w').write('odd'); open(b'\\xff\\xfe', 'w').write('odder'); os.link('set', 'again')"
+    )
+    built = builder.commit({**_app("python3 make.py"), "make.py": script}).build
+    folder = builder.bundle(built) / "app"
+    assert {path.name for path in folder.iterdir()} >= {"set", "again", odd, os.fsdecode(b"\xff\xfe")}
+    assert (folder / "set").stat().st_mode & 0o7777 == 0o555
+    assert (folder / "set").stat().st_ino != int(builder.told.lines[0])
+
+
+def test_what_a_command_draws_on_the_terminal_is_taken_out(builder: Builder) -> None:
+    builder.commit(_app("printf '\\033]0;owned\\007\\033[2Jhello\\n'"))
+    assert builder.told.lines == ["hello"]
+
+
 def test_the_store_takes_no_link_for_a_layer(builder: Builder, secret: Path, tmp_path: Path) -> None:
     (tmp_path / "layer").symlink_to(secret.parent)
     with pytest.raises(StoreError):

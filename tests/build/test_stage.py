@@ -217,8 +217,6 @@ def test_the_environment_of_a_build_is_made_from_nothing(builder: Builder, monke
         "TMPDIR": f"{scratch}/tmp",
         "PWD": f"{scratch}/bundle/app",
         "DUMMY": "x {y}",
-        "https_proxy": "http://proxy:3128",
-        "NO_PROXY": "localhost",
         "SSL_CERT_FILE": "/etc/certs",
     }
 

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build.environment import SYSTEM_PATH, taken_files
+from trivet.build.environment import SYSTEM_PATH, private_places, taken_files
 from trivet.build.scratch import make_folders, view_root, work_folder
 from trivet.build.toolbox import tool_folders
+from trivet.errors import MachineError
 from trivet.host.command import Command, stream
 from trivet.host.limits import Limits
 from trivet.host.sandbox import Sandbox
 from trivet.host.seclusion import Confined, Seclusion, find_seclusion, network_enforced
-from trivet.host.view import View
+from trivet.host.view import View, exposed
 from trivet.model.build import Program
 from trivet.model.build_plan import Phase, Step
 
@@ -30,6 +31,7 @@ class Confinement:
     root: Path
     scratch: Path
     cache: Path
+    home: Path
     caller: Mapping[str, str]
     limits: Limits
     seclusion: Seclusion
@@ -37,11 +39,16 @@ class Confinement:
 
     def of(self, step: Step, programs: Mapping[str, Program], layers: tuple[Path, ...]) -> Confined:
         """What this step is confined to, with these programs found and these layers made."""
+        private = private_places(self.caller, self.home)
         return Confined(
             View(
                 root=self.root,
                 temporary=self.scratch / "tmp",
-                readable=(*tool_folders(programs, self.caller), *taken_files(self.caller, step.phase), *layers),
+                readable=(
+                    *tool_folders(programs, self.caller, self.home),
+                    *taken_files(self.caller, step.phase, private),
+                    *layers,
+                ),
                 writable=(self.scratch, self.cache) if step.uses_cache else (self.scratch,),
                 network=step.phase is Phase.FETCH or self.opens_network,
             ),
@@ -68,6 +75,15 @@ def seclusion_here(scratch: Path, chosen: str = "") -> Seclusion:
         return stream(command, lambda _: None) == 0
 
     return find_seclusion(chosen, works)
+
+
+def check_home(home: Path) -> None:
+    """No step sees Trivet's home. Raises: MachineError, if it lies in what every step may read."""
+    if folder := exposed((home,)):
+        raise MachineError(
+            f"Trivet's home {home} lies in {folder}, which every build may read.",
+            hint="Move it, for example to /var/lib/trivet, and set TRIVET_HOME.",
+        )
 
 
 def describe_here(caller: Mapping[str, str]) -> Mapping[str, str]:

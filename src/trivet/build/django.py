@@ -4,7 +4,7 @@ import re
 
 from trivet.build.packages import Packages
 from trivet.build.steps import APP, PYTHON_ENVIRONMENT, declared
-from trivet.model.build_plan import SourceTree, Step
+from trivet.model.build_plan import Phase, SourceTree, Step
 from trivet.model.settings import Settings
 
 COLLECTING = (
@@ -32,7 +32,7 @@ def collect_static(settings: Settings) -> Step:
         title="collecting static files",
         argv=("python", "manage.py", "collectstatic", "--noinput"),
         directory=APP,
-        environment={**declared(settings), **PYTHON_ENVIRONMENT},
+        environment={**declared(settings, Phase.COMPILE), **PYTHON_ENVIRONMENT},
         hint="A build sees no config: if the settings ask for a variable, such as SECRET_KEY, declare one that is only for the "
         "build in trivet.toml, under [build.environment]. `collectstatic = false` under [build] leaves static files alone.",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from trivet.build.confinement import Confinement
 from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
-from trivet.build.scratch import check_folder, keep_folders
+from trivet.build.scratch import check_folder, keep_folders, renew_folders
 from trivet.build.store import Store
 from trivet.build.toolbox import find_program, folders_of, search_path
 from trivet.errors import LockfileError, MachineError, StepFailed
@@ -39,6 +39,7 @@ class Workshop:
     layers: tuple[Path, ...] = ()
     folder: str = ""
     _is_dirty: bool = False
+    _has_compiled: bool = False
 
     @property
     def source(self) -> Path:
@@ -52,6 +53,9 @@ class Workshop:
         """The step was done. Raises: StepFailed, LockfileError, MachineError."""
         self.journal.step(step.title, step.phase)
         self._is_dirty = self._is_dirty or step.directory == SOURCE
+        if step.phase is Phase.FETCH and self._has_compiled:
+            renew_folders(self.scratch)
+        self._has_compiled = self._has_compiled or step.phase is Phase.COMPILE
         status = stream(self._command(step), self.journal.output)
         keep_folders(self.scratch)
         if status != 0 and status not in step.tolerated:
@@ -59,7 +63,9 @@ class Workshop:
 
     def try_out(self, step: Step) -> bool:
         """Whether the step was done; nobody is told of it. Raises: MachineError."""
-        return stream(self._command(step), lambda _: None) == 0
+        status = stream(self._command(step), lambda _: None)
+        keep_folders(self.scratch)
+        return status == 0
 
     def make(self, plan: LayerPlan) -> Path:
         """The layer's folder holds what the plan says. Raises: as `run` does."""

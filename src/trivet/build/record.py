@@ -123,7 +123,7 @@ def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str,
 
 def mark_used(home: Home, build: Build) -> None:
     """The build counts as one that somebody wants now: it is not pruned for a while."""
-    os.utime(home.build(build.app, build.id) / _DOCUMENT)
+    os.utime(home.build(build.app, build.id) / BuildDocument.BUILD)
 
 
 def write_failed_log(home: Home, app: AppName, log: Path) -> None:

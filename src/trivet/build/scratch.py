@@ -43,7 +43,14 @@ def make_folders(scratch: Path) -> None:
     """The scratch folder has the folders that a build begins with."""
     work_folder(scratch).mkdir()
     view_root(scratch).mkdir()
-    keep_folders(work_folder(scratch))
+    _furnish(work_folder(scratch))
+
+
+def _furnish(work: Path) -> None:
+    """The folders are there, and uv, which looks for a project and for settings in every folder upwards, stops here."""
+    keep_folders(work)
+    for name in ("pyproject.toml", "uv.toml"):
+        (work / name).touch()
 
 
 def work_folder(scratch: Path) -> Path:
@@ -66,6 +73,17 @@ def keep_folders(work: Path) -> None:
         check_folder(work / name, work)
     home_folder(work).mkdir(mode=0o700, exist_ok=True)
     (work / "tmp").mkdir(exist_ok=True)
+
+
+def renew_folders(work: Path) -> None:
+    """Of all that steps left, the bundle and the source alone are there; `home` and `tmp` are empty.
+
+    So nothing that code of the app wrote is taken for settings or a program by a step that fetches.
+    """
+    for path in work.iterdir():
+        if path.name not in ("bundle", "source"):
+            remove_tree(path)
+    _furnish(work)
 
 
 def check_folder(path: Path, work: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build.confinement import Confinement, seclusion_here
+from trivet.build.confinement import Confinement, check_home, seclusion_here
 from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.documents import Circumstances, write_documents
 from trivet.build.environment import StepEnvironment, pythons_folder, rustup_folder
@@ -25,14 +25,16 @@ from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
 from trivet.host.files import make_directories, refused
 from trivet.host.limits import default_limits
+from trivet.host.space import require_space
 from trivet.model.build import Build, Layer, Program
-from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan
+from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan, Phase
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings, parse_settings
 
 _NO_COMPONENTS = (
     "The bill of materials lists what is installed, but not what needs what: the tool that knows could not tell."
 )
+_FETCHED_BYTES = 100 * 10**6  # what even a few packages can take, with their archives and the cache
 _UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
 
 
@@ -41,6 +43,7 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
 
     Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
     """
+    check_home(request.home.root)
     try:
         sweep(request.home.scratch)
     except OSError as error:
@@ -99,10 +102,10 @@ def _make(job: _Job, records: Records, listener: Listener) -> Built:
 def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
     caller, cache = job.request.caller, job.request.home.cache(job.request.app)
     make_directories(cache)
-    work = work_folder(scratch)
+    work, opens_network = work_folder(scratch), job.settings.build.network is not None
     return Workshop(
         work,
-        StepEnvironment(work, caller, job.commit.committed_at),
+        StepEnvironment(work, caller, job.commit.committed_at, opens_network=opens_network),
         journal,
         export=lambda folder: export(job.commit, folder),
         folder=job.commit.folder,
@@ -110,10 +113,11 @@ def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
             root=view_root(scratch),
             scratch=work,
             cache=cache,
+            home=job.request.home.root,
             caller=caller,
             limits=default_limits(scratch, caller.get("TRIVET_BUILD_LIMITS", "")),
             seclusion=seclusion_here(scratch, caller.get("TRIVET_SECLUSION", "")),
-            opens_network=job.settings.build.network is not None,
+            opens_network=opens_network,
         ),
     )
 
@@ -136,6 +140,8 @@ class _Making:
         processes = process_types(tree, plan, self._job.settings)
         for notice in (*plan.notices, *tell_defaults(tree, processes)):
             self._workshop.journal.notice(notice)
+        if any(step.phase is Phase.FETCH for layer in plan.layers for step in layer.steps):
+            require_space(self._workshop.scratch, _FETCHED_BYTES)
         self._prepare(plan)
         build = self._build(plan, processes, self._layers(plan))
         circumstances = Circumstances(
@@ -169,9 +175,6 @@ class _Making:
             "pythons": str(pythons_folder(self._job.request.caller)),
             "rustup": str(rustup_folder(self._job.request.caller)),
         }
-        # uv looks for a project and for settings in every folder upwards; here it stops, before what lies above the home.
-        for name in ("pyproject.toml", "uv.toml"):
-            (workshop.scratch / name).touch()
         for tool in plan.tools:
             workshop.find(tool)
 

@@ -24,6 +24,15 @@ echo "include-system-site-packages = false" > "$2/pyvenv.cfg"
 
 _SHOWN_CHARACTERS = 80
 
+_TO_FETCH = frozenset(
+    {
+        *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY", "UV_FIND_LINKS"),
+        *("UV_EXCLUDE_NEWER", "UV_PRERELEASE", "UV_RESOLUTION", "UV_HTTP_TIMEOUT", "UV_CONCURRENT_DOWNLOADS"),
+        *("NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_NPM_REGISTRY_SERVER"),
+        *("GOPROXY", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOSUMDB"),
+    }
+)
+
 UV_ENVIRONMENT: Mapping[str, str] = {
     "UV_CACHE_DIR": f"{CACHE}/uv",
     "UV_LINK_MODE": "copy",  # a hard link would share an inode with uv's cache
@@ -43,9 +52,14 @@ PYTHON_ENVIRONMENT: Mapping[str, str] = {
 }
 
 
-def declared(settings: Settings) -> Mapping[str, str]:
-    """The variables of `[build.environment]`, as a step takes them."""
-    return {name: literal(value) for name, value in settings.build.environment.items()}
+def declared(settings: Settings, phase: Phase) -> Mapping[str, str]:
+    """The variables of `[build.environment]`, as a step of the phase takes them.
+
+    Of what fetches, only those that say where packages come from and which: by most others (PATH, LD_PRELOAD,
+    GIT_SSH_COMMAND, NODE_OPTIONS, …) a program can be made to run code of the app, and that has no network.
+    """
+    own = settings.build.environment.items()
+    return {name: literal(value) for name, value in own if phase is Phase.COMPILE or name in _TO_FETCH}
 
 
 def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[Step, ...]:
@@ -55,7 +69,7 @@ def command_steps(settings: Settings, environment: Mapping[str, str]) -> tuple[S
             title=f"running {_shorten(command)}",
             argv=("/bin/sh", "-c", literal(command)),
             directory=APP,
-            environment={**declared(settings), **environment},
+            environment={**declared(settings, Phase.COMPILE), **environment},
             hint="The command stands in trivet.toml, [build] commands. It sees no config: what must be set for the build "
             "goes into [build.environment].",
         )

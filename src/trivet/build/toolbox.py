@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivet.build.environment import SYSTEM_PATH, pythons_folder
+from trivet.build.environment import SYSTEM_PATH, private_places, pythons_folder, rustup_folder
 from trivet.build.uv import find_uv
 from trivet.errors import MachineError
 from trivet.host.command import Command, capture
@@ -40,18 +40,14 @@ def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None) -> P
 
 
 def _check_place(path: str, caller: Mapping[str, str]) -> None:
-    """It is a program of the machine or of the user: what an earlier build may have written is not run. Raises: MachineError."""
-    folders = (*search_path({}).split(":"), str(pythons_folder(caller)))
-    place = Path(os.path.realpath(path)).parent
-    if place not in map(_real, folders[:-1]) and not place.is_relative_to(_real(folders[-1])):
+    """It is a program of the machine or of the user: none that the app or an earlier build wrote. Raises: MachineError."""
+    trees = ("/usr", "/nix/store", "/gnu/store", pythons_folder(caller), rustup_folder(caller))
+    is_on_path = str(Path(path).parent) in search_path(caller).split(":")
+    if not is_on_path and not any(Path(path).resolve().is_relative_to(Path(tree).resolve()) for tree in trees):
         raise MachineError(
             f"{path} was found, which is no program of this machine.",
-            hint=f"Programs are looked for in {', '.join(folders)}. Remove the app's folder in $TRIVET_HOME/cache.",
+            hint="Programs are looked for on PATH, in /usr, and where uv and rustup keep theirs.",
         )
-
-
-def _real(folder: str) -> Path:
-    return Path(os.path.realpath(folder))
 
 
 def ask_version(path: str, *arguments: str) -> str | None:
@@ -76,9 +72,15 @@ def search_path(caller: Mapping[str, str]) -> str:
     return ":".join((SYSTEM_PATH, own, *folders))
 
 
-def tool_folders(programs: Mapping[str, Program], caller: Mapping[str, str]) -> tuple[Path, ...]:
-    """What steps must be able to read to run the programs: the folders around them, and the user's own Pythons."""
-    found = [toolchain(Path(program.path), Path.home()) for program in programs.values()]
+def tool_folders(programs: Mapping[str, Program], caller: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    """What steps must be able to read to run the programs: the folders around them, and the user's own Pythons.
+
+    Of uv it is the program alone: it needs no more, and the environment around it is Trivet's, or a developer's.
+    """
+    private = private_places(caller, home)
+    found = [Path(program.path) for name, program in programs.items() if name == "uv"]
+    for name, program in programs.items():
+        found.extend(toolchain(Path(program.path), private) if name != "uv" else ())
     if (pythons := pythons_folder(caller)).is_dir():
         found.append(pythons)
     return tuple(dict.fromkeys(path for path in found if not path.is_relative_to("/usr")))

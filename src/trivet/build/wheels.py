@@ -87,7 +87,7 @@ def archive_steps(archives: tuple[Archive, ...], settings: Settings) -> tuple[St
         return ()
     names = ", ".join(archive.name for archive in archives)
     listed = [{"name": a.name, "version": a.version, "url": a.url, "hashes": a.hashes} for a in archives]
-    own = declared(settings)
+    own = declared(settings, Phase.FETCH)
     index = own.get("UV_DEFAULT_INDEX") or own.get("UV_INDEX_URL") or _INDEX
     script = literal((files("trivet.build.builders") / "fetch_archives.py").read_text(encoding="utf-8"))
     return (
@@ -103,7 +103,7 @@ def archive_steps(archives: tuple[Archive, ...], settings: Settings) -> tuple[St
             f"building {names}",
             ("/bin/sh", "-c", _BUILD_ARCHIVES, "sh", UV, _ARCHIVES, f"{_ARCHIVES}.wheels"),
             directory=SCRATCH,
-            environment={**own, **_OFFLINE},
+            environment={**declared(settings, Phase.COMPILE), **_OFFLINE},
             hint=_WITHOUT_NETWORK,
         ),
         Step(
@@ -116,29 +116,33 @@ def archive_steps(archives: tuple[Archive, ...], settings: Settings) -> tuple[St
 
 
 def local_steps(packages: tuple[LocalPackage, ...], settings: Settings) -> tuple[Step, ...]:
-    """The packages of the source are installed into the layer of their own, without a link to the source."""
-    steps: list[Step] = []
+    """The packages of the source are installed into the layer of their own, without a link to the source.
+
+    All is fetched before any is built: what builds one runs its code, which could leave something for what fetches.
+    """
+    fetching: list[Step] = []
+    building: list[Step] = []
     for package in packages:
         own, source = f"{_OWN}/{package.name}", literal(package.folder)
         folder = f"{SOURCE}/{source}" if source else SOURCE
         requires = literal("\n".join(package.requires))
         fetch = (UV, PYTHON, own, requires)
-        steps.append(_shell(f"fetching what builds {package.name}", _OWN_BACKEND, fetch, _fetching(settings)))
-        steps.append(
+        fetching.append(_shell(f"fetching what builds {package.name}", _OWN_BACKEND, fetch, _fetching(settings)))
+        building.append(
             Step(
                 f"building {package.name}",
                 ("/bin/sh", "-c", _BUILD_OWN, "sh", UV, own, folder, f"{_OWN}.wheels"),
-                environment={**declared(settings), **_OFFLINE},
+                environment={**declared(settings, Phase.COMPILE), **_OFFLINE},
                 hint=_WITHOUT_NETWORK,
             )
         )
     names = ", ".join(package.name for package in packages)
     install = ("/bin/sh", "-c", _INSTALL_OWN, "sh", UV, f"{VENV}/bin/python", f"{_OWN}.wheels", PACKAGES)
-    return (*steps, Step(f"installing {names}", install, directory=SCRATCH, environment=_OFFLINE))
+    return (*fetching, *building, Step(f"installing {names}", install, directory=SCRATCH, environment=_OFFLINE))
 
 
 def _fetching(settings: Settings) -> Mapping[str, str]:
-    return {"UV_EXCLUDE_NEWER": "", **declared(settings), **UV_ENVIRONMENT}
+    return {"UV_EXCLUDE_NEWER": "", **declared(settings, Phase.FETCH), **UV_ENVIRONMENT}
 
 
 def _shell(title: str, script: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> Step:

@@ -125,11 +125,11 @@ def _sealing(installation: Installation) -> Finding:
 
 def _builds(installation: Installation) -> Finding:
     found = describe_confinement(installation.caller)
-    if found["network"] == "none":
+    if found["network"] == "none" and found["seclusion"] != "landlock":
         text = "a build sees its source, its tools and its cache, and has no network while compiling"
         return Finding("builds", Verdict.GOOD, f"{found['seclusion']}: {text}")
-    missing = "other protocols than TCP" if found["network"] == "tcp" else "the network"
-    text = f"a build can see other processes, and {missing} while compiling"
+    network = {"none": "", "tcp": ", and other protocols than TCP while compiling"}
+    text = f"a build can see other processes{network.get(found['network'], ', and the network while compiling')}"
     return Finding("builds", Verdict.WEAK, f"{found['seclusion']}: {text}", _MORE_FOR_BUILDS)
 
 

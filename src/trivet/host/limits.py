@@ -1,9 +1,9 @@
 """Limits: how much time, memory, processes and disk a command and all that it starts may take, and who looks.
 
 All of it is looked at while the command runs. Between two looks the kernel stops what forks without end, where it can (a
-limit of the user, or of the process namespace), at twice the number that a look ends. A look costs what reading /proc costs,
-so looks keep a distance that leaves them a twentieth of the time; the number of threads on the machine, which is cheap to
-read, calls for one sooner.
+limit of the user, or of the process namespace), at four times the number that a look ends. A look costs what reading
+/proc costs, so looks keep a distance that leaves them a twentieth of the time; the number of threads on the machine, which
+is cheap to read, calls for one sooner.
 """
 
 import contextlib
@@ -16,13 +16,15 @@ from pathlib import Path
 
 from trivet.errors import InputError, LimitReached
 from trivet.host.descendants import list_descendants
+from trivet.host.space import keep_space
 
 _LEAST_PAUSE_S = 0.1
 _COST_FACTOR = 20
 _GLANCE_S = 0.02
 _OWN_PID_MAX = (6, 14)  # the first kernel whose pid_max belongs to a process namespace; before, to the whole machine
 _LEAST_PID_MAX = 301
-_BETWEEN_LOOKS = 2
+_BETWEEN_LOOKS = 4
+_FIRST_TO_GO = "1000"
 _EXAMPLE = "Write for example TRIVET_BUILD_LIMITS='time=7200 memory=8G processes=4096 disk=100G'; time is in seconds."
 
 
@@ -55,10 +57,11 @@ class Watch:
         return max(0.0, min(self._next_s, self._limits.ends_s, time.monotonic() + _GLANCE_S) - time.monotonic())
 
     def look(self) -> None:
-        """Raises: LimitReached."""
+        """Raises: LimitReached, MachineError if the disk is about to be full."""
         began = time.monotonic()
         if began >= self._limits.ends_s:
             raise _reached(f"longer than {self._limits.time_s:g} s", "time")
+        keep_space(self._limits.folder)
         if began < self._next_s and not self._has_multiplied():
             return
         pids = list_descendants(self._parent)
@@ -81,6 +84,8 @@ def hold_processes(limits: Limits, *, in_namespace: bool) -> None:
     most = _BETWEEN_LOOKS * limits.processes
     _lower(resource.RLIMIT_FSIZE, limits.disk_bytes)
     _lower(resource.RLIMIT_CORE, 0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)  # before what runs, if memory is short
     if in_namespace and _kernel() >= _OWN_PID_MAX:
         with contextlib.suppress(OSError):
             Path("/proc/sys/kernel/pid_max").write_text(str(max(_LEAST_PID_MAX, most)))

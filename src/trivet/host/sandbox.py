@@ -10,10 +10,14 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trivet.errors import CannotSeal
 from trivet.host.capabilities import Powers
 from trivet.host.system_calls import Filter
+
+if TYPE_CHECKING:
+    from trivet.host.call_filter import Calls
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture since Linux 5.1
 _VERSION_FLAG = 1
@@ -58,7 +62,8 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE
 
 _REFER_ABI, _TRUNCATE_ABI, _NETWORK_ABI, _SCOPE_ABI = 2, 3, 4, 6
-_DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "random", "urandom")
+_DEVICES = ("null", "zero", "full", "tty", "random", "urandom")
+_TERMINALS = ("ptmx", "pts")
 
 
 class _Ruleset(ctypes.Structure):
@@ -88,13 +93,15 @@ class Walls:
     """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices.
 
     `readable` is what it may read beside that, files and all beneath folders (None: everything). Without `network` it
-    can neither connect nor be connected to by TCP, on kernels from 6.7.
+    can neither connect nor be connected to by TCP, on kernels from 6.7. With `calls` it makes no others, and shares neither
+    terminals nor abstract sockets with other processes.
     """
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...] = ()
     readable: tuple[Path, ...] | None = None
     network: bool = True
+    calls: "Calls | None" = None
 
 
 class Sandbox:
@@ -112,6 +119,8 @@ class Sandbox:
         There are no walls on a kernel without Landlock. Raises: OSError; then the process must not go on.
         """
         self._give_up(Powers(self._libc))  # anew: this process may have entered other namespaces since
+        if walls.calls is not None:
+            self.leave(walls.calls)
         self._shut(self.build(walls))
 
     def build(self, walls: Walls) -> int:
@@ -138,6 +147,13 @@ class Sandbox:
         self._give_up(self._powers)
         self._shut(ruleset)
 
+    def leave(self, calls: "Calls") -> None:
+        """This process and all its children make no other system calls, and gain no rights, for ever. Raises: OSError."""
+        self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
+        from trivet.host.call_filter import leave  # which what starts apps has no use for
+
+        leave(calls, self._libc)
+
     def end_with_parent(self, number: int) -> None:
         """This process is sent the signal when the thread that forked it ends."""
         self._checked(self._libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "end with its parent")
@@ -158,14 +174,14 @@ class Sandbox:
             self._allow(ruleset, folder, reading | (_IN_FOLDERS & known))
         for path in walls.files:
             self._allow(ruleset, path, _WRITE_FILE | (reading & _OF_FILES))
-        for device in _DEVICES:
+        for device in _DEVICES if walls.calls else (*_DEVICES, *_TERMINALS):
             self._allow_device(ruleset, f"/dev/{device}", (reading & _OF_FILES) | (_ON_DEVICES & known))
         for path in walls.readable or ():
             self._allow(ruleset, path, _READING if path.is_dir() else _READING & _OF_FILES)
 
     def _create(self, abi: int, walls: Walls) -> int:
         scoped = _SCOPE_SIGNAL if abi >= _SCOPE_ABI else 0
-        scoped |= 0 if walls.network or not scoped else _SCOPE_ABSTRACT_SOCKETS
+        scoped |= 0 if walls.calls is None or not scoped else _SCOPE_ABSTRACT_SOCKETS
         network = 0 if walls.network or abi < _NETWORK_ABI else _BIND_TCP | _CONNECT_TCP
         rights = _known_rights(abi) | (0 if walls.readable is None else _READING)
         attributes = _Ruleset(rights, network, scoped)

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from trivet.errors import InputError, MachineError
 from trivet.host import bubblewrap
+from trivet.host.call_filter import Calls, can_filter
 from trivet.host.limits import Limits, hold_processes
 from trivet.host.sandbox import Sandbox, Walls
 from trivet.host.view import View, system_paths
 
 _NETWORK_ABI = 4
-_MORE_TO_READ = (Path("/proc"), Path("/dev"))
+_MORE_TO_READ = (Path("/proc"),)
 
 
 class Seclusion(StrEnum):
@@ -59,19 +60,31 @@ class Confined:
             Namespaces(self.seclusion is Seclusion.USER_NAMESPACES, on_start).enter(self.view, directory)
             on_start()
             self._hold(in_namespace=True)
-            sandbox.seal(self._walls(None))
-        elif self.seclusion is not Seclusion.BUBBLEWRAP:  # which is not able to mount anything behind Landlock's walls
-            self._hold(in_namespace=False)
-            sandbox.seal(self._walls((*system_paths(), *_MORE_TO_READ, *self.view.readable)))
+            sandbox.seal(self._walls_inside())
+            return
+        self._hold(in_namespace=False)
+        if self.seclusion is Seclusion.LANDLOCK:
+            sandbox.seal(self._walls_alone())
+        elif (
+            self.seclusion is Seclusion.BUBBLEWRAP and not bubblewrap.is_privileged()
+        ):  # else it would not be any more; nor can it mount behind Landlock's walls
+            sandbox.leave(Calls.OF_OWN_MACHINE)
 
     def _hold(self, *, in_namespace: bool) -> None:
         if self.limits is not None:
             hold_processes(self.limits, in_namespace=in_namespace)
 
-    def _walls(self, readable: tuple[Path, ...] | None) -> Walls:
+    def _walls_inside(self) -> Walls:
+        """Those in a tree of its own, in which everything is meant to be read."""
+        folders = (*self.view.writable, self.view.temporary, Path("/dev/shm"))
+        return Walls(folders, network=self.view.network, calls=Calls.OF_OWN_MACHINE)
+
+    def _walls_alone(self) -> Walls:
+        """Those in the tree of the machine; /dev/shm is everybody's there."""
+        readable = (*system_paths(), *_MORE_TO_READ, *self.view.readable)
+        calls = Calls.WITH_NETWORK if self.view.network else Calls.WITHOUT_NETWORK
         folders = (*self.view.writable, self.view.temporary)
-        shared = (Path("/dev/shm"),) if Path("/dev/shm").is_dir() else ()
-        return Walls((*folders, *shared), readable=readable, network=self.view.network)
+        return Walls(folders, readable=readable, network=self.view.network, calls=calls)
 
 
 def find_seclusion(chosen: str, works: Callable[[Seclusion], bool]) -> Seclusion:
@@ -105,7 +118,7 @@ def _chosen(name: str, works: Callable[[Seclusion], bool]) -> Seclusion:
 
 def network_enforced(seclusion: Seclusion) -> str:
     """What is kept from the network of a command without one: `none` (it has none), `tcp` (else open), `open`."""
-    if seclusion.is_complete:
+    if seclusion.is_complete or (seclusion is Seclusion.LANDLOCK and can_filter()):
         return "none"
     return "tcp" if seclusion is Seclusion.LANDLOCK and Sandbox().sealing.abi >= _NETWORK_ABI else "open"
 

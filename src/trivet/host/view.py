@@ -11,11 +11,21 @@ from pathlib import Path
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
 _LOOKED_UP = (
     *("alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version"),
-    *("fonts", "gai.conf", "gitconfig", "group", "host.conf", "hostname", "hosts", "inputrc", "java-17-openjdk"),
+    *("fonts", "gai.conf", "group", "host.conf", "hostname", "hosts", "inputrc", "java-17-openjdk"),
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "magic", "magic.mime"),
-    *("mime.types", "networks", "npmrc", "nsswitch.conf", "os-release", "passwd", "perl", "php", "pip.conf", "pki"),
+    *(
+        "mime.types",
+        "networks",
+        "nsswitch.conf",
+        "os-release",
+        "passwd",
+        "perl",
+        "php",
+        "pki/ca-trust",
+        "pki/tls/certs",
+    ),
     *("profile", "protocols", "python3", "resolv.conf", "rpc", "services", "shells", "ssl/certs", "ssl/openssl.cnf"),
-    *("terminfo", "timezone", "uv", "wgetrc", "xml"),
+    *("terminfo", "timezone", "xml"),
 )
 _KERNEL = ("sys/devices/system/cpu", "sys/devices/system/node", "sys/fs/cgroup", "sys/kernel/mm/transparent_hugepage")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -44,10 +54,25 @@ def system_paths() -> Iterator[Path]:
             yield path
 
 
-def toolchain(program: Path, home: Path) -> Path:
-    """What belongs to a program outside the system: the folder around its `bin`, or the program alone.
+def toolchain(program: Path, private: tuple[Path, ...]) -> tuple[Path, ...]:
+    """What belongs to a program outside the system: the folder around its `bin`, unless a private place lies in it.
 
-    Alone, where that folder would be the person's home or one above it: `~/bin/node` does not open `~`.
+    `~/bin/node` does not open `~`, nor `~/.local/bin/node` the state and the data that lie in `~/.local`: then it is the
+    program, with what programs keep beside the `bin` that they are installed in.
     """
     folder = program.parent.parent if program.parent.name in ("bin", "sbin", "libexec") else program.parent
-    return program if home.is_relative_to(folder) else folder
+    if not contains(folder, private):
+        return (folder,)
+    beside = (folder / name for name in ("lib", "lib64", "libexec", "include"))
+    return (program, *(path for path in beside if path.is_dir() and not contains(path, private)))
+
+
+def contains(path: Path, private: tuple[Path, ...]) -> bool:
+    """Whether one of the private places is this one or lies in it."""
+    top = path.resolve()
+    return any(place.resolve().is_relative_to(top) for place in private)
+
+
+def exposed(private: tuple[Path, ...]) -> Path | None:
+    """What every confined command may read in which one of these places lies; None if all are out of sight."""
+    return next((path for path in system_paths() if contains(path, private)), None)

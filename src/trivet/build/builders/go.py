@@ -140,7 +140,7 @@ def _compile(module: GoModule, settings: Settings) -> Step:
         (_GO, "build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", f"{BUNDLE}/bin/", *module.packages),
         directory=APP,
         environment={
-            **declared(settings),
+            **declared(settings, Phase.COMPILE),
             **_plain(module),
             "GOCACHE": f"{CACHE}/go/compiled",
             "GOMODCACHE": modules,

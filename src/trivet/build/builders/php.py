@@ -101,7 +101,7 @@ def _install(tree: SourceTree, settings: Settings) -> tuple[Step, ...]:
         "writing the autoloader",
         (_COMPOSER, "dump-autoload", "--no-dev", "--optimize"),
         directory=APP,
-        environment={**declared(settings), **_OFFLINE},
+        environment={**declared(settings, Phase.COMPILE), **_OFFLINE},
         hint="Scripts of composer.json run here. They see no config: what they need goes into trivet.toml, [build.environment].",
     )
     is_vendored = any(path.startswith("vendor/composer/") for path in tree.files)

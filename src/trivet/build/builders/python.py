@@ -189,7 +189,7 @@ def _packages(packages: Packages, settings: Settings) -> tuple[LayerPlan, ...]:
 
 
 def _sync_steps(packages: Packages, archives: tuple[Archive, ...], settings: Settings) -> tuple[Step, ...]:
-    environment = {**declared(settings), **UV_ENVIRONMENT}
+    environment = {**declared(settings, Phase.FETCH), **UV_ENVIRONMENT}
     check = Step(
         "checking uv.lock against pyproject.toml",
         (UV, "lock", "--check", "--no-build", "--python", PYTHON),
@@ -223,7 +223,7 @@ def _list_components() -> Listing:
 
 
 def _pip_steps(packages: Packages, archives: tuple[Archive, ...], settings: Settings) -> tuple[Step, ...]:
-    environment = {**declared(settings), **UV_ENVIRONMENT}
+    environment = {**declared(settings, Phase.FETCH), **UV_ENVIRONMENT}
     hint = f"uv's words say which line of {packages.lockfile} it is about. {_WITHOUT_WHEEL.format(line=allowing(['NAME']))}"
     listed, resolve = _listed(packages)
     whole = ("--no-deps",) if packages.requirements is not None else ()

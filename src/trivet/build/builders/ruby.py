@@ -157,7 +157,7 @@ def _install(tree: SourceTree, settings: Settings) -> tuple[Step, ...]:
         "installing gems from Gemfile.lock",
         ("{bundler}", "install", "--local", "--jobs", "2"),
         environment={
-            **declared(settings),
+            **declared(settings, Phase.COMPILE),
             **_BUNDLER,
             "BUNDLE_CACHE_PATH": f"{SOURCE}/vendor/cache" if _is_vendored(tree) else _COLLECTED,
             "BUNDLE_GEMFILE": f"{SOURCE}/Gemfile",
@@ -183,7 +183,7 @@ def _assets(tree: SourceTree, lock: GemfileLock, settings: Settings) -> tuple[St
             environment={
                 "SECRET_KEY_BASE": "only-for-the-build",
                 "SECRET_KEY_BASE_DUMMY": "1",
-                **declared(settings),
+                **declared(settings, Phase.COMPILE),
                 **_ENVIRONMENT,
             },
             hint="It sees no config: what the app must find to be loaded goes into trivet.toml, [build.environment].",

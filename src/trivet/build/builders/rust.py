@@ -144,7 +144,7 @@ def _compile(programs: tuple[str, ...], settings: Settings, *, is_vendored: bool
         f"compiling {', '.join(programs)}",
         ("flock", _LOCK, "/bin/sh", "-c", script, f"{BUNDLE}/bin", _CARGO, "build", *how, *map(literal, chosen)),
         directory=APP,
-        environment={**declared(settings), **_ENVIRONMENT},
+        environment={**declared(settings, Phase.COMPILE), **_ENVIRONMENT},
         hint="cargo's words say in which file and line. Programs are built for this machine: "
         "`build.target` in .cargo/config.toml must not name another.",
     )

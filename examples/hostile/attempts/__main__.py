@@ -1,0 +1,5 @@
+"""`python3 -m attempts`"""
+
+from attempts import run
+
+run()
