@@ -1,4 +1,4 @@
-"""Pipfile.lock: https://github.com/pypa/pipfile (decision 0006). What decides that it fits its Pipfile is in `plette`."""
+"""Pipfile.lock: https://github.com/pypa/pipfile (decision 0007). What decides that it fits its Pipfile is in `plette`."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""poetry.lock, as Poetry 2 writes it: https://python-poetry.org/docs/basic-usage/ (decision 0006).
+"""poetry.lock, as Poetry 2 writes it: https://python-poetry.org/docs/basic-usage/ (decision 0007).
 
 What decides that it fits its pyproject.toml is in Poetry's `packages/locker.py`.
 """
