@@ -288,3 +288,24 @@ def test_at_a_terminal_a_person_is_asked(five: Trivet) -> None:
 def test_nothing_to_prune_before_there_is_anything(trivet: Trivet, tmp_path: Path) -> None:
     assert trivet.at(tmp_path).ok("prune").out == "nothing to prune\n"
     assert not trivet.home.exists()
+
+
+def test_what_is_stored_or_pruned_is_not_taken_for_altered(five: Trivet) -> None:
+    five.ok("prune", "--keep", "3")
+    ids = _ids(five)
+    assert five.ok("builds", "verify").out == (
+        "".join(f"{build_id}  as built\n" for build_id in ids[:3])
+        + "".join(f"{build_id}  pruned: only its record is left\n" for build_id in ids[3:])
+    )
+    (stored,) = five.home.glob(f"apps/shop/builds/{ids[2]}/bundle/app")
+    assert not stored.exists()
+    needed = {path for path in five.home.glob("objects/*/*") if path.stat().st_nlink == 1}
+    bad = next(path for path in needed if b'VERSION = "v3"' in path.read_bytes())
+    bad.chmod(0o644)
+    bad.write_bytes(b"evil")
+    done = five.run("builds", "verify")
+    assert done.status == 20
+    assert f"{ids[2]}  altered  what is stored of its layers is not whole any more\n" in done.out
+    five.ok("rollback", "v3", "--yes")
+    assert fetch(five.url)[1].startswith("v3 ")
+    assert five.run("builds", "verify").status == 0

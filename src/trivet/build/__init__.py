@@ -32,6 +32,7 @@ __all__ = [
     "commits_between",
     "describe_confinement",
     "find_repository",
+    "is_stored_whole",
     "list_builds",
     "make_build",
     "plan_pruning",
@@ -145,6 +146,13 @@ def check_out(home: Home, build: Build) -> bool:
 
     record.mark_used(home, build)
     return all(store.Store(home).obtain(layer.digest) for layer in build.layers)
+
+
+def is_stored_whole(home: Home, build: Build) -> bool:
+    """Whether all that its layers consist of is stored and is what it should be; every byte was read."""
+    from trivet.build import store
+
+    return all(store.Store(home).holds(layer.digest) for layer in build.layers)
 
 
 def plan_pruning(home: Home, keep: Keep, *, thorough: bool) -> "tuple[Pruned, Removal]":

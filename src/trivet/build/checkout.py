@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from trivet.build.objects import Sharing, seal, take_out
+from trivet.build.objects import Sharing, is_good, object_path, seal, take_out
 from trivet.build.trees import Trees
 from trivet.host.tree import Record, hash_bytes
 from trivet.model.home import Home
@@ -23,6 +23,23 @@ class Checkout:
     def check_out(self, digest: str, folder: Path) -> bool:
         """The folder is the tree, writable itself; False if something of it is missing or is not what it should be."""
         return self._fill(str(folder), digest)
+
+    def could_check_out(self, digest: str) -> bool:
+        """Whether `check_out` would do; nothing changes."""
+        content = self._trees.content(digest)
+        if content is None or hash_bytes(content) != digest:
+            return False
+        return all(self._is_there(record) for record in self._trees.records(digest))
+
+    def _is_there(self, record: Record) -> bool:
+        if record.kind == "tree":
+            return self.could_check_out(record.value)
+        if record.kind == "link":
+            target = self._trees.content(record.value)
+            return target is not None and hash_bytes(target) == record.value
+        return record.value == _EMPTY or is_good(
+            object_path(self._objects, record.value, is_program=record.kind == "program"), record.value
+        )
 
     def _fill(self, folder: str, digest: str) -> bool:
         content = self._trees.content(digest)

@@ -161,19 +161,19 @@ def take_out(root: Path, digest: str, new: str, sharing: Sharing, *, is_program:
     A bad object is removed, so that no later build meets it.
     """
     path = object_path(root, digest, is_program=is_program)
-    try:
-        if not _is_good(path, digest):
-            os.unlink(path)  # noqa: PTH108
-            return False
-    except FileNotFoundError:
+    if not is_good(path, digest):
+        Path(path).unlink(missing_ok=True)
         return False
     sharing.copy(path, new)
     return True
 
 
-def _is_good(path: str, digest: str) -> bool:
-    """Raises: FileNotFoundError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def is_good(path: str, digest: str) -> bool:
+    """Whether the object is there and is what its name says."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
     try:
         content = read_whole(descriptor, os.fstat(descriptor).st_size)
     except OSError:  # a sector that cannot be read any more

@@ -61,6 +61,11 @@ class Store:
         except OSError as error:
             raise refused(error, f"check out the layer {digest[:12]}") from error
 
+    def holds(self, digest: str) -> bool:
+        """Whether all that the layer consists of is stored and is what it should be; every byte was read."""
+        with Trees(self.home) as trees:
+            return Checkout(self.home, trees).could_check_out(digest)
+
     def path(self, digest: str) -> Path:
         """The folder of a layer."""
         return self.home.layers / digest

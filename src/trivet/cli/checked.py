@@ -7,6 +7,7 @@ from trivet.errors import BuildError, NotReproducible
 from trivet.flows.verify import VerifiedBuild
 from trivet.model.checked import Checked
 from trivet.model.document import to_json
+from trivet.model.pruning import BuildState
 
 
 def print_checked(checked: Checked, *, as_json: bool) -> None:
@@ -50,7 +51,8 @@ def _lines(found: VerifiedBuild) -> list[str]:
     name = click.style(found.build.id, bold=True)
     if not found.faults:
         signed = f", signed by {found.signer.name} ({found.signer.fingerprint})" if found.signer else ""
-        return [f"{name}  {click.style('as built', fg='green')}{signed}"]
+        told = "pruned: only its record is left" if found.state is BuildState.PRUNED else "as built"
+        return [f"{name}  {click.style(told, fg='green')}{signed}"]
     lines: list[str] = []
     for fault in found.faults:
         lines += (f"{name}  {click.style('altered', fg='red')}  {fault.told}", f"{'':12}           {fault.path}")
@@ -62,6 +64,7 @@ def _document(found: VerifiedBuild) -> dict[str, object]:
         "build": found.build.id,
         "commit": found.build.source.commit,
         "good": not found.faults,
+        "state": found.state,
         "faults": [
             {"part": fault.part, "files": fault.files, "reason": fault.told, "path": str(fault.path)}
             for fault in found.faults
