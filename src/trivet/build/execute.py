@@ -8,6 +8,7 @@ from pathlib import Path
 from trivet.build.confinement import Confinement
 from trivet.build.environment import SYSTEM_PATH, StepEnvironment
 from trivet.build.journal import Journal
+from trivet.build.links import borrow, connect, give_back
 from trivet.build.scratch import check_folder, keep_folders, renew_folders
 from trivet.build.store import Store
 from trivet.build.toolbox import find_program, folders_of, search_path
@@ -76,10 +77,15 @@ class Workshop:
         for name, content in plan.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
+        for link in plan.borrows:
+            borrow(self.bundle, folder, link)
         for step in plan.steps:
             if step.beside is None or (self.bundle / step.beside).exists():
                 self.run(step)
+        give_back(folder, plan.borrows)
         check_folder(folder, self.scratch)
+        for link in plan.links:
+            connect(self.bundle, folder, link)
         return folder
 
     def digests(self, inputs: tuple[str, ...]) -> Mapping[str, str]:

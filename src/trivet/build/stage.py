@@ -179,11 +179,12 @@ class _Making:
             workshop.find(tool)
 
     def _layers(self, plan: BuildPlan) -> tuple[Layer, ...]:
-        layers: tuple[Layer, ...] = ()
+        made: tuple[Layer, ...] = ()
         for layer_plan in plan.layers:
             if layer_plan.vendors is None or self._can_move(layer_plan.vendors):
-                layers = (*layers, self._layer(layer_plan, layers))
-        return layers
+                made = (*made, self._layer(layer_plan, made))
+        for_build = {each.name for each in plan.layers if each.only_for_build}
+        return tuple(layer for layer in made if layer.name not in for_build)
 
     def _can_move(self, tool: str) -> bool:
         """Whether the tool is one that uv has installed: those work wherever they are copied to."""

@@ -22,6 +22,8 @@ PYTHON = "{python}"
 PYTHONS = "{pythons}"
 COMPONENTS = "{scratch}/components.json"
 RUSTUP = "{rustup}"
+NODE = "{node}"
+NPM = "{npm}"
 
 
 class SourceTree(Protocol):
@@ -86,6 +88,8 @@ class Tool:
     `find` is the step whose output is its path (None: the first of this name on PATH; `uv` is the one that comes with
     Trivet). `ask_version` are the arguments that make it say its version. `hint` is what a person can do if there is none.
     `is_runtime`: the bundle relies on it when it runs; then it answers to `--version`.
+    `wanted` are the versions that suit, as a range of npm's (https://github.com/npm/node-semver#ranges), and `wanted_by`
+    says where that stands; of several programs on PATH the first that suits is taken.
     """
 
     name: str
@@ -93,6 +97,21 @@ class Tool:
     find: Step | None = None
     ask_version: tuple[str, ...] = ("--version",)
     is_runtime: bool = False
+    wanted: str = ""
+    wanted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What stands at `path` in the earlier layer `layer` is seen at the same path of this one, and stays where it is.
+
+    Links of that layer are made anew, so that those which lead out of `path` lead to this layer's files.
+    `is_copied`: what is borrowed is copied, for tools that refuse what lies outside of the app's folder.
+    """
+
+    path: str
+    layer: str
+    is_copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,9 @@ class LayerPlan:
     inputs: tuple[str, ...] | None = None
     with_source: bool = False
     vendors: str | None = None
+    borrows: tuple[Link, ...] = ()
+    links: tuple[Link, ...] = ()
+    only_for_build: bool = False
 
 
 @dataclass(frozen=True, slots=True)
