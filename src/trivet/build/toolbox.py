@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trivet.build.environment import SYSTEM_PATH, private_places, pythons_folder, rustup_folder
+from trivet.build.ranges import suits
 from trivet.build.uv import find_uv
 from trivet.errors import MachineError
 from trivet.host.command import Command, capture
@@ -27,10 +28,39 @@ def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None) -> P
     """
     if answer is not None:
         _check_place(answer, caller)
-    else:
-        answer = find_uv() if tool.name == "uv" else shutil.which(tool.name, path=search_path(caller))
-    path = os.path.realpath(answer) if answer else ""
-    version = ask_version(path, *tool.ask_version) if path else None
+        return _identify(tool, answer)
+    if tool.name == "uv":
+        return _identify(tool, find_uv())
+    found = [_identify(tool, path) for path in _all_on_path(tool.name, search_path(caller))]
+    if not found:
+        return _identify(tool, "")
+    suitable = next((program for program in found if suits(program.version, tool.wanted)), None)
+    if suitable is None:
+        raise _unsuitable(tool, found)
+    return suitable
+
+
+def _all_on_path(name: str, path: str) -> Iterator[str]:
+    """The programs of this name, the first on PATH first, each once."""
+    seen = set()
+    for folder in path.split(":"):
+        found = shutil.which(name, path=folder)
+        if found and os.path.realpath(found) not in seen:
+            seen.add(os.path.realpath(found))
+            yield found
+
+
+def _unsuitable(tool: Tool, found: list[Program]) -> MachineError:
+    there = ", ".join(f"{program.version} ({program.path})" for program in found)
+    return MachineError(
+        f"The app asks for {tool.name} {tool.wanted} ({tool.wanted_by}); on this machine there is {there}.",
+        hint=tool.hint,
+    )
+
+
+def _identify(tool: Tool, found: str) -> Program:
+    path = os.path.realpath(found) if found else ""
+    version = ask_version(path, *tool.ask_version, beside=Path(found).parent) if path else None
     if version is None:
         raise MachineError(
             f"There is no program {tool.name!r} on this machine." if not path else f"{path} does not say its version.",
@@ -50,10 +80,14 @@ def _check_place(path: str, caller: Mapping[str, str]) -> None:
         )
 
 
-def ask_version(path: str, *arguments: str) -> str | None:
-    """The version that the program says it has; None if it does not answer."""
+def ask_version(path: str, *arguments: str, beside: Path | None = None) -> str | None:
+    """The version that the program says it has; None if it does not answer.
+
+    It finds what stands in the folder `beside`: a program may be a script for an interpreter that is installed with it.
+    """
+    environment = {"LANG": "C.UTF-8", "PATH": f"{beside}:{SYSTEM_PATH}" if beside else SYSTEM_PATH}
     try:
-        answer = capture(Command((path, *arguments), Path("/"), {"LANG": "C.UTF-8", "PATH": SYSTEM_PATH}, _DEADLINE_S))
+        answer = capture(Command((path, *arguments), Path("/"), environment, _DEADLINE_S))
     except MachineError:
         return None
     found = _VERSION.search(answer.text) if answer.status == 0 else None
