@@ -94,7 +94,8 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
         "  - composer.json, index.php or public/index.php (PHP)\n"
         "  - go.mod (Go)\n"
         "  - Cargo.toml (Rust)\n"
-        "  - index.html or public/ (static files)\n"
+        "  - package.json (Node)\n"
+        "  - index.html, public/ or a package.json with only a build script (static files)\n"
         "  - Procfile (anything else, as it stands)"
     )
     assert hint == ("Add one of them, for example a Procfile with the line `web: ./YOUR-SERVER --port $PORT`.")

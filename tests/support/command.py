@@ -21,6 +21,7 @@ _KEPT = (
     "PIP_CERT",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
     "HTTPS_PROXY",
     "HTTP_PROXY",
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trivet.build.builders import go, php, procfile, python, ruby, rust, static
+from trivet.build.builders import go, node, php, procfile, python, ruby, rust, static
 from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, SourceTree
 from trivet.model.settings import Settings, invalid_setting, suggestion
@@ -27,7 +27,7 @@ class Builder(Protocol):
         """What is to be done. Raises: LockfileError, DetectionError, InvalidFile."""
 
 
-BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, static, procfile)
+BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, node, static, procfile)
 
 
 class FolderTree:
@@ -56,10 +56,10 @@ def choose_builder(tree: SourceTree, settings: Settings) -> Builder:
     """The builder that trivet.toml names, else the first that recognises the source. Raises: DetectionError, InvalidFile."""
     _refuse_system_packages(tree)
     if settings.build.builder is not None:
-        return _named(tree, settings.build.builder)
+        return _with_output(tree, settings, _named(tree, settings.build.builder))
     for builder in BUILDERS:
         if builder.recognise(tree):
-            return builder
+            return _with_output(tree, settings, builder)
     python_files = [path for path in tree.files if path.endswith(".py") and "/" not in path]
     advice = (
         "It looks like Python: list its packages in requirements.txt (an empty one will do) or `uv init` and `uv add` them."
@@ -85,6 +85,18 @@ def _refuse_system_packages(tree: SourceTree) -> None:
         f"libraries), or install them on the machine once (`apt-get install`). Then remove {name} from the commit, "
         f"or keep it out of builds with the line `{name} export-ignore` in .gitattributes.",
     )
+
+
+def _with_output(tree: SourceTree, settings: Settings, builder: Builder) -> Builder:
+    """The builder, which is one that serves files if the settings say where they are."""
+    if settings.build.output is not None and builder is not static:
+        raise invalid_setting(
+            tree.read("trivet.toml") or "",
+            ("build", "output"),
+            f"output is for static files, and this is built as a {builder.NAME} app.",
+            'Remove it, or set builder = "static" beside it.',
+        )
+    return builder
 
 
 def _named(tree: SourceTree, name: str) -> Builder:

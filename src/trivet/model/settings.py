@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from trivet.errors import InvalidFile, InvalidName
 from trivet.model.names import AppName, parse_app_name, parse_deploy_name, parse_process_type
@@ -32,6 +33,7 @@ class BuildSettings:
     `source_distributions` are the packages that may be built from source. `collectstatic`: whether Django's static files
     are collected (None: if they are configured). `root` is the folder of the source, as seen from the app's ("..", "../.."),
     if it holds more than that.
+    `output` is the folder of a static site's pages (None: the usual ones).
     """
 
     builder: str | None = None
@@ -44,6 +46,7 @@ class BuildSettings:
     source_distributions: tuple[str, ...] = ()
     collectstatic: bool | None = None
     root: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,13 @@ def _read_app(file: _File, place: Place, data: object) -> AppName:
         raise file.error(place, error.message, error.hint) from error
 
 
+def _read_folder(file: _File, place: Place, data: object) -> str:
+    path = PurePosixPath(data) if isinstance(data, str) else PurePosixPath()
+    if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or "\0" in str(path):
+        raise _mistyped(file, place, data, "a folder in the app's folder", f'{place[-1]} = "dist"')
+    return path.as_posix()
+
+
 def _read_commands(file: _File, place: Place, data: object) -> tuple[str, ...]:
     if not isinstance(data, list) or not all(isinstance(it, str) and it.strip() and "\0" not in it for it in data):
         raise _mistyped(
@@ -305,6 +315,7 @@ _BUILD: Mapping[str, tuple[str, Reader]] = {
     "source_distributions": ("source_distributions", _read_source_distributions),
     "collectstatic": ("collectstatic", _read_switch),
     "root": ("root", _read_root),
+    "output": ("output", _read_folder),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),

@@ -1,7 +1,22 @@
-"""Static: files served by WhiteNoise on gunicorn, vendored as an app's own server would be (decision 0003)."""
+"""Static: files served by WhiteNoise on gunicorn, vendored as an app's own server would be (decision 0003).
+
+They are committed, or the build script of a package.json writes them.
+"""
 
 from importlib.resources import files
 
+from trivet.build.node.install import (
+    BUILD_DEPENDENCIES,
+    build_layer,
+    loans,
+    manager_layers,
+    node_tools,
+    run_environment,
+)
+from trivet.build.node.package import read_package
+from trivet.build.node.project import Project, read_project
+from trivet.build.node.script import build_script, gather_pages
+from trivet.build.node.start import has_build_script, has_package
 from trivet.build.steps import (
     APP,
     PYTHON_ENVIRONMENT,
@@ -9,6 +24,7 @@ from trivet.build.steps import (
     VENV,
     command_steps,
     compile_bytecode,
+    declared,
     make_venv,
     python_tools,
     use_vendored_python,
@@ -18,7 +34,7 @@ from trivet.model.build_plan import BUNDLE, UV, BuildPlan, LayerPlan, Phase, Sou
 from trivet.model.settings import Settings
 
 NAME = "static"
-LOOKED_FOR = "index.html or public/ (static files)"
+LOOKED_FOR = "index.html, public/ or a package.json with only a build script (static files)"
 
 _WEB = "gunicorn --bind 127.0.0.1:$PORT --worker-class gthread --threads 16 --access-logfile - 'static_server:application()'"
 _OLDEST_PYTHON = ">=3.10"
@@ -30,12 +46,13 @@ _PAGE_LEFT_OUT = (
 
 
 def recognise(tree: SourceTree) -> bool:
-    """Whether there are files to be served: an index.html at the top, or a folder `public`."""
-    return "index.html" in tree.files or _has_public(tree)
+    """Whether there are files to be served: an index.html at the top, a folder `public`, or a script that builds them."""
+    return "index.html" in tree.files or _has_public(tree) or _has_script(tree)
 
 
 def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
-    """Three layers: the server's few lines, its packages, and the files."""
+    """Three layers: the server's few lines, its packages, and the files. Raises: as read_project does."""
+    project = read_project(tree) if _has_script(tree) else None
     shipped = {name: _shipped(name) for name in ("static_server.py", "static_requirements.txt")}
     return BuildPlan(
         builder=NAME,
@@ -43,7 +60,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             vendored_python(),
             LayerPlan("server", files=shipped, inputs=()),
             LayerPlan("dependencies", _dependency_steps(), inputs=()),
-            LayerPlan("app", (*command_steps(settings, {}), *_checks(tree)), with_source=True),
+            *_files(tree, settings, project),
         ),
         environment={
             **PYTHON_ENVIRONMENT,
@@ -51,15 +68,37 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             "STATIC_ROOT": APP,
         },
         processes={"web": _WEB},
-        tools=python_tools(
-            "--no-config",
-            "--no-project",
-            _OLDEST_PYTHON,
-            hint="Static files are served by a Python program. Install Python 3.10 or newer, "
-            "for example with `uv python install`.",
+        tools=(
+            *python_tools(
+                "--no-config",
+                "--no-project",
+                _OLDEST_PYTHON,
+                hint="Static files are served by a Python program. Install Python 3.10 or newer, "
+                "for example with `uv python install`.",
+            ),
+            *(node_tools(project, is_runtime=False) if project else ()),
         ),
-        notices=(_PAGE_LEFT_OUT,) if "Procfile" not in tree.files and _leaves_page_out(tree) else (),
+        notices=project.notices if project else _page_notices(tree),
     )
+
+
+def _files(tree: SourceTree, settings: Settings, project: Project | None) -> tuple[LayerPlan, ...]:
+    """The layer that is served, and before it what only a build script needs."""
+    if project is None:
+        gather = (gather_pages(settings.build.output),) if settings.build.output else ()
+        return (LayerPlan("app", (*command_steps(settings, {}), *gather, *_checks(tree)), with_source=True),)
+    environment = run_environment(declared(settings))
+    steps = (*build_script(environment), *command_steps(settings, environment), gather_pages(settings.build.output))
+    app = LayerPlan("app", steps, with_source=True, borrows=loans(project, BUILD_DEPENDENCIES))
+    return (*manager_layers(project), build_layer(project), app)
+
+
+def _has_script(tree: SourceTree) -> bool:
+    return has_package(tree) and has_build_script(read_package(tree))
+
+
+def _page_notices(tree: SourceTree) -> tuple[str, ...]:
+    return (_PAGE_LEFT_OUT,) if "Procfile" not in tree.files and _leaves_page_out(tree) else ()
 
 
 def _dependency_steps() -> tuple[Step, ...]:

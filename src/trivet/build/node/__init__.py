@@ -1,0 +1,1 @@
+"""What builders know of Node's packages: manifests, lockfiles, settings, and the steps that install from them. Pure."""
