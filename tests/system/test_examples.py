@@ -61,6 +61,34 @@ def test_an_app_with_nothing_but_a_procfile(deploy: Callable[[str], str]) -> Non
     assert fetch(deploy("procfile-only"))[0] == 200
 
 
+def test_an_express_app_counts_with_its_worker(trivet: Trivet, deploy: Callable[[str], str]) -> None:
+    import urllib.request
+
+    url = deploy("express")
+    trivet.ok("scale", "-a", "tally", "worker=1")
+    urllib.request.urlopen(urllib.request.Request(f"{url}/votes/tea", method="POST"), timeout=10).close()
+    eventually(lambda: '"totals":{"tea":1}' in fetch(url)[1], what="the worker's count")
+    trivet.ok("config", "set", "-a", "tally", "TITLE=Drinks")
+    assert fetch(url) == (200, '{"title":"Drinks","totals":{"tea":1}}')
+    done = trivet.ok("run", "-a", "tally", "--", "node", "-p", "require('express/package.json').version")
+    assert done.out.strip() == "4.22.3"
+
+
+def test_a_pnpm_workspace_is_built_and_answers(deploy: Callable[[str], str]) -> None:
+    assert fetch(f"{deploy('pnpm-workspace')}/?name=Ada&language=fr") == (200, "Bonjour, Ada!")
+
+
+def test_a_site_that_vite_builds_is_served(deploy: Callable[[str], str]) -> None:
+    url = deploy("vite-site")
+    status, page = fetch(url)
+    assert (status, "<h1>Postcard</h1>" in page) == (200, True)
+    script = page.split('src="')[1].split('"')[0]
+    assert script.startswith("/assets/index-")
+    assert "production" in fetch(url + script)[1]
+    assert fetch(f"{url}/robots.txt")[0] == 200
+    assert fetch(f"{url}/package.json")[0] == 404
+
+
 @pytest.mark.timeout(400)
 def test_an_app_in_go_answers_with_its_template(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     trivet.environment = {**trivet.environment, "PATH": with_go()["PATH"]}

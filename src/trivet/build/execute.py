@@ -98,7 +98,8 @@ class Workshop:
         """The tool is among the programs, and steps find it in its place. Raises: MachineError if there is none."""
         program = find_program(tool, self.environment.caller, self._ask(tool.find, tool) if tool.find else None)
         self.programs = {**self.programs, tool.name: program}
-        self.places = {**self.places, tool.name: program.path}
+        folder = str(Path(program.path).parent)
+        self.places = {**self.places, tool.name: program.path, f"{tool.name}_folder": folder}
 
     def _ask(self, step: Step, tool: Tool) -> str:
         """What the step that looks for a tool says. It is not confined, since what it looks for may be anywhere."""

@@ -3,8 +3,8 @@
 In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder and `{app}` for
 the app's folder in it; in a step also `{source}` (the app's folder in an export of the commit that steps may dirty),
 `{scratch}`, `{cache}` (the app's own, kept between its builds), `{pythons}` (where uv keeps the user's Pythons), `{rustup}`
-(where rustup keeps the user's toolchains) and the path of each of the plan's tools by its name, such as `{uv}`. They are
-fields of `str.format`; what the app itself wrote goes through `literal`.
+(where rustup keeps the user's toolchains), the path of each of the plan's tools by its name, such as `{uv}`, and the folder
+that it is in, such as `{uv_folder}`. They are fields of `str.format`; what the app itself wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ PYTHONS = "{pythons}"
 COMPONENTS = "{scratch}/components.json"
 RUSTUP = "{rustup}"
 NODE = "{node}"
+NODE_FOLDER = "{node_folder}"
 NPM = "{npm}"
 
 

@@ -12,6 +12,7 @@ from trivet.build.node.install import (
     build_layer,
     links,
     loans,
+    make_executable,
     manager_layers,
     node_tools,
     production_layer,
@@ -60,14 +61,14 @@ def _built(project: Project, settings: Settings) -> tuple[LayerPlan, ...]:
     """The app, and before it what only its build needs."""
     environment = run_environment(declared(settings))
     script = build_script(environment) if has_build_script(project.top) else ()
-    steps = (*script, *command_steps(settings, environment))
-    needs_more = bool(steps) and project.has_development
+    commands = (*script, *command_steps(settings, environment))
+    needs_more = bool(commands) and project.has_development
     lender = BUILD_DEPENDENCIES if needs_more else DEPENDENCIES
     app = LayerPlan(
         "app",
-        steps,
+        (*make_executable(project), *commands),
         with_source=True,
-        borrows=loans(project, lender) if steps else (),
+        borrows=loans(project, lender) if commands else (),
         links=links(project, DEPENDENCIES),
     )
     return (build_layer(project), app) if needs_more else (app,)

@@ -9,6 +9,7 @@ from trivet.build.node.install import (
     BUILD_DEPENDENCIES,
     build_layer,
     loans,
+    make_executable,
     manager_layers,
     node_tools,
     run_environment,
@@ -88,7 +89,8 @@ def _files(tree: SourceTree, settings: Settings, project: Project | None) -> tup
         gather = (gather_pages(settings.build.output),) if settings.build.output else ()
         return (LayerPlan("app", (*command_steps(settings, {}), *gather, *_checks(tree)), with_source=True),)
     environment = run_environment(declared(settings))
-    steps = (*build_script(environment), *command_steps(settings, environment), gather_pages(settings.build.output))
+    commands = (*build_script(environment), *command_steps(settings, environment), gather_pages(settings.build.output))
+    steps = (*make_executable(project), *commands)
     app = LayerPlan("app", steps, with_source=True, borrows=loans(project, BUILD_DEPENDENCIES))
     return (*manager_layers(project), build_layer(project), app)
 

@@ -9,7 +9,20 @@ from collections.abc import Mapping
 from trivet.build.node.manager import Kind, Manager
 from trivet.build.node.project import Project
 from trivet.build.node.script import needs_copies
-from trivet.model.build_plan import BUNDLE, CACHE, NODE, NPM, SOURCE, LayerPlan, Link, Phase, Step, Tool, literal
+from trivet.model.build_plan import (
+    BUNDLE,
+    CACHE,
+    NODE,
+    NODE_FOLDER,
+    NPM,
+    SOURCE,
+    LayerPlan,
+    Link,
+    Phase,
+    Step,
+    Tool,
+    literal,
+)
 
 DEPENDENCIES = "dependencies"
 BUILD_DEPENDENCIES = "build-dependencies"
@@ -17,6 +30,7 @@ _MANAGER = "package-manager"
 _MANAGER_PROGRAMS = f"{BUNDLE}/{_MANAGER}/node_modules/.bin"
 
 _ENVIRONMENT: Mapping[str, str] = {
+    "PATH": NODE_FOLDER,
     "npm_config_cache": f"{CACHE}/npm",
     "npm_config_audit": "false",
     "npm_config_fund": "false",
@@ -99,7 +113,10 @@ def node_tools(project: Project, *, is_runtime: bool) -> tuple[Tool, ...]:
         wanted=project.node,
         wanted_by=project.node_by,
     )
-    return node, Tool("npm", hint="npm comes with Node; Debian has it in a package of its own: `apt-get install npm`.")
+    hint = "npm comes with Node; Debian has it in a package of its own: `apt-get install npm`."
+    argv = ("/bin/sh", "-c", "command -v npm")
+    find = Step("finding npm", argv, Phase.FETCH, directory="/", environment={"PATH": NODE_FOLDER}, hint=hint)
+    return node, Tool("npm", hint, find)
 
 
 def manager_layers(project: Project) -> tuple[LayerPlan, ...]:
@@ -140,6 +157,14 @@ def loans(project: Project, layer: str) -> tuple[Link, ...]:
     return tuple(Link(folder, layer, is_copied=is_copied) for folder in project.module_folders)
 
 
+def make_executable(project: Project) -> tuple[Step, ...]:
+    """Programs of the source's own packages can be started, whatever modes were committed: npm would see to it."""
+    if not project.programs:
+        return ()
+    paths = tuple(literal(path) for path in project.programs)
+    return (Step("making programs of packages executable", ("chmod", "+x", "--", *paths), directory=f"{BUNDLE}/app"),)
+
+
 def run_environment(own: Mapping[str, str]) -> Mapping[str, str]:
     """What commands of the app see while they build: production, unless `[build.environment]` says otherwise."""
     return {
@@ -147,7 +172,7 @@ def run_environment(own: Mapping[str, str]) -> Mapping[str, str]:
         "npm_config_update_notifier": "false",
         "npm_config_fund": "false",
         **own,
-        "PATH": f"{BUNDLE}/app/node_modules/.bin:{_MANAGER_PROGRAMS}",
+        "PATH": f"{BUNDLE}/app/node_modules/.bin:{_MANAGER_PROGRAMS}:{NODE_FOLDER}",
     }
 
 
@@ -198,6 +223,7 @@ def _install_scripts(project: Project, folder: str) -> tuple[Step, ...]:
             ("/bin/sh", "-c", _REBUILD, "sh", NODE, *command, *names),
             directory=folder,
             environment={
+                "PATH": NODE_FOLDER,
                 "npm_config_offline": "true",
                 "npm_config_update_notifier": "false",
                 **(_PNPM_REBUILD if uses_pnpm else {}),

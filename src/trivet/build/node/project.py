@@ -31,14 +31,16 @@ _PNPMFILES = (".pnpmfile.cjs", ".pnpmfile.mjs", "pnpmfile.js")
 class Project:
     """`files` are what the package manager is given, by path, `copied` the paths of the source that it needs as they are.
 
-    `allowed` are the dependencies whose install scripts the app wants to be run, `node` and `node_by` the range of versions
-    of node that suit and where it says so.
+    `programs` are the files of the source that its own packages name as programs. `allowed` are the dependencies whose
+    install scripts the app wants to be run, `node` and `node_by` the range of versions of node that suit and where it
+    says so.
     """
 
     packages: tuple[Package, ...]
     manager: Manager
     files: Mapping[str, str]
     copied: tuple[str, ...]
+    programs: tuple[str, ...]
     allowed: tuple[str, ...]
     node: str
     node_by: str
@@ -74,6 +76,7 @@ def read_project(tree: SourceTree) -> Project:
         manager=manager,
         files={**dict(_files(tree, manager, packages)), **_with_workspace(manager, heeded.files)},
         copied=tuple(_copied(tree, manager, packages)),
+        programs=tuple(path for package in packages for path in _programs(package) if path in tree.files),
         allowed=allowed,
         node=node,
         node_by=node_by,

@@ -1,0 +1,3 @@
+import "./style.css";
+
+document.querySelector("#from").textContent = `Written ${import.meta.env.MODE}`;
