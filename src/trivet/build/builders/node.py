@@ -23,7 +23,7 @@ from trivet.build.node.project import Project, read_project
 from trivet.build.node.script import build_script
 from trivet.build.node.start import explain_no_default, has_build_script, has_package, read_kind
 from trivet.build.steps import command_steps, declared
-from trivet.model.build_plan import BUNDLE, BuildPlan, LayerPlan, SourceTree
+from trivet.model.build_plan import BUNDLE, BuildPlan, LayerPlan, Phase, SourceTree
 from trivet.model.settings import Settings
 
 NAME = "node"
@@ -59,7 +59,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
 
 def _built(project: Project, settings: Settings) -> tuple[LayerPlan, ...]:
     """The app, and before it what only its build needs."""
-    environment = run_environment(declared(settings))
+    environment = run_environment(declared(settings, Phase.COMPILE))
     script = build_script(environment) if has_build_script(project.top) else ()
     commands = (*script, *command_steps(settings, environment))
     needs_more = bool(commands) and project.has_development

@@ -88,7 +88,7 @@ def _files(tree: SourceTree, settings: Settings, project: Project | None) -> tup
     if project is None:
         gather = (gather_pages(settings.build.output),) if settings.build.output else ()
         return (LayerPlan("app", (*command_steps(settings, {}), *gather, *_checks(tree)), with_source=True),)
-    environment = run_environment(declared(settings))
+    environment = run_environment(declared(settings, Phase.COMPILE))
     commands = (*build_script(environment), *command_steps(settings, environment), gather_pages(settings.build.output))
     steps = (*make_executable(project), *commands)
     app = LayerPlan("app", steps, with_source=True, borrows=loans(project, BUILD_DEPENDENCIES))
