@@ -96,7 +96,8 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
         "  - Cargo.toml (Rust)\n"
         "  - package.json (Node)\n"
         "  - index.html, public/ or a package.json with only a build script (static files)\n"
-        "  - Procfile (anything else, as it stands)"
+        "  - Procfile (anything else, as it stands)\n"
+        "  - Dockerfile (an image; nothing else recognised)"
     )
     assert hint == ("Add one of them, for example a Procfile with the line `web: ./YOUR-SERVER --port $PORT`.")
 

@@ -62,6 +62,10 @@ CASES: Mapping[str, Mapping[str, str]] = {
         "main.go": GO_MAIN,
         "trivet.toml": COMMANDS,
     },
+    "docker": {
+        "Dockerfile": 'FROM scratch\nCMD ["/server"]\n',
+        "trivet.toml": "[build.environment]\nMODE = '{fast}'\n",
+    },
     "php-composer": {"composer.json": "{}", "composer.lock": "{}", "Procfile": "web: x\n", "trivet.toml": COMMANDS},
     "php-vendored": {
         "composer.json": "{}",

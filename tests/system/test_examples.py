@@ -8,7 +8,7 @@ import pytest
 
 import trivet as package
 from support.command import Trivet, eventually, fetch
-from support.toolchains import with_go
+from support.toolchains import with_go, with_rust
 
 ROOT = Path(package.__file__).parent.parent.parent
 pytestmark = pytest.mark.slow
@@ -99,7 +99,8 @@ def test_an_app_in_ruby_answers_with_its_vendored_gem(deploy: Callable[[str], st
     assert fetch(deploy("ruby")) == (200, "Hello from Ruby.\n")
 
 
-def test_an_app_in_rust_answers_with_its_vendored_crate(deploy: Callable[[str], str]) -> None:
+def test_an_app_in_rust_answers_with_its_vendored_crate(trivet: Trivet, deploy: Callable[[str], str]) -> None:
+    trivet.environment = {**trivet.environment, "RUSTUP_HOME": with_rust()["RUSTUP_HOME"]}
     assert fetch(deploy("rust")) == (200, "Hello from Rust.\n")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trivet.build.builders import go, node, php, procfile, python, ruby, rust, static
+from trivet.build.builders import docker, go, node, php, procfile, python, ruby, rust, static
 from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, SourceTree
 from trivet.model.settings import Settings, invalid_setting, suggestion
@@ -27,7 +27,7 @@ class Builder(Protocol):
         """What is to be done. Raises: LockfileError, DetectionError, InvalidFile."""
 
 
-BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, node, static, procfile)
+BUILDERS: Sequence[Builder] = (python, ruby, php, go, rust, node, static, procfile, docker)
 
 
 class FolderTree:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build import BuildRequest, Built, Pen, check_build, make_build, sign_build
+from trivet.errors import MachineError
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.present import check_types_kept
 from trivet.flows.prune import prune_after_deploy
 from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
 from trivet.flows.trust import check_trusted
-from trivet.model.build import Layer
+from trivet.model.build import Build, Layer
 from trivet.model.build_plan import Phase
 from trivet.model.checked import Checked
 from trivet.model.config import Config, compare
@@ -118,6 +119,7 @@ def _deploy(
 ) -> Released:
     with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
         built = build(installation, target.app, source, progress)
+        _refuse_image(built.build)
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:
             stored = store.current(target)
@@ -141,6 +143,15 @@ def _deploy(
         if current is None:
             _tell_what_waits(machine, released, progress)
         return released
+
+
+def _refuse_image(build: Build) -> None:
+    if build.is_image:
+        raise MachineError(
+            f"The build {build.id} is a container image, and this machine's engine starts processes, not images.",
+            hint="The image is kept: docs/how-to/docker-images.md says how to take it to an engine. To deploy the app here, "
+            'have it built otherwise: `builder = "procfile"` in trivet.toml, [build], for example.',
+        )
 
 
 def _tell_what_waits(machine: Machine, released: Released, progress: Progress) -> None:

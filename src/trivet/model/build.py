@@ -8,6 +8,7 @@ from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
 RUNTIME = "runtime"  # the layer that is a vendored interpreter
+IMAGE_LAYER = "image"  # a whole container image, as an OCI image layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +67,8 @@ class Build:
     @property
     def size_bytes(self) -> int:
         return sum(layer.size_bytes for layer in self.layers)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a container image: its processes are to be started by an engine for containers."""
+        return any(layer.name == IMAGE_LAYER for layer in self.layers)
