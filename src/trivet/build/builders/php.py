@@ -1,6 +1,7 @@
 """PHP: the packages of composer.lock, in the app's own `vendor`, where every framework looks for them.
 
 A folder beside the app could not be that: layers are stored apart, and `vendor/autoload.php` is looked for in the app's tree.
+A layer of settings tells PHP where it may write when it runs.
 """
 
 import json
@@ -9,6 +10,7 @@ from hashlib import sha256
 from trivet.build.steps import APP, command_steps, declared
 from trivet.errors import LockfileError
 from trivet.model.build_plan import (
+    BUNDLE,
     CACHE,
     SCRATCH,
     BuildPlan,
@@ -34,6 +36,13 @@ _ENVIRONMENT = {
 _OFFLINE = {**_ENVIRONMENT, "COMPOSER_CACHE_DIR": f"{SCRATCH}/composer/cache", "COMPOSER_DISABLE_NETWORK": "1"}
 _FETCHING = ("COMPOSER_AUTH",)
 _WITH_ERRORS = 2  # https://getcomposer.org/doc/03-cli.md#validate
+# PHP writes to /tmp unless told otherwise, where a process may not; opcache then ends it. ${TMPDIR} is filled in by PHP.
+_INI = """\
+sys_temp_dir = ${TMPDIR}
+upload_tmp_dir = ${TMPDIR}
+session.save_path = ${TMPDIR}
+opcache.lockfile_path = ${TMPDIR}
+"""
 _SET_UP_AND_RUN = 'mkdir -p "$COMPOSER_HOME" && echo "$0" > "$COMPOSER_HOME/config.json" && exec "$@"'
 _QUIETLY = ("--no-dev", "--no-scripts", "--no-plugins", "--prefer-dist", "--no-progress")
 
@@ -44,7 +53,7 @@ def recognise(tree: SourceTree) -> bool:
 
 
 def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
-    """One layer: the app, with its packages in `vendor`. Raises: LockfileError."""
+    """The app with its packages in `vendor`, and a few settings. Raises: LockfileError."""
     has_packages = "composer.json" in tree.files
     if has_packages and "composer.lock" not in tree.files:
         raise LockfileError(
@@ -56,7 +65,11 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
     php = Tool("php", "Install it, for example with `apt-get install php-cli`.", is_runtime=True)
     return BuildPlan(
         builder=NAME,
-        layers=(LayerPlan("app", (*install, *command_steps(settings, _OFFLINE)), with_source=True),),
+        layers=(
+            LayerPlan("settings", files={"trivet.ini": _INI}, inputs=()),
+            LayerPlan("app", (*install, *command_steps(settings, _OFFLINE)), with_source=True),
+        ),
+        environment={"PHP_INI_SCAN_DIR": f":{BUNDLE}/settings"},
         tools=(php, composer) if has_packages else (php,),
         no_default=None if "Procfile" in tree.files else _no_default(),
     )
