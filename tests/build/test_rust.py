@@ -220,6 +220,7 @@ def test_crates_are_fetched_without_running_anything_of_the_app_and_compiled_onc
         ("fetching crates", "fetch"),
         ("checking Cargo.lock against Cargo.toml", "fetch"),
         ("compiling shop", "compile"),
+        ("collecting programs", "compile"),
     ]
     assert not any("evil" in line for line in builder.told.lines)
     assert any("Compiling greeting" in line for line in builder.told.lines)

@@ -27,7 +27,6 @@ from trivet.model.settings import Settings
 NAME = "php"
 LOOKED_FOR = "composer.json, index.php or public/index.php (PHP)"
 
-_COMPOSER = "{composer}"
 _ENVIRONMENT = {
     "COMPOSER_ALLOW_SUPERUSER": "1",  # else it leaves plugins out, without an error, where the deploying user is root
     "COMPOSER_HOME": f"{SCRATCH}/composer",
@@ -76,24 +75,11 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
 
 
 def _install(tree: SourceTree, settings: Settings) -> tuple[Step, ...]:
-    """Packages are fetched and put into their places; only then, without the network, may their scripts and plugins run.
-
-    Composer before 2.7 names the autoloader's classes by chance, unless its settings say how.
-    """
-    suffix = sha256((tree.read("composer.lock") or "").encode()).hexdigest()[:32]
-    settings_file = literal(json.dumps({"config": {"autoloader-suffix": suffix}}))
+    """Packages are fetched and put into their places; only then, without the network, may their scripts and plugins run."""
+    run = _composer(tree.read("composer.lock") or "")
     check = Step(
         "checking composer.lock against composer.json",
-        (
-            "/bin/sh",
-            "-c",
-            _SET_UP_AND_RUN,
-            settings_file,
-            _COMPOSER,
-            "validate",
-            "--no-check-all",
-            "--no-check-publish",
-        ),
+        (*run, "validate", "--no-check-all", "--no-check-publish"),
         directory=APP,
         environment=_OFFLINE,
         hint="Composer's words say which of the two is wrong. Run `composer update --lock` and commit composer.lock.",
@@ -102,7 +88,7 @@ def _install(tree: SourceTree, settings: Settings) -> tuple[Step, ...]:
     )
     fetch = Step(
         "installing packages from composer.lock",
-        (_COMPOSER, "install", *_QUIETLY),
+        (*run, "install", *_QUIETLY),
         Phase.FETCH,
         APP,
         {**_ENVIRONMENT, "COMPOSER_CACHE_DIR": f"{CACHE}/composer"},
@@ -112,13 +98,20 @@ def _install(tree: SourceTree, settings: Settings) -> tuple[Step, ...]:
     )
     autoload = Step(
         "writing the autoloader",
-        (_COMPOSER, "dump-autoload", "--no-dev", "--optimize"),
+        (*run, "dump-autoload", "--no-dev", "--optimize"),
         directory=APP,
         environment={**declared(settings, Phase.COMPILE), **_OFFLINE},
         hint="Scripts of composer.json run here. They see no config: what they need goes into trivet.toml, [build.environment].",
     )
     is_vendored = any(path.startswith("vendor/composer/") for path in tree.files)
     return (check, autoload) if is_vendored else (check, fetch, autoload)
+
+
+def _composer(lock: str) -> tuple[str, ...]:
+    """Composer, told to name the autoloader's classes by the lockfile: older ones name them by chance."""
+    suffix = sha256(lock.encode()).hexdigest()[:32]
+    chosen = literal(json.dumps({"config": {"autoloader-suffix": suffix}}))
+    return ("/bin/sh", "-c", _SET_UP_AND_RUN, chosen, "{composer}")
 
 
 def _no_default() -> NoDefault:

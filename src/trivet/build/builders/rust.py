@@ -32,6 +32,7 @@ _CARGO = "{cargo}"
 _HOME = f"{CACHE}/rust/home"
 _TARGET = f"{CACHE}/rust/target"
 _LOCK = f"{CACHE}/rust/lock"
+_PROGRAMS = f"{SCRATCH}/programs"
 _COMMITTED = f"{SCRATCH}/Cargo.lock"
 _ENVIRONMENT = {
     "CARGO_HOME": _HOME,
@@ -71,6 +72,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
             hint="Run `cargo generate-lockfile` and commit Cargo.lock.",
         )
     has_procfile = "Procfile" in tree.files
+    collecting = Step("collecting programs", ("cp", "-R", _PROGRAMS, f"{BUNDLE}/bin"), directory=BUNDLE)
     # Before the app is stored: cargo goes by the times of files, and those of a layer do not say when they changed.
     compiling = _compile(programs, settings, is_vendored=_is_vendored(tree))
     processes = {} if has_procfile else processes_of(programs)
@@ -78,7 +80,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         builder=NAME,
         layers=(
             LayerPlan("app", (*_fetch(), *command_steps(settings, {}), compiling), with_source=True),
-            LayerPlan("bin"),
+            LayerPlan("bin", (collecting,)),
         ),
         environment={"PATH": f"{BUNDLE}/bin"},
         processes=processes,
@@ -142,7 +144,7 @@ def _compile(programs: tuple[str, ...], settings: Settings, *, is_vendored: bool
     script = f'"$@"{_IN_APP if is_vendored else ""} && install -D --target-directory "$0" {made}'
     return Step(
         f"compiling {', '.join(programs)}",
-        ("flock", _LOCK, "/bin/sh", "-c", script, f"{BUNDLE}/bin", _CARGO, "build", *how, *map(literal, chosen)),
+        ("flock", _LOCK, "/bin/sh", "-c", script, _PROGRAMS, _CARGO, "build", *how, *map(literal, chosen)),
         directory=APP,
         environment={**declared(settings, Phase.COMPILE), **_ENVIRONMENT},
         hint="cargo's words say in which file and line. Programs are built for this machine: "
