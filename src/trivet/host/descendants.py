@@ -22,13 +22,13 @@ _POLL_S = 0.002
 @contextlib.contextmanager
 def reaping() -> Iterator[None]:
     """What descends from this process since the block began is gone after it. Raises: MachineError, if it is not."""
-    before = set(_descendants(os.getpid()))
+    before = set(_own_descendants())
     _set_subreaper(on=True)
     try:
         yield
     finally:
         try:
-            _end_all(lambda: [pid for pid, start in _descendants(os.getpid()) if (pid, start) not in before], reap=True)
+            _end_all(lambda: [pid for pid, start in _own_descendants() if (pid, start) not in before], reap=True)
         finally:
             _set_subreaper(on=False)
 
@@ -86,6 +86,15 @@ def _set_subreaper(*, on: bool) -> None:
 def list_descendants(parent: int) -> list[int]:
     """The pid of the process and of every process below it."""
     return [parent, *(pid for pid, _ in _descendants(parent))]
+
+
+def _own_descendants() -> list[tuple[int, int]]:
+    """As `_descendants` of this process, which as a reaper has none if it has no child; then /proc need not be read."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []
+    return _descendants(os.getpid())
 
 
 def _descendants(parent: int) -> list[tuple[int, int]]:

@@ -49,7 +49,7 @@ class Watch:
     def __init__(self, limits: Limits, parent: int) -> None:
         self._limits = limits
         self._parent = parent
-        self._next_s = 0.0
+        self._next_s = time.monotonic() + _LEAST_PAUSE_S
         self._threads = _threads_of_machine()
 
     def pause_s(self) -> float:

@@ -103,7 +103,7 @@ class _Mounting:
 
     def __init__(self, libc: ctypes.CDLL) -> None:
         self._libc = libc
-        self._shown: list[Path] = []
+        self._shown: set[Path] = set()
 
     def make_root(self, root: Path) -> None:
         """An empty tree in memory stands on the folder, and nothing mounted here is seen outside."""
@@ -112,13 +112,13 @@ class _Mounting:
 
     def show(self, path: Path, where: Path) -> None:
         """The path can be read in the new tree, or could be already; a link such as /bin -> usr/bin is a link there too."""
-        if any(path.is_relative_to(shown) for shown in self._shown):
+        if not self._shown.isdisjoint((path, *path.parents)):
             return
         if path.is_symlink() and path.parent == Path("/") and not path.readlink().is_absolute():
             where.symlink_to(path.readlink())
             return
         self.bind(path, where)
-        self._shown.append(path)
+        self._shown.add(path)
         attributes = _MountAttributes(_READ_ONLY | _ATTR_NOSUID | _ATTR_NODEV, 0, 0, 0)
         arguments = (_AT_FDCWD, os.fsencode(where), _AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes))
         _checked(self._libc.syscall(_MOUNT_SETATTR, *arguments), f"make {path} read-only")
