@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from trivet.cli import suggestions
-from trivet.cli.building import print_released
+from trivet.cli.deploying import print_released
 from trivet.cli.options import (
     Manner,
     deploy_options,

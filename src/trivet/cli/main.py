@@ -3,12 +3,13 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from types import FrameType
 
 import click
 
 from trivet import __version__
-from trivet.cli import apps, building, builds, completion, config, machine, processes, pruning, releases
 from trivet.cli.output import color_choice, print_error
 from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 from trivet.flows.installation import refusal
@@ -21,6 +22,46 @@ _SECTIONS = (
 )
 
 
+# Which module each command stands in. It is imported when the command is asked for: each imports what its flow needs, and
+# all of them together take twice the time that most commands do.
+_MODULES = {
+    **dict.fromkeys(("deploy",), "deploying"),
+    **dict.fromkeys(("build",), "building"),
+    **dict.fromkeys(("builds",), "builds"),
+    **dict.fromkeys(("releases", "rollback", "promote"), "releases"),
+    **dict.fromkeys(("config",), "config"),
+    **dict.fromkeys(("ps", "logs", "run", "scale", "restart", "stop", "start"), "processes"),
+    **dict.fromkeys(("apps",), "apps"),
+    **dict.fromkeys(("up", "down", "doctor"), "machine"),
+    **dict.fromkeys(("prune",), "pruning"),
+    **dict.fromkeys(("completion",), "completion"),
+}
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """The commands by name, as click asks for them."""
+
+    def __init__(self, modules: dict[str, str]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> click.Command:
+        commands = import_module(f"trivet.cli.{self._modules[name]}").COMMANDS
+        found: click.Command = next(command for command in commands if command.name == name)
+        return found
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
 class SectionedGroup(click.Group):
     """A group whose help lists the commands by what they are for."""
 
@@ -31,7 +72,11 @@ class SectionedGroup(click.Group):
                 formatter.write_dl(commands)
 
 
-@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=SectionedGroup,
+    commands=_Commands(_MODULES),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="trivet")
 @click.pass_context
 def trivet(ctx: click.Context) -> None:
@@ -45,20 +90,6 @@ def trivet(ctx: click.Context) -> None:
       trivet releases                   what was released, by whom, and what became of it
     """
     ctx.color = color_choice()
-
-
-for command in (
-    *building.COMMANDS,
-    *builds.COMMANDS,
-    *releases.COMMANDS,
-    *config.COMMANDS,
-    *processes.COMMANDS,
-    *apps.COMMANDS,
-    *pruning.COMMANDS,
-    *machine.COMMANDS,
-    *completion.COMMANDS,
-):
-    trivet.add_command(command)
 
 
 def main() -> None:

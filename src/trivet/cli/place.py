@@ -5,7 +5,6 @@ from pathlib import Path
 
 from trivet.flows.installation import Installation, open_installation
 from trivet.flows.locate import locate_app
-from trivet.flows.overview import check_known
 from trivet.model.names import AppName, Deploy, parse_deploy_name
 
 
@@ -26,6 +25,8 @@ def named_deploy(app: str | None, deploy_name: str) -> Deploy:
 
 def known_deploy(place: Installation, app: str | None, deploy_name: str) -> Deploy:
     """The deploy that is meant, which exists. Raises: UnknownApp."""
+    from trivet.flows.overview import check_known
+
     deploy = named_deploy(app, deploy_name)
     check_known(place, deploy)
     return deploy

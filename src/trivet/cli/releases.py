@@ -5,7 +5,7 @@ import sys
 import click
 
 from trivet.cli import suggestions
-from trivet.cli.building import print_released
+from trivet.cli.deploying import print_released
 from trivet.cli.documents import full_record_document, record_document
 from trivet.cli.options import (
     RELEASE,

@@ -1,4 +1,7 @@
-"""What a shell offers when somebody presses Tab: the apps, deploys, releases, keys and process types that there are."""
+"""What a shell offers when somebody presses Tab: the apps, deploys, releases, keys and process types that there are.
+
+Every command has options of this kind, so a flow is imported when somebody does press Tab.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -7,8 +10,6 @@ import click
 
 from trivet.cli.place import installation, named_deploy
 from trivet.errors import TrivetError
-from trivet.flows import overview
-from trivet.flows.reconfigure import read_config
 from trivet.model.names import DEFAULT_DEPLOY, Deploy
 
 Suggest = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -31,6 +32,8 @@ def _quietly(find: Callable[[click.Context], Iterable[str]]) -> Suggest:
 @_quietly
 def apps(ctx: click.Context) -> Iterable[str]:
     """The apps."""
+    from trivet.flows import overview
+
     del ctx
     return sorted({known.app for known in overview.known_deploys(installation())})
 
@@ -38,6 +41,8 @@ def apps(ctx: click.Context) -> Iterable[str]:
 @_quietly
 def deploys(ctx: click.Context) -> Iterable[str]:
     """The deploys of the app that is meant."""
+    from trivet.flows import overview
+
     app = _deploy(ctx).app
     return [known.name for known in overview.known_deploys(installation()) if known.app == app]
 
@@ -45,24 +50,32 @@ def deploys(ctx: click.Context) -> Iterable[str]:
 @_quietly
 def releases(ctx: click.Context) -> Iterable[str]:
     """The newest releases of the deploy."""
+    from trivet.flows import overview
+
     return [record.release.name for record in overview.list_releases(installation(), _deploy(ctx), 20)]
 
 
 @_quietly
 def keys(ctx: click.Context) -> Iterable[str]:
     """The keys of the deploy's config."""
+    from trivet.flows.reconfigure import read_config
+
     return read_config(installation(), _deploy(ctx)).config.values
 
 
 @_quietly
 def process_types(ctx: click.Context) -> Iterable[str]:
     """The process types of the running release."""
+    from trivet.flows import overview
+
     return overview.show_formation(installation(), _deploy(ctx))
 
 
 @_quietly
 def counts(ctx: click.Context) -> Iterable[str]:
     """The formation, to be changed: `web=2`."""
+    from trivet.flows import overview
+
     return [f"{name}={count}" for name, count in overview.show_formation(installation(), _deploy(ctx)).items()]
 
 

@@ -26,14 +26,15 @@ def locate_app(folder: Path, named: str | None, directory: str | None = None) ->
     """
     if named is not None:
         return parse_app_name(named)
-    try:
-        place = locate(folder, directory)
-    except SourceError as error:
-        raise UnknownApp(
-            f"Which app? {folder} is not in a git repository.",
-            hint="Name it with -a APP, or change to its folder. `trivet apps` lists them.",
-        ) from error
-    return _app_from_settings(place.repository / place.directory / SETTINGS_FILE) or _app_from_folder(place)
+    return _app_at(_place_of_unnamed(folder, directory))
+
+
+def locate_source(folder: Path, named: str | None, directory: str | None = None) -> tuple[AppName, Place]:
+    """The app as `locate_app` finds it, and where its source is. Raises: InvalidName, UnknownApp, SourceError."""
+    if named is not None:
+        return parse_app_name(named), locate(folder, directory)
+    place = _place_of_unnamed(folder, directory)
+    return _app_at(place), place
 
 
 def locate(folder: Path, directory: str | None = None) -> Place:
@@ -51,6 +52,20 @@ def locate(folder: Path, directory: str | None = None) -> Place:
             return Place(repository, _inside(repository, here))
         here = here.parent
     return Place(repository, "")
+
+
+def _place_of_unnamed(folder: Path, directory: str | None) -> Place:
+    try:
+        return locate(folder, directory)
+    except SourceError as error:
+        raise UnknownApp(
+            f"Which app? {folder} is not in a git repository.",
+            hint="Name it with -a APP, or change to its folder. `trivet apps` lists them.",
+        ) from error
+
+
+def _app_at(place: Place) -> AppName:
+    return _app_from_settings(place.repository / place.directory / SETTINGS_FILE) or _app_from_folder(place)
 
 
 def _inside(repository: Path, folder: Path) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build import build_states, check_out
-from trivet.flows.deploy import BuildChoice, build
+from trivet.flows.build import BuildChoice, build
 from trivet.flows.installation import Installation, Progress
 from trivet.model.build import Build
 from trivet.model.pruning import BuildState
