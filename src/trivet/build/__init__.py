@@ -52,9 +52,9 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
 
     Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
     """
-    from trivet.build import stage
+    from trivet.build import lookup
 
-    return stage.make_build(request, listener)
+    return lookup.make_build(request, listener)
 
 
 def check_build(request: BuildRequest, listener: Listener) -> "Checked":

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from trivet.build.compare import compare_builds
 from trivet.build.identity import input_key
+from trivet.build.lookup import make_build
 from trivet.build.record import Records
 from trivet.build.request import BuildRequest, Listener
 from trivet.build.scratch import scratch_folder
 from trivet.build.source import read_commit
-from trivet.build.stage import make_build
 from trivet.build.uv import uv_version
 from trivet.errors import BuildError
 from trivet.host.files import refused

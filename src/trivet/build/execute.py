@@ -126,7 +126,9 @@ class Workshop:
         environment = self.environment.with_own(own, path, step.phase)
         argv = tuple(argument.format_map(self.places) for argument in step.argv)
         folder = Path(step.directory.format_map(self.places))
-        confined = None if step.phase is Phase.ENGINE else self.confinement.of(step, self.programs, self.layers)
+        earlier = Path(self.places["earlier"]) if step.uses_earlier else None
+        layers = (*self.layers, earlier) if earlier and earlier.exists() else self.layers
+        confined = None if step.phase is Phase.ENGINE else self.confinement.of(step, self.programs, layers)
         return Command(argv, folder, environment, _STEP_DEADLINE_S, confined)
 
     def _failure(self, step: Step, status: int) -> StepFailed | LockfileError | MachineError:

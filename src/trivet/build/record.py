@@ -61,6 +61,12 @@ class Records:
         mark_used(self._home, build)
         return build
 
+    def newest_build(self, app: AppName) -> Build | None:
+        """The app's newest build, if its documents are there."""
+        newest = next(iter(self.build_ids(app)), "")
+        is_there = bool(newest) and (self._home.build(app, newest) / BuildDocument.BUILD).is_file()
+        return read_build(self._home, app, newest) if is_there else None
+
     def build_ids(self, app: AppName) -> tuple[str, ...]:
         """The ids of the app's builds, newest first."""
         rows = self._ask("SELECT id FROM builds WHERE app = ? GROUP BY id ORDER BY max(number) DESC", app)

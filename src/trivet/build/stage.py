@@ -1,72 +1,43 @@
-"""The build stage: source → builder → plan → layers → build."""
+"""The build stage at work: source → builder → plan → layers → build."""
 
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build.confinement import Confinement, check_home, seclusion_here
+from trivet.build.confinement import Confinement, seclusion_here
 from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.documents import Circumstances, write_documents
 from trivet.build.environment import StepEnvironment, pythons_folder, rustup_folder
 from trivet.build.execute import Workshop, adopt, use
-from trivet.build.identity import LayerInputs, build_id, input_key, layer_key
+from trivet.build.identity import LayerInputs, build_id, layer_key
 from trivet.build.journal import Journal
 from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
-from trivet.build.scratch import scratch_folder, sweep, view_root, work_folder
-from trivet.build.signers import read_signers
-from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
+from trivet.build.scratch import scratch_folder, view_root, work_folder
+from trivet.build.source import Commit, export
 from trivet.build.store import Store
-from trivet.build.toolbox import folders_of, is_still_there
-from trivet.build.uv import uv_version
+from trivet.build.toolbox import folders_of
 from trivet.errors import Interrupted, MachineError, TrivetError
 from trivet.host.clock import monotonic_s, now
 from trivet.host.command import interruptible
-from trivet.host.files import make_directories, refused
+from trivet.host.files import make_directories
 from trivet.host.limits import default_limits
 from trivet.host.space import require_space
+from trivet.host.tree import read_tree
 from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan, Phase
 from trivet.model.process import ProcessType
-from trivet.model.settings import Settings, parse_settings
+from trivet.model.settings import Settings
 
 _NO_COMPONENTS = (
     "The bill of materials lists what is installed, but not what needs what: the tool that knows could not tell."
 )
 _FETCHED_BYTES = 100 * 10**6  # what even a few packages can take, with their archives and the cache
-_UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
-
-
-def make_build(request: BuildRequest, listener: Listener) -> Built:
-    """The commit is a build: found if it was made before with the same tools, else made; nothing half-made is left.
-
-    Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
-    """
-    check_home(request.home.root)
-    try:
-        sweep(request.home.scratch)
-    except OSError as error:
-        raise refused(error, "remove what a killed build left") from error
-    commit = read_commit(request.repository, request.revision, request.directory)
-    settings = parse_settings(commit.read("trivet.toml") or "")
-    commit = commit.with_settings(settings)
-    if has_uncommitted_changes(commit):
-        listener.notice(_UNCOMMITTED.format(commit=commit.source.short))
-    key = input_key(commit.source, uv_version())
-    try:
-        with Records(request.home) as records:
-            found = None if request.rebuild else records.find_build(request.app, key)
-            if found is not None and _still_runs(found):
-                return Built(found, settings, found=True)
-            job = _Job(request, commit, settings, key, read_signers(commit, settings))
-            return _make(job, records, listener)
-    except OSError as error:
-        raise refused(error, "build") from error
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """A build that has to be made."""
 
     request: BuildRequest
@@ -76,11 +47,8 @@ class _Job:
     signers: str | None
 
 
-def _still_runs(build: Build) -> bool:
-    return build.runtime is None or is_still_there(build.tools[build.runtime])
-
-
-def _make(job: _Job, records: Records, listener: Listener) -> Built:
+def make(job: Job, records: Records, listener: Listener) -> Built:
+    """The build was made and is on record; nothing half-made is left. Raises: as `lookup.make_build` does, and OSError."""
     message = "The build was interrupted; nothing of it is left."
     hint = "What runs was not touched. Run the command again to build."
     with interruptible(message, hint), scratch_folder(job.request.home.scratch) as scratch:
@@ -99,7 +67,7 @@ def _make(job: _Job, records: Records, listener: Listener) -> Built:
             journal.close()
 
 
-def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
+def _workshop(job: Job, scratch: Path, journal: Journal) -> Workshop:
     caller, cache = job.request.caller, job.request.home.cache(job.request.app)
     make_directories(cache)
     work, opens_network = work_folder(scratch), job.settings.build.network is not None
@@ -125,7 +93,7 @@ def _workshop(job: _Job, scratch: Path, journal: Journal) -> Workshop:
 class _Making:
     """One build being made in its workshop."""
 
-    def __init__(self, job: _Job, records: Records, workshop: Workshop) -> None:
+    def __init__(self, job: Job, records: Records, workshop: Workshop) -> None:
         self._job = job
         self._records = records
         self._workshop = workshop
@@ -194,7 +162,7 @@ class _Making:
     def _layer(self, plan: LayerPlan, before: tuple[Layer, ...]) -> Layer:
         workshop = self._workshop
         if plan.inputs is None:
-            return adopt(workshop, self._store, workshop.make(plan), plan)
+            return self._make_layer(plan)
         files = workshop.digests(plan.inputs)
         key = layer_key(plan, LayerInputs(self._job.request.app, files, workshop.programs, before))
         found = None if self._job.request.rebuild else self._records.find_layer(key)
@@ -203,9 +171,26 @@ class _Making:
             use(workshop, self._store, found)
             self._reused = (*self._reused, found)
             return found
-        layer = adopt(workshop, self._store, workshop.make(plan), plan)
+        layer = self._make_layer(plan)
         self._records.add_layer(key, layer)
         return layer
+
+    def _make_layer(self, plan: LayerPlan) -> Layer:
+        workshop = self._workshop
+        if any(step.uses_earlier for step in plan.steps):
+            workshop.places = {**workshop.places, "earlier": str(self._earlier(plan.name) or "/nonexistent")}
+        return adopt(workshop, self._store, workshop.make(plan), plan)
+
+    def _earlier(self, name: str) -> Path | None:
+        """The same layer of the app's newest build, if that was made with the same tools and the layer is as it was."""
+        build = None if self._job.request.rebuild else self._records.newest_build(self._job.request.app)
+        if build is None or build.tools != self._workshop.programs:
+            return None
+        layer = next((layer for layer in build.layers if layer.name == name), None)
+        if layer is None or not self._store.has(layer.digest):
+            return None
+        path = self._store.path(layer.digest)
+        return path if read_tree(path).digest == layer.digest else None  # it must not spread what was altered
 
     def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], layers: tuple[Layer, ...]) -> Build:
         source, programs = self._job.commit.source, self._workshop.programs

@@ -1,9 +1,10 @@
 """Steps that several builders plan: a venv, its bytecode, a Python that suits, and the app's own commands."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 
 from trivet.model.build_plan import APP as APP
-from trivet.model.build_plan import BUNDLE, CACHE, PYTHON, PYTHONS, UV, LayerPlan, Phase, Step, Tool, literal
+from trivet.model.build_plan import BUNDLE, CACHE, EARLIER, PYTHON, PYTHONS, UV, LayerPlan, Phase, Step, Tool, literal
 from trivet.model.settings import Settings
 from trivet.model.text import plain
 
@@ -126,17 +127,13 @@ def use_vendored_python() -> Step:
 
 
 def compile_bytecode(folder: str, *, quietly: bool) -> Step:
-    """Every Python file below the bundle's folder has bytecode that stays valid when times change.
-
-    Its paths start at the bundle; the import system puts the real ones in. One process compiles in sorted order, since
-    marshalling can depend on what was compiled before: https://github.com/python/cpython/issues/129724. A file that is no
-    valid Python (a template, a test's data) does not matter until it is imported.
-    """
-    how = ("-f", "-qq" if quietly else "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", BUNDLE)
+    """Every Python file below the bundle's folder has bytecode, of which none is made again that an earlier build has."""
+    program = literal((files("trivet.build") / "bytecode.py").read_text(encoding="utf-8"))
+    layer, _, below = folder.partition("/")
+    places = (BUNDLE, f"{BUNDLE}/{folder}", f"{EARLIER}/{below}")
     return Step(
-        title=f"compiling {folder.partition('/')[0]}",
-        argv=(f"{VENV}/bin/python", "-m", "compileall", *how, f"{BUNDLE}/{folder}"),
-        directory=BUNDLE,
-        environment={"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"},
-        tolerated=(1,),
+        title=f"compiling {layer}",
+        argv=(PYTHON, "-s", "-S", "-c", program, *places, "quietly" if quietly else "aloud"),
+        directory="/",  # where no command of the app can have put a module that this would import
+        environment={"PYTHONHASHSEED": "0"},
     )

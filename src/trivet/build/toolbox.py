@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trivet.build.environment import SYSTEM_PATH, private_places, pythons_folder, rustup_folder
 from trivet.build.ranges import suits
-from trivet.build.uv import find_uv
+from trivet.build.uv import find_uv, uv_version
 from trivet.errors import MachineError
 from trivet.host.command import Command, capture
 from trivet.host.view import toolchain
@@ -60,7 +60,7 @@ def _unsuitable(tool: Tool, found: list[Program]) -> MachineError:
 
 def _identify(tool: Tool, found: str) -> Program:
     path = os.path.realpath(found) if found else ""
-    version = ask_version(path, *tool.ask_version, beside=Path(found).parent) if path else None
+    version = _version(tool, path, Path(found).parent) if path else None
     if version is None:
         raise MachineError(
             f"There is no program {tool.name!r} on this machine." if not path else f"{path} does not say its version.",
@@ -78,6 +78,11 @@ def _check_place(path: str, caller: Mapping[str, str]) -> None:
             f"{path} was found, which is no program of this machine.",
             hint="Programs are looked for on PATH, in /usr, and where uv and rustup keep theirs.",
         )
+
+
+def _version(tool: Tool, path: str, beside: Path) -> str | None:
+    """What is known of the uv that comes with Trivet need not be asked."""
+    return uv_version() if tool.name == "uv" else ask_version(path, *tool.ask_version, beside=beside)
 
 
 def ask_version(path: str, *arguments: str, beside: Path | None = None) -> str | None:

@@ -2,9 +2,10 @@
 
 In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder and `{app}` for
 the app's folder in it; in a step also `{source}` (the app's folder in an export of the commit that steps may dirty),
-`{scratch}`, `{cache}` (the app's own, kept between its builds), `{pythons}` (where uv keeps the user's Pythons), `{rustup}`
-(where rustup keeps the user's toolchains), the path of each of the plan's tools by its name, such as `{uv}`, and the folder
-that it is in, such as `{uv_folder}`. They are fields of `str.format`; what the app itself wrote goes through `literal`.
+`{scratch}`, `{cache}` (the app's own, kept between its builds), `{earlier}` (the same layer of the app's newest build with
+the same tools, if there is one; to be read), `{pythons}` (where uv keeps the user's Pythons), `{rustup}` (where rustup keeps
+the user's toolchains), the path of each of the plan's tools by its name, such as `{uv}`, and the folder that it is in, such as
+`{uv_folder}`. They are fields of `str.format`; what the app itself wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ CACHE = "{cache}"
 UV = "{uv}"
 PYTHON = "{python}"
 PYTHONS = "{pythons}"
+EARLIER = "{earlier}"
 COMPONENTS = "{scratch}/components.json"
 RUSTUP = "{rustup}"
 NODE = "{node}"
@@ -56,7 +58,7 @@ class Phase(StrEnum):
 class Step:
     """One command. `hint` is what a person can do when it fails.
 
-    It may write to the app's cache only if its argv or environment names `{cache}`: commands of the app do not.
+    It may write to the app's cache, or read `{earlier}`, only if its argv or environment names it: commands of the app do not.
     `checks` names the lockfile whose agreement with its manifest the command tests: exit status `differs` then means that
     they differ. `finding` is what exit status 1 of another test means, as a sentence.
     `tolerated` are exit statuses that are as good as 0. `passes` are variables of whoever asks for the build that the
@@ -79,7 +81,14 @@ class Step:
 
     @property
     def uses_cache(self) -> bool:
-        return any(CACHE in text for text in (*self.argv, *self.environment.values()))
+        return self._names(CACHE)
+
+    @property
+    def uses_earlier(self) -> bool:
+        return self._names(EARLIER)
+
+    def _names(self, place: str) -> bool:
+        return any(place in text for text in (*self.argv, *self.environment.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""Lookup: the build of a commit, found by its input key; only if there is none is anything of the making imported."""
+
+from trivet.build.confinement import check_home
+from trivet.build.identity import input_key
+from trivet.build.record import Records
+from trivet.build.request import BuildRequest, Built, Listener
+from trivet.build.scratch import sweep
+from trivet.build.signers import read_signers
+from trivet.build.source import has_uncommitted_changes, read_commit
+from trivet.build.toolbox import is_still_there
+from trivet.build.uv import uv_version
+from trivet.host.files import refused
+from trivet.model.build import Build
+from trivet.model.settings import parse_settings
+
+_UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
+
+
+def make_build(request: BuildRequest, listener: Listener) -> Built:
+    """The commit is a build: found if it was made before with the same tools, else made; nothing half-made is left.
+
+    Raises: SourceError, DetectionError, LockfileError, InvalidFile, StepFailed, StoreError, MachineError, Interrupted.
+    """
+    check_home(request.home.root)
+    try:
+        sweep(request.home.scratch)
+    except OSError as error:
+        raise refused(error, "remove what a killed build left") from error
+    commit = read_commit(request.repository, request.revision, request.directory)
+    settings = parse_settings(commit.read("trivet.toml") or "")
+    commit = commit.with_settings(settings)
+    if has_uncommitted_changes(commit):
+        listener.notice(_UNCOMMITTED.format(commit=commit.source.short))
+    key = input_key(commit.source, uv_version())
+    try:
+        with Records(request.home) as records:
+            found = None if request.rebuild else records.find_build(request.app, key)
+            if found is not None and _still_runs(found):
+                return Built(found, settings, found=True)
+            from trivet.build import stage
+
+            job = stage.Job(request, commit, settings, key, read_signers(commit, settings))
+            return stage.make(job, records, listener)
+    except OSError as error:
+        raise refused(error, "build") from error
+
+
+def _still_runs(build: Build) -> bool:
+    return build.runtime is None or is_still_there(build.tools[build.runtime])
