@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from support.apps import WORKER, shop
 from support.command import Trivet, fetch, own_port
 from support.repository import Repository
@@ -92,3 +94,28 @@ def test_a_build_tells_its_steps_its_size_and_what_it_reused(trivet: Trivet, rep
 def _megabytes(trivet: Trivet) -> str:
     build = trivet.ok("builds", "--json").json()[0]
     return f"{sum(layer['size_bytes'] for layer in build['layers']) / 1e6:.2f} MB"
+
+
+@pytest.mark.parametrize("is_up", [True, False], ids=["up", "down"])
+@pytest.mark.parametrize("name", ["formation.json", "door.json", "current"])
+def test_what_cannot_be_read_of_one_deploy_is_noted_and_all_others_are_shown(
+    trivet: Trivet, repository: Repository, name: str, is_up: bool
+) -> None:
+    repository.commit(WORKERS)
+    trivet.ok("deploy")
+    trivet.ok("scale", "worker=1")
+    trivet.ok("deploy", "-d", "staging")
+    if not is_up:
+        trivet.ok("down")
+    path = trivet.home / "apps/shop/deploys/staging/run" / name
+    path.unlink(missing_ok=True)
+    path.write_text("{")
+    apps = trivet.ok("apps")
+    production, staging = apps.out.splitlines()[1:]
+    assert production.split()[:3] == ["shop", "production", "v1"]
+    assert staging.split()[:2] == ["shop", "staging"]
+    assert f"shop/staging: run/{name} " in apps.err
+    assert [deploy["deploy"] for deploy in trivet.ok("apps", "--json").json()] == ["production", "staging"]
+    everything = trivet.ok("ps", "--all")
+    assert [line.split()[:2] for line in everything.out.splitlines()[1:]] == [["shop/production", "worker.1"]] * is_up
+    assert f"shop/staging: run/{name} " in everything.err

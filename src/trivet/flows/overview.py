@@ -1,10 +1,11 @@
 """Overview: reads only, of all three stages. What the command line shows, and any other way in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trivet.build import CommitLine, build_states, commits_between, list_builds, read_beside, read_build, read_log
-from trivet.errors import BuildError, UnknownApp
+from trivet.errors import BuildError, InvalidDocument, MachineError, UnknownApp
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
@@ -20,10 +21,15 @@ from trivet.model.timings import StepTime, Timings
 from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
 from trivet.run import LogLine, Machine
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class DeployOverview:
-    """One deploy at a glance. `release` is the running one's number; `running` of `wanted` processes run."""
+    """One deploy at a glance. `release` is the running one's number; `running` of `wanted` processes run.
+
+    What the run stage cannot read of it (`list_troubles` says why) counts as not there.
+    """
 
     deploy: Deploy
     release: int | None
@@ -140,9 +146,18 @@ def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[P
 
 
 def list_troubles(installation: Installation) -> tuple[str, ...]:
-    """What keeps deploys from being as they are meant to be, one sentence each; nothing is known while all is down."""
-    troubles = Machine(installation.home).troubles()
-    return tuple(f"{deploy}: {text}" for deploy, text in sorted(troubles.items()))
+    """What keeps deploys from being as they are meant to be, one sentence each.
+
+    While the supervisor is down that is only what cannot be read of them.
+    """
+    machine = Machine(installation.home)
+    told = machine.troubles()
+    unread = ((deploy, error) for deploy, errors in machine.unread().items() for error in errors)
+    troubles = [
+        *told.items(),
+        *((deploy, f"{error} {error.hint}") for deploy, error in unread if str(error) not in told.get(deploy, "")),
+    ]
+    return tuple(f"{deploy}: {text}" for deploy, text in sorted(troubles))
 
 
 def is_up(installation: Installation) -> bool:
@@ -201,18 +216,25 @@ def _config(store: ConfigStore, record: Record) -> Config:
 
 
 def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[ProcessStatus, ...]) -> DeployOverview:
-    number = machine.current(deploy)
+    number = _read(machine.current, deploy)
     release = ledger.record(deploy, number).release if number else None
     own = [status for status in statuses if status.deploy == deploy and status.release == number]
-    formation: Formation = machine.formation(deploy)
+    formation = _read(machine.formation, deploy) or Formation({})
     return DeployOverview(
         deploy=deploy,
         release=number,
         commit=release.build.source.commit if release else None,
         subject=release.build.source.subject if release else None,
         created_at=release.created_at if release else None,
-        address=machine.address(deploy),
+        address=_read(machine.address, deploy),
         is_stopped=machine.is_stopped(deploy),
         running=sum(status.state is ProcessState.RUNNING for status in own),
         wanted=len(formation.processes(release.processes)) if release else 0,
     )
+
+
+def _read(read: Callable[[Deploy], T], deploy: Deploy) -> T | None:
+    try:
+        return read(deploy)
+    except (InvalidDocument, MachineError):
+        return None

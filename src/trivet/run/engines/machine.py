@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from trivet.errors import AlteredLayer, InvalidDocument, SupervisorUnreachable, TrivetError
+from trivet.errors import AlteredLayer, InvalidDocument, MachineError, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes, sandbox, spawn
 from trivet.host.integrity import Inspection
 from trivet.host.processes import Exit
@@ -188,6 +188,15 @@ class Machine:
         """
         return in_use.find_builds(self._home)
 
+    def unread(self) -> Mapping[Deploy, tuple[TrivetError, ...]]:
+        """Why what run/ says of these deploys cannot be read, each file's own reason; the others are not in it."""
+        reads = (self.current, self.formation, self.address)
+        refusals = {
+            deploy: tuple(filter(None, (_refusal(read, deploy) for read in reads)))
+            for deploy in desired.find_deploys(self._home)
+        }
+        return {deploy: errors for deploy, errors in refusals.items() if errors}
+
     def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
         """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come.
 
@@ -333,6 +342,14 @@ class Machine:
         mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
         options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
         return spawn.Command(launch.argv(self._home, *options), _ENVIRONMENT, Path("/"), descriptors)
+
+
+def _refusal(read: Callable[[Deploy], object], deploy: Deploy) -> TrivetError | None:
+    try:
+        read(deploy)
+    except (InvalidDocument, MachineError) as error:
+        return error
+    return None
 
 
 def _is_door_there(home: Home) -> bool:
