@@ -96,6 +96,27 @@ def test_what_trivet_writes_of_a_build_cannot_be_replaced_by_the_build(
     assert _CANARY.encode() not in _everything_below(builder.home.root)
 
 
+_PROJECT = '[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.9"\n'
+_LOCK = """
+version = 1
+revision = 3
+requires-python = ">=3.9"
+
+[[package]]
+name = "x"
+version = "0"
+source = { virtual = "." }
+"""
+
+
+def test_a_link_in_the_place_of_the_list_of_components_is_not_read(builder: Builder, secret: Path) -> None:
+    layer = "$HOME/../bundle/dependencies"
+    links = f"ln -s {secret} $HOME/../components.json; rm -rf {layer}; ln -s {secret.parent} {layer}"
+    builder.commit({**_app(links), "pyproject.toml": _PROJECT, "uv.lock": _LOCK})
+    assert _untouched(secret)
+    assert _CANARY.encode() not in _everything_below(builder.home.root)
+
+
 def test_what_fetches_later_finds_an_empty_home(builder: Builder) -> None:
     """Nothing that a step that compiled left in its home or its temporary folder is there when another one fetches."""
     from trivet.build.scratch import make_folders, renew_folders, work_folder

@@ -57,16 +57,19 @@ def write_documents(workshop: Workshop, plan: BuildPlan, build: Build, asked: Ci
 
 
 def _list_components(workshop: Workshop, plan: BuildPlan, build: Build, remembered: Memory) -> str:
-    """The bill of materials; for a layer that was listed before, and lockfiles that were, nothing is read or run."""
+    """The bill of materials; for a layer that was listed before, and lockfiles that were, nothing is read or run.
+
+    What is read is read in the store: in the bundle's folder, commands of the build may have put anything.
+    """
     found: set[Component] = set()
+    stored = {path.name: path for path in workshop.layers}
     for layer in build.layers:
-        listed = remembered.recall(["components", layer.digest], partial(_read_layer, workshop.bundle / layer.name))
+        listed = remembered.recall(["components", layer.digest], partial(_read_layer, stored[layer.digest]))
         found.update(from_json(tuple[Component, ...], json.loads(listed), name="remembered components"))
     told = ""
     if plan.listing is not None:
-        inputs = {
-            name: _hash_or_nothing(workshop.bundle / "app" / workshop.folder / name) for name in plan.listing.inputs
-        }
+        app = next(stored[layer.digest] for layer in build.layers if layer.name == "app") / workshop.folder
+        inputs = {name: _hash_or_nothing(app / name) for name in plan.listing.inputs}
         question = ["listing", plan.listing, inputs, workshop.programs]
         told = remembered.recall(question, partial(_ask_tool, workshop, plan.listing.step))
     return write_sbom(build, sorted(found), read_told(told))
@@ -78,11 +81,11 @@ def _read_layer(folder: Path) -> str:
 
 def _ask_tool(workshop: Workshop, step: Step) -> str:
     path = Path(COMPONENTS.format_map(workshop.places))
-    if workshop.try_out(step) and path.is_file():
+    if workshop.try_out(step) and path.is_file() and not path.is_symlink():
         return path.read_text(encoding="utf-8", errors="replace")
     workshop.journal.notice(_NO_TOOL)
     return ""
 
 
 def _hash_or_nothing(path: Path) -> str:
-    return hash_file(path) if path.is_file() else ""
+    return hash_file(path) if path.is_file() and not path.is_symlink() else ""
