@@ -7,8 +7,9 @@ from pathlib import Path
 
 
 def with_go() -> Mapping[str, str]:
-    """This environment, with the Go of `make .venv/.installed-toolchains` on PATH."""
-    return {**os.environ, "PATH": f"{Path(sys.prefix) / 'go' / 'bin'}:{os.environ['PATH']}"}
+    """This environment, with the Go of scripts/toolchains on PATH."""
+    (program,) = (Path(sys.prefix) / "go").glob("lib/python3*/site-packages/go/bin/go")
+    return {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
 
 
 def with_rust() -> Mapping[str, str]:

@@ -30,7 +30,9 @@ _GO = "{go}"
 _DOWNLOADED = f"{CACHE}/go/modules"
 _UNPACKED = f"{SCRATCH}/go-modules"
 _FETCHING = ("GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE", "GOAUTH")
-_FIND = 'go=$(command -v go) && "$go" list -m >&2 && root=$("$go" env GOROOT) && echo "$root/bin/go"'
+# The one on PATH may be a link to the toolchain, or a script that starts it, which would not find its way in a build.
+_FIND = """go=$(command -v go) && "$go" list -m >&2 && root=$("$go" env GOROOT) || exit
+[ "$go" -ef "$root/bin/go" ] && echo "$go" || echo "$root/bin/go\""""
 _IN_NO_MODULE = "{{if not .Dir}}{{.ImportPath}}: {{.Error}}{{end}}"
 _NONE_LEFT = 'missing=$("$@") && [ -z "$missing" ] && exit; [ -z "$missing" ] || echo "$missing"; exit 1'
 
