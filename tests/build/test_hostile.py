@@ -88,3 +88,15 @@ def test_the_docs_have_a_row_for_every_attempt_and_name_tests_that_are_there() -
     judged = [seen for text, _, seen in rows if text not in ATTEMPTS.values()]
     assert all("test_" in seen or seen == "no such process runs" for seen in judged)
     assert {text for text, _, _ in _rows("What is not enforced")} <= set(ATTEMPTS.values())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the hook is tried as the user that can try most; CI runs as root")
+@pytest.mark.parametrize("way", WAYS)
+def test_an_install_hook_gets_no_further_than_a_command(way: str) -> None:
+    with scene(0) as machine:
+        outcomes = machine.build_hook(way)
+        assert set(outcomes) == set(ATTEMPTS)
+        done = {name: outcome for name, outcome in outcomes.items() if not outcome.startswith("refused: ")}
+        assert {name: outcome for name, outcome in done.items() if name not in _not_enforced(way)} == {}
+        assert not is_running(machine.name)
+        assert not list(machine.root.rglob("hostile-was-here"))

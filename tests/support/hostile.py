@@ -80,6 +80,18 @@ class Scene:
         Path("/tmp", f"{self.name}-was-here").unlink(missing_ok=True)
         return seen
 
+    def build_hook(self, way: str) -> dict[str, str]:
+        """What came of each attempt of the install hook, which is run when the app's package is built."""
+        (self.root / "shop" / "requirements.txt").write_text("./hook\n")
+        self.repository.commit({"trivet.toml": None})
+        self.trivet.environment["TRIVET_SECLUSION"] = way
+        built = self.trivet.run("build", "--rebuild", "--json")
+        assert built.status == 0, built.err
+        bundle = self.trivet.home / "apps" / "shop" / "builds" / built.json()["id"] / "bundle"
+        (packed,) = bundle.glob("*/**/hostile_hook/attempts.txt") or bundle.rglob("attempts.txt")
+        parts = [line.partition(": ") for line in packed.read_text().splitlines()]
+        return {name: _seen_outside(outcome) for name, _, outcome in parts}
+
     def _by_command(self) -> list[str]:
         built = self.trivet.run("build", "--rebuild", "--json")
         log = self.trivet.run("builds", "log", "failed" if built.status else built.json()["id"]).out
