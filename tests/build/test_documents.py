@@ -175,6 +175,18 @@ def test_packages_without_a_uv_lock_are_listed_as_they_are_installed(builder: Bu
     assert {f"{each.name.lower()}=={each.version}" for each in bom.components if each.purl is not None} == wanted
 
 
+@pytest.mark.slow
+def test_a_command_cannot_hide_a_package_from_the_bill_of_materials(builder: Builder) -> None:
+    """Nor from those of later builds, which go by what was found in the layer once."""
+    hide = "cd .. && cp -r $(readlink dependencies) other && chmod -R u+w other && rm dependencies && mv other dependencies"
+    settings = f"[build]\ncommands = ['{hide}; rm -r dependencies/lib/*/site-packages/*.dist-info']\n"
+    app = {"requirements.txt": "iniconfig==2.1.0\n", "Procfile": "web: python web.py\n", "web.py": ""}
+    for files in ({**app, "trivet.toml": settings}, {"trivet.toml": None}):
+        build = builder.commit(files).build
+        sbom = _read(builder, build, BuildDocument.SBOM)
+        assert "pkg:pypi/iniconfig@2.1.0" in [component.get("purl") for component in sbom["components"]]
+
+
 def test_node_packages_are_found_where_npm_and_pnpm_put_them(tmp_path: Path, builder: Builder) -> None:
     def package(folder: str, **said: str) -> None:
         path = tmp_path / "node_modules" / folder / "package.json"

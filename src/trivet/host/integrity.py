@@ -40,7 +40,7 @@ class Inspection:
 
     def find_faults(self, build: Build) -> tuple[Fault, ...]:
         """What is wrong with the build's bundle; every byte of every layer was read. Raises: MachineError."""
-        astray = [_find_astray(self._home, build, layer) for layer in build.layers]
+        astray = [_find_astray(self._home, build, layer, name) for layer in build.layers for name in layer.names]
         return tuple(fault for fault in (*astray, *map(self._find_fault, build.layers)) if fault is not None)
 
     def _find_fault(self, layer: Layer) -> Fault | None:
@@ -69,8 +69,8 @@ def find_fault(home: Home, layer: Layer) -> Fault | None:
     return Fault(layer.name, f"{name} was altered after it was built: {_describe(files)}", folder, files)
 
 
-def _find_astray(home: Home, build: Build, layer: Layer) -> Fault | None:
-    link = home.bundle(build.app, build.id) / layer.name
+def _find_astray(home: Home, build: Build, layer: Layer, name: str) -> Fault | None:
+    link = home.bundle(build.app, build.id) / name
     if link.resolve() == (home.layers / layer.digest).resolve():
         return None
     return Fault(layer.name, f"{link} does not lead to the layer {layer.name!r}", home.build(build.app, build.id))
