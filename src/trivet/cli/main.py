@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from types import FrameType
 
@@ -25,58 +24,36 @@ _SECTIONS = (
 # Which module each command stands in. It is imported when the command is asked for: each imports what its flow needs, and
 # all of them together take twice the time that most commands do.
 _MODULES = {
-    **dict.fromkeys(("deploy",), "deploying"),
-    **dict.fromkeys(("build",), "building"),
-    **dict.fromkeys(("builds",), "builds"),
+    "deploy": "deploying",
+    "build": "building",
+    "builds": "builds",
     **dict.fromkeys(("releases", "rollback", "promote"), "releases"),
-    **dict.fromkeys(("config",), "config"),
+    "config": "config",
     **dict.fromkeys(("ps", "logs", "run", "scale", "restart", "stop", "start"), "processes"),
-    **dict.fromkeys(("apps",), "apps"),
+    "apps": "apps",
     **dict.fromkeys(("up", "down", "doctor"), "machine"),
-    **dict.fromkeys(("prune",), "pruning"),
-    **dict.fromkeys(("completion",), "completion"),
+    "prune": "pruning",
+    "completion": "completion",
 }
 
 
-class _Commands(MutableMapping[str, click.Command]):
-    """The commands by name, as click asks for them."""
-
-    def __init__(self, modules: dict[str, str]) -> None:
-        self._modules = modules
-
-    def __getitem__(self, name: str) -> click.Command:
-        commands = import_module(f"trivet.cli.{self._modules[name]}").COMMANDS
-        found: click.Command = next(command for command in commands if command.name == name)
-        return found
-
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        raise NotImplementedError
-
-    def __delitem__(self, name: str) -> None:
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-
 class SectionedGroup(click.Group):
-    """A group whose help lists the commands by what they are for."""
+    """A group whose help lists the commands by what they are for, and that imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return find_command(cmd_name) if cmd_name in _MODULES else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in _SECTIONS:
-            commands = [(name, self.commands[name].get_short_help_str(80)) for name in names]
+            commands = [(name, find_command(name).get_short_help_str(80)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(commands)
 
 
-@click.group(
-    cls=SectionedGroup,
-    commands=_Commands(_MODULES),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="trivet")
 @click.pass_context
 def trivet(ctx: click.Context) -> None:
@@ -90,6 +67,13 @@ def trivet(ctx: click.Context) -> None:
       trivet releases                   what was released, by whom, and what became of it
     """
     ctx.color = color_choice()
+
+
+def find_command(name: str) -> click.Command:
+    """The command of this name."""
+    commands = import_module(f"trivet.cli.{_MODULES[name]}").COMMANDS
+    found: click.Command = next(command for command in commands if command.name == name)
+    return found
 
 
 def main() -> None:
