@@ -34,24 +34,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            tree = make_tree(folder / "tree")
-            _print_times(folder, tree)
-            _print_disk(folder, tree)
+            _print_times(folder, make_tree(folder / "tree", FILES, FOLDERS))
+            _print_disk(folder, make_tree(folder / "small", FILES // 5, FOLDERS // 5))
         finally:
             remove_tree(folder / "home")
 
 
-def make_tree(folder: Path) -> Path:
-    """Files as in a Python app's dependencies: about 270 MB, half of them below 4 KiB, a few hundred empty."""
+def make_tree(folder: Path, files: int, folders_count: int) -> Path:
+    """Files as in a Python app's dependencies: 17 kB each on average, half of them below 4 KiB, a few hundred empty."""
     dice = random.Random(3)
     folders = [folder]
     folder.mkdir()
-    for number in range(FOLDERS):
+    for number in range(folders_count):
         above = folders[dice.randrange(max(0, len(folders) - 300), len(folders))] if number % 3 else folder
         above = above if len(above.relative_to(folder).parts) < 7 else folder
         folders.append(above / f"folder{number}")
         folders[-1].mkdir()
-    for number in range(FILES):
+    for number in range(files):
         size = 0 if number % 40 == 0 else min(6_000_000, int(dice.lognormvariate(8.3, 1.7)))
         (dice.choice(folders) / f"file{number}.py").write_bytes(dice.randbytes(size))
     return folder
@@ -127,7 +126,7 @@ class _Bench:
 
 
 def _print_disk(folder: Path, tree: Path) -> None:
-    """Builds of the whole tree as one layer, the worst case; all but the newest without a checkout, as pruning does."""
+    """Builds of one layer, the worst case; all but the newest without a checkout, as pruning does."""
     home = Home(folder / "disk")
     layers: list[Layer] = []
     figures: list[int] = []
