@@ -77,7 +77,7 @@ def test_a_build_tells_its_steps_its_size_and_what_it_reused(trivet: Trivet, rep
     assert re.sub(r"\d+\.\d\d MB", "N MB", told) == (
         "build    exporting Change\n"
         "fetch    making a virtual environment\n"
-        "fetch    installing dependencies from requirements.txt\n"
+        "fetch    fetching 1 package from requirements.txt\n"
         "compile  compiling dependencies\n"
         "compile  compiling app\n"
         "build    (python): done in s, N MB\n"
