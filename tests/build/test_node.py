@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from support.toolchains import needs
 from trivet.build.detect import choose_builder
 from trivet.build.processes import process_types
 from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
 from trivet.model.build_plan import BuildPlan, LayerPlan, Link, Phase, Step
 from trivet.model.settings import parse_settings
+
+pytestmark = needs("node", "npm")
 
 EXPRESS = {"dependencies": {"express": "^4.19.0"}}
 PNPM_LOCK = """lockfileVersion: '9.0'

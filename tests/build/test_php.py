@@ -9,8 +9,11 @@ import pytest
 
 from support.building import Builder
 from support.planning import error_of
+from support.toolchains import needs
 from trivet.errors import DetectionError, LockfileError, StepFailed
 from trivet.model.home import Home
+
+pytestmark = needs("php", "composer")
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "php"
 

@@ -11,8 +11,11 @@ import pytest
 
 from support.building import Builder
 from support.planning import error_of, processes_of
+from support.toolchains import needs
 from trivet.errors import DetectionError, LockfileError, StepFailed
 from trivet.model.home import Home
+
+pytestmark = needs("ruby", "bundler", "cc")
 
 GEMFILE = 'source "https://rubygems.org"\n\ngem "greeting", "1.0.0"\n'
 LOCK = """GEM

@@ -17,8 +17,11 @@ import pytest
 from support.building import Builder
 from support.planning import error_of, processes_of
 from support.repository import Repository
+from support.toolchains import needs
 from trivet.errors import DetectionError, InvalidFile, LockfileError, MachineError, StepFailed
 from trivet.model.home import Home
+
+pytestmark = needs("cargo", "cc")
 
 PACKAGE = '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n'
 REQUIRING = f'{PACKAGE}\n[dependencies]\ngreeting = "1.0.0"\n'

@@ -1,9 +1,12 @@
 """Where the tests find the toolchains that they do not share with Trivet."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 
 def with_go() -> Mapping[str, str]:
@@ -15,3 +18,11 @@ def with_go() -> Mapping[str, str]:
 def with_rust() -> Mapping[str, str]:
     """This environment, which says where rustup keeps its toolchains even where HOME is another one."""
     return {"RUSTUP_HOME": str(Path.home() / ".rustup"), **os.environ}
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skips where a program is missing and only root could install it; root's run has them all, by scripts/toolchains."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin:{Path.home() / '.cargo' / 'bin'}"
+    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    is_root = os.geteuid() == 0
+    return pytest.mark.skipif(bool(missing) and not is_root, reason=f"needs {', '.join(missing)}: scripts/toolchains")

@@ -8,7 +8,7 @@ import pytest
 
 import trivet as package
 from support.command import Trivet, eventually, fetch
-from support.toolchains import with_go, with_rust
+from support.toolchains import needs, with_go, with_rust
 
 ROOT = Path(package.__file__).parent.parent.parent
 pytestmark = pytest.mark.slow
@@ -61,6 +61,7 @@ def test_an_app_with_nothing_but_a_procfile(deploy: Callable[[str], str]) -> Non
     assert fetch(deploy("procfile-only"))[0] == 200
 
 
+@needs("node", "npm")
 def test_an_express_app_counts_with_its_worker(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     import urllib.request
 
@@ -74,10 +75,12 @@ def test_an_express_app_counts_with_its_worker(trivet: Trivet, deploy: Callable[
     assert done.out.strip() == "4.22.3"
 
 
+@needs("node", "npm")
 def test_a_pnpm_workspace_is_built_and_answers(deploy: Callable[[str], str]) -> None:
     assert fetch(f"{deploy('pnpm-workspace')}/?name=Ada&language=fr") == (200, "Bonjour, Ada!")
 
 
+@needs("node", "npm")
 def test_a_site_that_vite_builds_is_served(deploy: Callable[[str], str]) -> None:
     url = deploy("vite-site")
     status, page = fetch(url)
@@ -95,15 +98,18 @@ def test_an_app_in_go_answers_with_its_template(trivet: Trivet, deploy: Callable
     assert fetch(deploy("go")) == (200, "<!doctype html>\n<title>Go</title>\n<h1>Hello from Go.</h1>\n")
 
 
+@needs("ruby", "bundler")
 def test_an_app_in_ruby_answers_with_its_vendored_gem(deploy: Callable[[str], str]) -> None:
     assert fetch(deploy("ruby")) == (200, "Hello from Ruby.\n")
 
 
+@needs("cargo", "cc")
 def test_an_app_in_rust_answers_with_its_vendored_crate(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     trivet.environment = {**trivet.environment, "RUSTUP_HOME": with_rust()["RUSTUP_HOME"]}
     assert fetch(deploy("rust")) == (200, "Hello from Rust.\n")
 
 
+@needs("php", "php-cgi", "composer", "lighttpd")
 def test_an_app_in_php_answers_behind_a_web_server(deploy: Callable[[str], str]) -> None:
     url = deploy("php")
     assert fetch(url) == (200, "Hello from PHP.\n")
