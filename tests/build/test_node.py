@@ -118,7 +118,7 @@ def test_an_app_is_started_as_its_package_says(files: dict[str, str], builder: s
 def test_a_build_script_without_a_server_makes_a_site(files: dict[str, str]) -> None:
     plan = _plan(files)
     assert plan.builder == "static"
-    assert [layer.name for layer in plan.layers] == ["server", "dependencies", "build-dependencies", "app"]
+    assert [layer.name for layer in plan.layers] == ["runtime", "server", "dependencies", "build-dependencies", "app"]
     assert [tool.name for tool in plan.tools if tool.is_runtime] == ["python"]
 
 
