@@ -167,7 +167,9 @@ def test_a_check_that_was_killed_is_swept_with_its_inner_home(builder: Builder) 
     folder.mkdir(parents=True)
     (inner / "2.dead.lock").touch()
     (builder.home.scratch / "1.dead.lock").touch()
-    with subprocess.Popen(("sleep", "600"), env={"HOME": str(folder / "home")}, start_new_session=True) as daemon:
+    with subprocess.Popen(
+        ("sleep", "600"), env={"HOME": str(folder / "work" / "home")}, start_new_session=True
+    ) as daemon:
         sweep(builder.home.scratch)
         assert daemon.wait(20) != 0
     assert {path.name for path in builder.home.scratch.iterdir()} == {"gate"}

@@ -447,9 +447,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(builder: Builder) -> None:
     try:
         with pytest.raises(MachineError) as caught:
             builder.commit(_commands("head -c 9000000 /dev/zero > big"))
-        assert (
-            caught.value.message == "The disk is full: running head -c 9000000 /dev/zero > big could not be finished."
-        )
+        assert caught.value.message.startswith("The disk is full: ")  # by its own error, or ended before that
         with pytest.raises(MachineError) as caught:
             builder.commit({**PROCFILE, "trivet.toml": None, "big": "x" * 4_000_000})
         assert caught.value.message == "Cannot build: the disk is full."

@@ -84,7 +84,9 @@ class Scene:
         """What came of each attempt of the install hook, which is run when the app's package is built."""
         (self.root / "shop" / "requirements.txt").write_text("./hook\n")
         self.repository.commit({"trivet.toml": None})
-        self.trivet.environment["TRIVET_SECLUSION"] = way
+        reached = {"HTTPS_PROXY": os.environ["HTTPS_PROXY"]} if "HTTPS_PROXY" in os.environ else {}
+        environment = {name: value for name, value in self.trivet.environment.items() if name != "HTTPS_PROXY"}
+        self.trivet.environment = {**environment, **reached, "TRIVET_SECLUSION": way}  # what builds it is fetched
         built = self.trivet.run("build", "--rebuild", "--json")
         assert built.status == 0, built.err
         bundle = self.trivet.home / "apps" / "shop" / "builds" / built.json()["id"] / "bundle"

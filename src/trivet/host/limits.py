@@ -1,7 +1,7 @@
 """Limits: how much time, memory, processes and disk a command and all that it starts may take, and who looks.
 
 All of it is looked at while the command runs. Between two looks the kernel stops what forks without end, where it can (a
-limit of the user, or of the process namespace), at four times the number that a look ends. A look costs what reading
+limit of the user, or of the process namespace), at sixteen times the number that a look ends. A look costs what reading
 /proc costs, so looks keep a distance that leaves them a twentieth of the time; the number of threads on the machine, which
 is cheap to read, calls for one sooner.
 """
@@ -23,7 +23,7 @@ _COST_FACTOR = 20
 _GLANCE_S = 0.02
 _OWN_PID_MAX = (6, 14)  # the first kernel whose pid_max belongs to a process namespace; before, to the whole machine
 _LEAST_PID_MAX = 301
-_BETWEEN_LOOKS = 4
+_BETWEEN_LOOKS = 16
 _FIRST_TO_GO = "1000"
 _EXAMPLE = "Write for example TRIVET_BUILD_LIMITS='time=7200 memory=8G processes=4096 disk=100G'; time is in seconds."
 
