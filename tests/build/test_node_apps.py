@@ -11,10 +11,11 @@ import pytest
 from support.building import Builder
 from support.command import fetch
 from support.node import MANAGERS, app_of, offline_app
-from trivet.build import verify_layer
+from trivet.build import plan_pruning, prune, verify_layer
 from trivet.errors import MachineError, StepFailed
 from trivet.model.build import Build
 from trivet.model.home import Home
+from trivet.model.pruning import BuildName, Keep
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,19 @@ def test_an_app_is_built_by_its_package_manager_answers_and_is_the_same_elsewher
         verify_layer(builder.home, layer)
     other = Builder(Home(tmp_path / "other"), builder.repository)
     assert other.build().build.layers == again.layers
+
+
+def test_what_only_a_build_needs_is_kept_with_it_for_the_next(builder: Builder) -> None:
+    scripts = {"build": "node make.js", "start": "node server.js"}
+    built = builder.commit(app_of("npm", {"scripts": scripts}, {"server.js": SERVER, "make.js": BUILD})).build
+    assert [layer.name for layer in built.made_with] == ["build-dependencies"]
+    kept = BuildName(built.app, built.id)
+    _, removal = plan_pruning(builder.home, Keep(frozenset({kept}), frozenset(), (), None, 1e12), thorough=True)
+    prune(builder.home, removal)
+    again = builder.commit({"make.js": BUILD.replace("1s", "2s")})
+    assert "build-dependencies: unchanged" in builder.told.steps
+    assert again.build.made_with == built.made_with
+    assert builder.read(again.build, "built.txt") == "2000"
 
 
 @pytest.mark.parametrize("manager", MANAGERS)

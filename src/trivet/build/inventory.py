@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.build.record import MAKING
 from trivet.build.trees import Trees
 from trivet.host.files import refused
 from trivet.model.home import Home
@@ -17,10 +18,14 @@ _DIGEST_DIGITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A build as its folder tells: the digests of its layers, and when it was made or found last, in seconds since the epoch."""
+    """A build as its folder tells: the digests of its layers, and of those that only its making needed.
+
+    `used_at` is when it was made or found last, in seconds since the epoch.
+    """
 
     name: BuildName
     layers: tuple[str, ...]
+    making: tuple[str, ...]
     used_at: float
 
 
@@ -63,9 +68,14 @@ def _find(home: Home, app: AppName) -> list[Found]:
     for build_id in _names(home.builds(app)):
         bundle, document = home.bundle(app, build_id), home.build(app, build_id) / _DOCUMENT
         if document.is_file():
-            layers = tuple((bundle / name).readlink().name for name in _names(bundle))
-            found.append(Found(BuildName(app, build_id), layers, document.stat().st_mtime))
+            layers, making = _linked(bundle), _linked(bundle.with_name(MAKING))
+            found.append(Found(BuildName(app, build_id), layers, making, document.stat().st_mtime))
     return found
+
+
+def _linked(folder: Path) -> tuple[str, ...]:
+    """The digests of the layers that the links in the folder lead to."""
+    return tuple((folder / name).readlink().name for name in _names(folder))
 
 
 def _names(folder: Path) -> list[str]:

@@ -109,7 +109,8 @@ class _Planning:
 
     def _wanted(self) -> Wanted:
         by_name = {build.name: build for build in self._builds}
-        ready = _layers(by_name, self._keep.ready)
+        making = {layer for name in self._keep.ready if name in by_name for layer in by_name[name].making}
+        ready = _layers(by_name, self._keep.ready) | making
         belonging = {layer for build in self._builds for layer in build.layers}
         strays = {layer for layer in self._there - belonging if self._is_recent(layer)}
         fixed = self._keep.fixed | {build.name for build in self._builds if build.used_at >= self._keep.since}

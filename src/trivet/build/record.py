@@ -18,6 +18,7 @@ from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
+MAKING = "making"
 FAILED = "failed"  # what the log of the last build that failed goes by, since it has no id
 
 _TABLES = """
@@ -111,6 +112,7 @@ def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str,
     for layer in build.layers:
         for name in layer.names:
             (bundle / name).symlink_to(f"../../../../../layers/{layer.digest}")
+    _link_making(folder / MAKING, build)
     for name, content in documents.items():
         (folder / name).write_bytes(content)
     sync_file_system(folder)
@@ -125,6 +127,14 @@ def write_build(home: Home, build: Build, scratch: Path, documents: Mapping[str,
         return read_build(home, build.app, build.id)
     sync_directory(target.parent)
     return build
+
+
+def _link_making(folder: Path, build: Build) -> None:
+    """Beside the bundle stands what only its making needed, if there is any: pruning keeps it for the next build."""
+    if build.made_with:
+        folder.mkdir()
+    for layer in build.made_with:
+        (folder / layer.name).symlink_to(f"../../../../../layers/{layer.digest}")
 
 
 def mark_used(home: Home, build: Build) -> None:

@@ -147,12 +147,12 @@ class _Making:
             workshop.find(tool)
 
     def _layers(self, plan: BuildPlan) -> tuple[Layer, ...]:
+        """All that were made or found, those that are only for the build as well."""
         made: tuple[Layer, ...] = ()
         for layer_plan in plan.layers:
             if layer_plan.vendors is None or self._can_move(layer_plan.vendors):
                 made = (*made, self._layer(layer_plan, made))
-        for_build = {each.name for each in plan.layers if each.only_for_build}
-        return tuple(layer for layer in made if layer.name not in for_build)
+        return made
 
     def _can_move(self, tool: str) -> bool:
         """Whether the tool is one that uv has installed: those work wherever they are copied to."""
@@ -192,7 +192,9 @@ class _Making:
         path = self._store.path(layer.digest)
         return path if read_tree(path).digest == layer.digest else None  # it must not spread what was altered
 
-    def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], layers: tuple[Layer, ...]) -> Build:
+    def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], made: tuple[Layer, ...]) -> Build:
+        for_build = {each.name for each in plan.layers if each.only_for_build}
+        layers = tuple(layer for layer in made if layer.name not in for_build)
         source, programs = self._job.commit.source, self._workshop.programs
         vendored = {each.vendors for each in plan.layers if each.vendors is not None and self._can_move(each.vendors)}
         runtime = next((tool.name for tool in plan.tools if tool.is_runtime and tool.name not in vendored), None)
@@ -214,6 +216,7 @@ class _Making:
             duration_s=round(monotonic_s() - self._began_s, 3),
             confinement=self._workshop.confinement.describe(),
             folder=self._workshop.folder,
+            made_with=tuple(layer for layer in made if layer.name in for_build),
         )
 
 

@@ -45,8 +45,8 @@ class Build:
     `{bundle}` stands for the bundle's absolute path; PATH is put before the machine's. Processes start in
     `{bundle}/app`, in `folder` below it if the source holds more than the app ("" if not). `tools` are the programs that
     made it, `runtime` the one among them that the bundle relies on when it runs (None: none), checked before a start.
-    `created_at` is ISO 8601 in UTC.
-    `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`, `network`.
+    `created_at` is ISO 8601 in UTC. `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`,
+    `network`. `made_with` are layers that only the making needed: no part of the bundle, kept with it for the next build.
     """
 
     id: str
@@ -63,6 +63,7 @@ class Build:
     duration_s: float
     confinement: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    made_with: tuple[Layer, ...] = ()
 
     @property
     def size_bytes(self) -> int:
