@@ -62,6 +62,18 @@ def test_an_app_is_built_by_its_package_manager_answers_and_is_the_same_elsewher
     assert other.build().build.layers == again.layers
 
 
+def test_the_bill_of_materials_lists_what_is_in_production_and_what_needs_what(builder: Builder) -> None:
+    app = app_of("npm", {"version": "1.0.0", "scripts": {"start": "node server.js"}}, {"server.js": SERVER})
+    built = builder.commit(app).build
+    sbom = json.loads((builder.home.build(built.app, built.id) / "sbom.json").read_text())
+    assert [(each["name"], each["version"]) for each in sbom["components"] if each["name"] != "node"] == [
+        ("ms", "2.1.3")
+    ]
+    if tuple(map(int, built.tools["npm"].version.split(".")[:2])) >= (9, 9):  # the first that has `npm sbom`
+        (ms,) = (each for each in sbom["components"] if each["name"] == "ms")
+        assert any(ms["bom-ref"] in each.get("dependsOn", ()) for each in sbom["dependencies"])
+
+
 def test_what_only_a_build_needs_is_kept_with_it_for_the_next(builder: Builder) -> None:
     scripts = {"build": "node make.js", "start": "node server.js"}
     built = builder.commit(app_of("npm", {"scripts": scripts}, {"server.js": SERVER, "make.js": BUILD})).build

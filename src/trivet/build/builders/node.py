@@ -11,6 +11,7 @@ from trivet.build.node.install import (
     DEPENDENCIES,
     build_layer,
     links,
+    list_components,
     loans,
     make_executable,
     manager_layers,
@@ -52,6 +53,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
         environment=_ENVIRONMENT,
         processes={"web": web} if web else {},
         tools=node_tools(project, is_runtime=True),
+        listing=list_components(project),
         notices=(*project.notices, *_left_out(project.top)),
         no_default=None if web or has_procfile else explain_no_default(tree),
     )

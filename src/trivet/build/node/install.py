@@ -10,14 +10,18 @@ from trivet.build.node.manager import Kind, Manager
 from trivet.build.node.project import Project
 from trivet.build.node.script import needs_copies
 from trivet.model.build_plan import (
+    APP,
     BUNDLE,
     CACHE,
+    COMPONENTS,
     NODE,
     NODE_FOLDER,
     NPM,
+    SCRATCH,
     SOURCE,
     LayerPlan,
     Link,
+    Listing,
     Phase,
     Step,
     Tool,
@@ -117,6 +121,17 @@ def node_tools(project: Project, *, is_runtime: bool) -> tuple[Tool, ...]:
     argv = ("/bin/sh", "-c", "command -v npm")
     find = Step("finding npm", argv, Phase.FETCH, directory="/", environment={"PATH": NODE_FOLDER}, hint=hint)
     return node, Tool("npm", hint, find)
+
+
+def list_components(project: Project) -> Listing | None:
+    """npm knows what needs what, and where each package came from: of its own lockfile, for an app that has a version."""
+    if project.manager.kind is not Kind.NPM or not project.top.data.get("version"):
+        return None
+    ask = 'exec "$0" "$1" sbom --omit dev --package-lock-only --sbom-format cyclonedx >"$2"'
+    environment = {"PATH": NODE_FOLDER, "npm_config_cache": f"{SCRATCH}/npm", "npm_config_update_notifier": "false"}
+    argv = ("/bin/sh", "-c", ask, NODE, NPM, COMPONENTS)
+    step = Step("listing the components", argv, directory=APP, environment=environment)
+    return Listing(step, (project.manager.lockfile, "package.json"))
 
 
 def manager_layers(project: Project) -> tuple[LayerPlan, ...]:
