@@ -46,6 +46,8 @@ def test_a_full_disk_disturbs_nothing_that_runs(trivet: Trivet, repository: Repo
         assert "the disk is full" in done.err.lower()
         assert "Free some space" in done.err
         assert "Traceback" not in done.err
+    for arguments in (("builds",), ("releases",), ("apps",), ("logs",)):
+        assert trivet.ok(*arguments).out != "", arguments
     assert trivet.pids() == before
     assert fetch(url) == (200, "v1 - v1\n")
     small.unlink()

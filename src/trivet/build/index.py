@@ -10,15 +10,32 @@ from trivet.host import database
 
 
 def open_index(path: Path, tables: str) -> sqlite3.Connection:
-    """A connection to the database, which has these tables. Raises: MachineError, Busy."""
+    """A connection to the database, which has these tables; one for reading, where nothing can be written.
+
+    Raises: MachineError, Busy.
+    """
     with in_words(path):
-        connection = database.connect(path)
         try:
-            connection.executescript(tables)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _with_tables(database.connect(path), tables)
+        except (sqlite3.Error, MachineError) as error:
+            connection = database.connect_to_read(path) if _cannot_write(error, path) else None
+            if connection is None:
+                raise
+            return _with_tables(connection, tables)
+
+
+def _with_tables(connection: sqlite3.Connection, tables: str) -> sqlite3.Connection:
+    """Nothing is written if the tables are there."""
+    try:
+        connection.executescript(tables)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _cannot_write(error: Exception, path: Path) -> bool:
+    return not isinstance(error, sqlite3.Error) or isinstance(database.refusal(error, path), MachineError)
 
 
 @contextlib.contextmanager
