@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -34,6 +35,7 @@ _APPS = ("python", "node")
 def main() -> None:
     """Prints a table a case, the goals, and the disk."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemon ends with this
     print(f"load average when the run began: {os.getloadavg()[0]:.1f}; processors: {os.cpu_count()}")
     with _docker_if_wanted(options) as engine, tempfile.TemporaryDirectory(dir=options.work) as folder:
         for name in options.app or _APPS:

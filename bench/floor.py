@@ -58,4 +58,4 @@ class Floor:
         target = self._app / what.relative_to(self.sample.repository)
         target.parent.mkdir(parents=True, exist_ok=True)
         took = time_command(("cp", "-r", f"{what}/." if what.is_dir() else str(what), str(target)))
-        return took + (time_command(("node", "build.js"), cwd=self._app) if self.sample.name == "node" else 0.0)
+        return took + (time_command(("npm", "run", "build"), cwd=self._app) if self.sample.name == "node" else 0.0)

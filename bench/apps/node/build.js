@@ -1,8 +1,11 @@
-// Joins the app's modules into one file, as a bundler would.
+// Writes each of the app's modules without its comments, as a compiler would.
 const fs = require('fs')
 const path = require('path')
 
-const folder = path.join(__dirname, 'shop')
-const parts = fs.readdirSync(folder).sort().map((name) => fs.readFileSync(path.join(folder, name), 'utf8'))
-fs.mkdirSync(path.join(__dirname, 'dist'), { recursive: true })
-fs.writeFileSync(path.join(__dirname, 'dist', 'shop.js'), parts.join('\n'))
+const source = path.join(__dirname, 'shop')
+const target = path.join(__dirname, 'dist')
+fs.mkdirSync(target, { recursive: true })
+for (const name of fs.readdirSync(source)) {
+  const text = fs.readFileSync(path.join(source, name), 'utf8')
+  fs.writeFileSync(path.join(target, name), text.replace(/^ *\/\/.*\n/gm, ''))
+}
