@@ -13,7 +13,7 @@ from support.repository import Repository
 # The map of ARCHITECTURE.md. The supervisor is a process of the run stage that imports no other room: it needs no watching.
 WRITERS = (
     (r"trivet\.db(-wal|-shm)?", {"build", "release"}),
-    (r"(objects|layers|cache|scratch)(/.*)?", {"build"}),
+    (r"(objects|layers|cache|pythons|scratch)(/.*)?", {"build"}),
     (r"apps/[^/]+/builds(/.*)?", {"build"}),
     (r"locks(/.*)?", {"flows"}),
     (r"apps/[^/]+/deploys/[^/]+/\.?(releases)(/.*)?", {"release"}),

@@ -14,7 +14,7 @@ from support.command import fetch
 from support.repository import Repository
 from support.watched import watched
 from trivet.build import verify_layer
-from trivet.errors import LockfileError, MachineError, StepFailed
+from trivet.errors import LockfileError, StepFailed
 from trivet.host.tree import read_tree
 from trivet.model.build import Build
 from trivet.model.home import Home
@@ -220,11 +220,13 @@ def test_a_package_that_is_not_there_is_told_in_uvs_words(builder: Builder) -> N
     ],
 )
 def test_a_python_that_is_not_there_is_an_error(builder: Builder, files: dict[str, str | None], asks: str) -> None:
-    with pytest.raises(MachineError) as caught:
+    with pytest.raises(StepFailed) as caught:
         builder.commit({**files, "Procfile": "web: x"})
-    assert caught.value.message == "No Python on this machine suits the app."
+    wanted = "3.99" if asks == ".python-version" else ">=3.99"
+    assert caught.value.message == f"Fetching Python {wanted} ended with exit status 2."
     assert caught.value.hint == (
-        f"Install a Python that suits, for example with `uv python install`, or change what {asks} asks for."
+        f"Install a Python that suits, for example with `uv python install`, or change what {asks} asks for. "
+        "`trivet builds log failed` shows all the output."
     )
     assert any("3.99" in line for line in caught.value.detail)
 

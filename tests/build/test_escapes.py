@@ -194,7 +194,7 @@ def test_a_program_on_a_relative_path_of_the_caller_is_not_run(
     monkeypatch.chdir(builder.repository.path)
 
     with pytest.raises(MachineError):
-        find_program(Tool("uv-not-there"), {"PATH": f"bin:{os.defpath}"}, None)
+        find_program(Tool("uv-not-there"), {"PATH": f"bin:{os.defpath}"}, None, Path("/nonexistent"))
     assert not (tmp_path / "owned").exists()
 
 
@@ -204,5 +204,5 @@ def test_a_python_that_an_earlier_build_could_have_written_is_not_run(builder: B
     planted.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned; echo 3.12.1\n")
     planted.chmod(0o755)
     with pytest.raises(MachineError, match="which is no program of this machine"):
-        find_program(Tool("python"), {}, str(planted))
+        find_program(Tool("python"), {}, str(planted), Path("/nonexistent"))
     assert not (tmp_path / "owned").exists()

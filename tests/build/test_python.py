@@ -1,9 +1,15 @@
 """Python apps by each of the lockfiles, with what has to be built from source; real packages from PyPI. Needs the network."""
 
+import functools
+import hashlib
+import http.server
+import json
 import os
 import platform
 import shutil
 import subprocess
+import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -378,3 +384,88 @@ def test_a_python_that_can_be_moved_is_a_layer_and_the_machines_is_not_needed(
     assert done.stdout == "gunicorn (version 23.0.0)\n"
     for layer in build.layers:
         verify_layer(Home(moved), layer)
+
+
+_OLDER = """
+import sys
+
+class _Version(tuple):
+    major, minor, micro, releaselevel, serial = property(lambda v: v[0]), property(lambda v: v[1]), 99, "final", 0
+
+sys.version_info = _Version((*sys.version_info[:2], 99, "final", 0))
+sys.version = "{version} (main)" + sys.version.partition("(main")[2].partition(")")[2]
+"""
+
+
+@pytest.fixture
+def published_python(movable_python: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A version that no machine has, and the address of a list in which uv finds where that is and its sum."""
+    (own,) = movable_python.iterdir()
+    (library,) = own.glob("lib/python3*")
+    short = library.name.removeprefix("python")
+    version = f"{short}.99"
+    (library / "sitecustomize.py").write_text(_OLDER.format(version=version))
+    served = tmp_path / "served"
+    served.mkdir()
+    with tarfile.open(served / "python.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(own, "python")
+    shutil.rmtree(own)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        (served / "list.json").write_text(json.dumps({f"cpython-{version}": _download(version, served, url)}))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield version, f"{url}/list.json"
+        server.shutdown()
+
+
+def _download(version: str, served: Path, url: str) -> dict[str, object]:
+    """An entry of uv's list of Pythons. https://docs.astral.sh/uv/reference/environment/#uv_python_downloads_json_url"""
+    major, minor, patch = map(int, version.split("."))
+    return {
+        "name": "cpython",
+        "arch": {"family": platform.machine(), "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": major,
+        "minor": minor,
+        "patch": patch,
+        "prerelease": "",
+        "url": f"{url}/python.tar.gz",
+        "sha256": hashlib.sha256((served / "python.tar.gz").read_bytes()).hexdigest(),
+        "variant": None,
+        "build": None,
+    }
+
+
+def test_a_python_that_the_machine_lacks_is_fetched_once_and_vendored(
+    builder: Builder, published_python: tuple[str, str]
+) -> None:
+    version, address = published_python
+    builder.caller = {**builder.caller, "UV_PYTHON_DOWNLOADS_JSON_URL": address}
+    files = {
+        ".python-version": f"{version}\n",
+        "requirements.txt": "iniconfig==2.1.0\n",
+        "app.py": "",
+        "Procfile": "web: x",
+    }
+    build = builder.commit(files).build
+    assert f"fetching Python {version}" in builder.told.steps
+    assert build.tools["python"].path.startswith(f"{builder.home.pythons}/cpython-{version}-")
+    assert (build.layers[0].name, build.runtime) == ("runtime", None)
+    again = builder.commit({"app.py": "# changed"}).build
+    assert f"fetching Python {version}" not in builder.told.steps
+    assert again.layers[:2] == build.layers[:2]
+
+
+def test_a_python_that_is_not_what_was_published_is_not_taken(
+    builder: Builder, published_python: tuple[str, str], tmp_path: Path
+) -> None:
+    version, address = published_python
+    with (tmp_path / "served" / "python.tar.gz").open("ab") as file:
+        file.write(b"more")
+    builder.caller = {**builder.caller, "UV_PYTHON_DOWNLOADS_JSON_URL": address}
+    with pytest.raises(StepFailed) as caught:
+        builder.commit({".python-version": f"{version}\n", "requirements.txt": "", "Procfile": "web: x"})
+    assert caught.value.message == f"Fetching Python {version} ended with exit status 1."
+    assert not list(builder.home.pythons.glob("cpython-*"))

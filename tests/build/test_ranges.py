@@ -45,8 +45,10 @@ def _program(folder: Path, version: str) -> Path:
 def test_of_several_programs_the_first_that_suits_is_taken(tmp_path: Path) -> None:
     old, new = _program(tmp_path / "old", "18.1.0"), _program(tmp_path / "new", "20.2.0")
     caller = {"PATH": f"{old.parent}:{new.parent}:{old.parent}"}
-    assert find_program(Tool("trivet-test-tool"), caller, None).path == str(old)
-    found = find_program(Tool("trivet-test-tool", wanted=">=20", wanted_by="engines"), caller, None)
+    assert find_program(Tool("trivet-test-tool"), caller, None, Path("/nonexistent")).path == str(old)
+    found = find_program(
+        Tool("trivet-test-tool", wanted=">=20", wanted_by="engines"), caller, None, Path("/nonexistent")
+    )
     assert (found.path, found.version) == (str(new), "20.2.0")
 
 
@@ -54,7 +56,7 @@ def test_if_none_suits_all_that_are_there_are_named(tmp_path: Path) -> None:
     old, new = _program(tmp_path / "old", "18.1.0"), _program(tmp_path / "new", "20.2.0")
     tool = Tool("trivet-test-tool", hint="Install one.", wanted=">=22", wanted_by="engines.node in package.json")
     with pytest.raises(MachineError) as caught:
-        find_program(tool, {"PATH": f"{old.parent}:{new.parent}"}, None)
+        find_program(tool, {"PATH": f"{old.parent}:{new.parent}"}, None, Path("/nonexistent"))
     assert caught.value.message == (
         "The app asks for trivet-test-tool >=22 (engines.node in package.json); "
         f"on this machine there is 18.1.0 ({old}), 20.2.0 ({new})."

@@ -35,5 +35,5 @@ def _install(folder: Path, manifest: str) -> Path:
 )
 def test_the_version_of_a_node_program_is_read_where_it_is_written(tmp_path: Path, manifest: str, version: str) -> None:
     program = _install(tmp_path, manifest)
-    found = find_program(Tool("packer"), {"PATH": str(tmp_path / "bin")}, None)
+    found = find_program(Tool("packer"), {"PATH": str(tmp_path / "bin")}, None, Path("/nonexistent"))
     assert found == Program(str(program), version)

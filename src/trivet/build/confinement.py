@@ -32,6 +32,7 @@ class Confinement:
     scratch: Path
     cache: Path
     home: Path
+    pythons: Path
     caller: Mapping[str, str]
     limits: Limits
     seclusion: Seclusion
@@ -49,12 +50,16 @@ class Confinement:
                     *taken_files(self.caller, step.phase, private),
                     *layers,
                 ),
-                writable=(self.scratch, self.cache) if step.uses_cache else (self.scratch,),
+                writable=self._writable(step),
                 network=step.phase is Phase.FETCH or self.opens_network,
             ),
             self.seclusion,
             self.limits,
         )
+
+    def _writable(self, step: Step) -> tuple[Path, ...]:
+        cache = (self.cache,) if step.uses_cache else ()
+        return (self.scratch, *cache, *((self.pythons,) if step.fetches_python else ()))
 
     def describe(self) -> Mapping[str, str]:
         """What was enforced, for the record: `network` is what is kept from steps that compile."""

@@ -13,8 +13,8 @@ from trivet.build.scratch import check_folder, keep_folders, renew_folders
 from trivet.build.store import Store
 from trivet.build.toolbox import find_program, folders_of, search_path
 from trivet.errors import LockfileError, MachineError, StepFailed
-from trivet.host.command import Command, capture, describe_status, stream
-from trivet.host.files import remove_tree
+from trivet.host.command import Answer, Command, capture, describe_status, stream
+from trivet.host.files import make_directories, remove_tree
 from trivet.host.tree import hash_file
 from trivet.model.build import Layer, Program
 from trivet.model.build_plan import SOURCE, LayerPlan, Phase, Step, Tool
@@ -96,21 +96,34 @@ class Workshop:
 
     def find(self, tool: Tool) -> None:
         """The tool is among the programs, and steps find it in its place. Raises: MachineError if there is none."""
-        program = find_program(tool, self.environment.caller, self._ask(tool.find, tool) if tool.find else None)
+        answer = self._look_for(tool) if tool.find else None
+        program = find_program(tool, self.environment.caller, answer, self.confinement.pythons)
         self.programs = {**self.programs, tool.name: program}
         folder = str(Path(program.path).parent)
         self.places = {**self.places, tool.name: program.path, f"{tool.name}_folder": folder}
 
-    def _ask(self, step: Step, tool: Tool) -> str:
-        """What the step that looks for a tool says. It is not confined, since what it looks for may be anywhere."""
-        answer = capture(replace(self._command(step, search_path({})), confined=None))
-        if answer.status != 0 or not answer.text:
-            raise MachineError(
-                f"No {tool.name.capitalize()} on this machine suits the app.",
-                hint=step.hint,
-                detail=tuple(answer.err.strip().splitlines()),
-            )
-        return answer.text
+    def _look_for(self, tool: Tool) -> str:
+        """Where the tool's steps find it, after it was fetched if need be. Raises: as `run` does."""
+        answers = []
+        for step in tool.find:
+            answers.append(self._ask(step))
+            if _is_found(answers[-1]):
+                return answers[-1].text
+        if tool.fetch is not None:
+            make_directories(self.confinement.pythons)
+            self.run(tool.fetch)
+            answers.append(self._ask(tool.find[-1]))
+            if _is_found(answers[-1]):
+                return answers[-1].text
+        raise MachineError(
+            f"No {tool.name.capitalize()} on this machine suits the app.",
+            hint=tool.hint,
+            detail=tuple(answers[0].err.strip().splitlines()),
+        )
+
+    def _ask(self, step: Step) -> Answer:
+        """What a step that looks for a tool says. It is not confined, since what it looks for may be anywhere."""
+        return capture(replace(self._command(step, search_path({})), confined=None))
 
     def _put_source(self, folder: Path) -> None:
         """What was exported for looking at is used, unless a step may have written into it."""
@@ -148,6 +161,10 @@ class Workshop:
             hint=f"{step.hint} `trivet builds log failed` shows all the output.".strip(),
             detail=self.journal.tail,
         )
+
+
+def _is_found(answer: Answer) -> bool:
+    return answer.status == 0 and bool(answer.text)
 
 
 def adopt(workshop: Workshop, store: Store, folder: Path, plan: LayerPlan) -> Layer:

@@ -18,11 +18,15 @@ _ASKED_FOR_LATER = {"setuptools": ("wheel",), "scikit-build-core": ("cmake", "ni
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a pyproject.toml says. `is_package`: uv builds and installs the project itself."""
+    """What a pyproject.toml says. `is_package`: uv builds and installs the project itself.
+
+    `requires_python` are the versions that suit, "" if all do.
+    """
 
     is_python: bool = False
     is_package: bool = False
     name: str | None = None
+    requires_python: str = ""
 
 
 def read_project(tree: SourceTree, folder: str = "") -> Project:
@@ -32,7 +36,9 @@ def read_project(tree: SourceTree, folder: str = "") -> Project:
     uv = tool.get("uv", {})
     is_python = "project" in data or "poetry" in tool or "build-system" in data
     name = data.get("project", {}).get("name") or tool.get("poetry", {}).get("name")
-    return Project(is_python, bool(uv.get("package", "build-system" in data)), name)
+    wanted = data.get("project", {}).get("requires-python")
+    is_package = bool(uv.get("package", "build-system" in data))
+    return Project(is_python, is_package, name, wanted if isinstance(wanted, str) else "")
 
 
 def local_package(tree: SourceTree, folder: str, name: str) -> LocalPackage:

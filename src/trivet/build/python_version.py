@@ -13,9 +13,10 @@ FILE = ".python-version"
 _VERSION = re.compile(r"(?:[a-z]+[@-]?)?(?:[<>=!~]=?=?)?\d[\w.+,<>=!~*-]*")
 
 
-def check_python_version(tree: SourceTree) -> None:
-    """Every line of the file, if there is one, names a version. Raises: InvalidFile."""
+def read_python_version(tree: SourceTree) -> str:
+    """The first version that the file names, "" if there is none; all its lines name versions. Raises: InvalidFile."""
     own = {path.partition("/")[0] for path in tree.files}
+    found = []
     for number, line in enumerate((tree.read(FILE) or "").splitlines(), start=1):
         wanted = line.partition("#")[0].strip()
         if wanted and (wanted in own or not _VERSION.fullmatch(wanted)):
@@ -23,3 +24,5 @@ def check_python_version(tree: SourceTree) -> None:
                 f"{FILE}:{number}: {wanted!r} is no version of Python.",
                 hint="Write a version such as 3.12, as `uv python pin 3.12` does.",
             )
+        found.extend([wanted] if wanted else [])
+    return found[0] if found else ""

@@ -82,6 +82,7 @@ def _workshop(job: Job, scratch: Path, journal: Journal) -> Workshop:
             scratch=work,
             cache=cache,
             home=job.request.home.root,
+            pythons=job.request.home.pythons,
             caller=caller,
             limits=default_limits(scratch, caller.get("TRIVET_BUILD_LIMITS", "")),
             seclusion=seclusion_here(scratch, caller.get("TRIVET_SECLUSION", "")),
@@ -141,6 +142,7 @@ class _Making:
             "scratch": str(workshop.scratch),
             "cache": str(workshop.confinement.cache),
             "pythons": str(pythons_folder(self._job.request.caller)),
+            "fetched_pythons": str(workshop.confinement.pythons),
             "rustup": str(rustup_folder(self._job.request.caller)),
         }
         for tool in plan.tools:
@@ -156,8 +158,9 @@ class _Making:
 
     def _can_move(self, tool: str) -> bool:
         """Whether the tool is one that uv has installed: those work wherever they are copied to."""
-        pythons = pythons_folder(self._job.request.caller).resolve()
-        return Path(self._workshop.programs[tool].path).is_relative_to(pythons)
+        kept = (pythons_folder(self._job.request.caller), self._job.request.home.pythons)
+        path = Path(self._workshop.programs[tool].path)
+        return any(path.is_relative_to(pythons.resolve()) for pythons in kept)
 
     def _layer(self, plan: LayerPlan, before: tuple[Layer, ...]) -> Layer:
         workshop = self._workshop

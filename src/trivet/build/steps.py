@@ -1,10 +1,24 @@
 """Steps that several builders plan: a venv, its bytecode, a Python that suits, and the app's own commands."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 
 from trivet.model.build_plan import APP as APP
-from trivet.model.build_plan import BUNDLE, CACHE, EARLIER, PYTHON, PYTHONS, UV, LayerPlan, Phase, Step, Tool, literal
+from trivet.model.build_plan import (
+    BUNDLE,
+    CACHE,
+    EARLIER,
+    FETCHED_PYTHONS,
+    PYTHON,
+    PYTHONS,
+    UV,
+    LayerPlan,
+    Phase,
+    Step,
+    Tool,
+    literal,
+)
 from trivet.model.settings import Settings
 from trivet.model.text import plain
 
@@ -84,9 +98,20 @@ def _shorten(command: str) -> str:
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
 
 
-def python_tools(*asked: str, hint: str) -> tuple[Tool, ...]:
-    """uv, and the Python that the bundle is to rely on, found by uv."""
-    return Tool("uv"), Tool("python", hint, find_python(*asked, hint=hint), is_runtime=True)
+def python_tools(*asked: str, hint: str, wanted: str = "") -> tuple[Tool, ...]:
+    """uv, and the Python that the bundle is to rely on: found by uv, or fetched in the version that is wanted."""
+    own = find_python(*asked, hint=hint)
+    fetched = replace(own, environment={**UV_ENVIRONMENT, "UV_PYTHON_INSTALL_DIR": FETCHED_PYTHONS})
+    return Tool("uv"), Tool(
+        "python", hint, (own, fetched), fetch_python(wanted, hint) if wanted else None, is_runtime=True
+    )
+
+
+def fetch_python(wanted: str, hint: str) -> Step:
+    """A Python of this version lies among those that builds have fetched, checked by uv against the sums that it knows."""
+    argv = (UV, "python", "install", "--no-bin", "--no-config", "--install-dir", FETCHED_PYTHONS, literal(wanted))
+    environment = {**UV_ENVIRONMENT, "UV_PYTHON_DOWNLOADS": "manual", "UV_PYTHON_CACHE_DIR": f"{CACHE}/pythons"}
+    return Step(f"fetching Python {wanted}", argv, Phase.FETCH, directory="/", environment=environment, hint=hint)
 
 
 def find_python(*asked: str, hint: str) -> Step:

@@ -16,19 +16,20 @@ from trivet.host.command import Command, capture
 from trivet.host.view import toolchain
 from trivet.model.build import Program
 from trivet.model.build_plan import Tool
+from trivet.model.home import Home
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 _DEADLINE_S = 30.0
 
 
-def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None) -> Program:
+def find_program(tool: Tool, caller: Mapping[str, str], answer: str | None, fetched: Path) -> Program:
     """The tool on this machine. `answer` is what its `find` step said (None: it has none): it must be in a usual place.
 
     Without that step it is the first of its name on the machine's PATH, then on the caller's; uv comes with Trivet.
     Raises: MachineError if there is none.
     """
     if answer is not None:
-        _check_place(answer, caller)
+        _check_place(answer, caller, fetched)
         return _identify(tool, answer)
     if tool.name == "uv":
         return _identify(tool, find_uv())
@@ -70,9 +71,9 @@ def _identify(tool: Tool, found: str) -> Program:
     return Program(path, version)
 
 
-def _check_place(path: str, caller: Mapping[str, str]) -> None:
+def _check_place(path: str, caller: Mapping[str, str], fetched: Path) -> None:
     """It is a program of the machine or of the user: none that the app or an earlier build wrote. Raises: MachineError."""
-    trees = ("/usr", "/nix/store", "/gnu/store", pythons_folder(caller), rustup_folder(caller))
+    trees = ("/usr", "/nix/store", "/gnu/store", pythons_folder(caller), fetched, rustup_folder(caller))
     is_on_path = str(Path(path).parent) in search_path(caller).split(":")
     if not is_on_path and not any(Path(path).resolve().is_relative_to(Path(tree).resolve()) for tree in trees):
         raise MachineError(
@@ -134,8 +135,7 @@ def tool_folders(programs: Mapping[str, Program], caller: Mapping[str, str], hom
     found = [Path(program.path) for name, program in programs.items() if name == "uv"]
     for name, program in programs.items():
         found.extend(toolchain(Path(program.path), private) if name != "uv" else ())
-    if (pythons := pythons_folder(caller)).is_dir():
-        found.append(pythons)
+    found.extend(pythons for pythons in (pythons_folder(caller), Home(home).pythons) if pythons.is_dir())
     return tuple(dict.fromkeys(path for path in found if not path.is_relative_to("/usr")))
 
 

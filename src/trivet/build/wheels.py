@@ -78,7 +78,7 @@ def tools_for(archives: tuple[Archive, ...]) -> tuple[Tool, ...]:
     if not archives:
         return ()
     hint = "Reading source distributions needs Python 3.11 or newer, for example from `uv python install`."
-    return (Tool("python_to_fetch", hint, find_python("--no-config", "--no-project", ">=3.11", hint=hint)),)
+    return (Tool("python_to_fetch", hint, (find_python("--no-config", "--no-project", ">=3.11", hint=hint),)),)
 
 
 def archive_steps(archives: tuple[Archive, ...], settings: Settings) -> tuple[Step, ...]:

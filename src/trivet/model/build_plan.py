@@ -3,9 +3,10 @@
 In a step's argv and environment, and in a plan's environment, `{bundle}` stands for the bundle's folder and `{app}` for
 the app's folder in it; in a step also `{source}` (the app's folder in an export of the commit that steps may dirty),
 `{scratch}`, `{cache}` (the app's own, kept between its builds), `{earlier}` (the same layer of the app's newest build with
-the same tools, if there is one; to be read), `{pythons}` (where uv keeps the user's Pythons), `{rustup}` (where rustup keeps
-the user's toolchains), the path of each of the plan's tools by its name, such as `{uv}`, and the folder that it is in, such as
-`{uv_folder}`. They are fields of `str.format`; what the app itself wrote goes through `literal`.
+the same tools, if there is one; to be read), `{pythons}` (where uv keeps the user's Pythons), `{fetched_pythons}` (those that
+builds have fetched), `{rustup}` (where rustup keeps the user's toolchains), the path of each of the plan's tools by its
+name, such as `{uv}`, and the folder that it is in, such as `{uv_folder}`. They are fields of `str.format`; what the app itself
+wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ CACHE = "{cache}"
 UV = "{uv}"
 PYTHON = "{python}"
 PYTHONS = "{pythons}"
+FETCHED_PYTHONS = "{fetched_pythons}"
 EARLIER = "{earlier}"
 COMPONENTS = "{scratch}/components.json"
 RUSTUP = "{rustup}"
@@ -84,6 +86,10 @@ class Step:
         return self._names(CACHE)
 
     @property
+    def fetches_python(self) -> bool:
+        return self.phase is Phase.FETCH and self._names(FETCHED_PYTHONS)
+
+    @property
     def uses_earlier(self) -> bool:
         return self._names(EARLIER)
 
@@ -95,8 +101,9 @@ class Step:
 class Tool:
     """A program of the machine that steps run, as `{name}`; its version is part of what decides a layer.
 
-    `find` is the step whose output is its path (None: the first of this name on PATH; `uv` is the one that comes with
-    Trivet). `ask_version` are the arguments that make it say its version. `hint` is what a person can do if there is none.
+    `find` are steps whose output is its path, tried in their order (none: the first of this name on PATH; `uv` is the one
+    that comes with Trivet). If none of them finds it, `fetch` may bring it, and the last of them looks again.
+    `ask_version` are the arguments that make it say its version. `hint` is what a person can do if there is none.
     `is_runtime`: the bundle relies on it when it runs; then it answers to `--version`.
     `wanted` are the versions that suit, as a range of npm's (https://github.com/npm/node-semver#ranges), and `wanted_by`
     says where that stands; of several programs on PATH the first that suits is taken.
@@ -104,7 +111,8 @@ class Tool:
 
     name: str
     hint: str = ""
-    find: Step | None = None
+    find: tuple[Step, ...] = ()
+    fetch: Step | None = None
     ask_version: tuple[str, ...] = ("--version",)
     is_runtime: bool = False
     wanted: str = ""

@@ -39,6 +39,11 @@ class Home:
         return self.caches / app
 
     @property
+    def pythons(self) -> Path:
+        """The Pythons that builds have fetched; uv alone writes there."""
+        return self.root / "pythons"
+
+    @property
     def scratch(self) -> Path:
         return self.root / "scratch"
 

@@ -80,7 +80,8 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
 
 def _tool() -> Tool:
     hint = "Install one of docker, podman and buildah, for example with `apt-get install docker.io`."
-    return Tool("docker", hint, Step("finding docker", ("/bin/sh", "-c", _FIND), passes=("PATH",), hint=hint))
+    find = Step("finding docker", ("/bin/sh", "-c", _FIND), passes=("PATH",), hint=hint)
+    return Tool("docker", hint, (find,))
 
 
 def _steps(name: str, settings: Settings) -> tuple[Step, ...]:

@@ -79,7 +79,7 @@ def _tool(module: GoModule) -> Tool:
     find = Step(
         "finding Go", ("/bin/sh", "-c", _FIND), Phase.FETCH, environment=environment, passes=("PATH",), hint=hint
     )
-    return Tool("go", hint, find, ask_version=("version",))
+    return Tool("go", hint, (find,), ask_version=("version",))
 
 
 def _plain(module: GoModule) -> dict[str, str]:

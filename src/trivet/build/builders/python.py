@@ -14,7 +14,7 @@ from trivet.build.django import COLLECTING, collect_static, static_settings
 from trivet.build.lockfiles import pipfile_lock, poetry_lock, requirements, uv_lock
 from trivet.build.manifests import join, read_project
 from trivet.build.packages import Archive, LocalPackage, Packages, allowing, built_from_source
-from trivet.build.python_version import check_python_version
+from trivet.build.python_version import read_python_version
 from trivet.build.python_web import default_web, explain_no_default
 from trivet.build.steps import (
     APP,
@@ -275,13 +275,14 @@ def _files(packages: Packages, archives: tuple[Archive, ...]) -> Mapping[str, st
 
 def _tools(tree: SourceTree) -> tuple[Tool, ...]:
     """uv heeds .python-version and requires-python, but in every folder upwards, so it is asked only if the app has one."""
-    check_python_version(tree)
+    version, project = read_python_version(tree), read_project(tree)
     asking = [".python-version"] if ".python-version" in tree.files else []
-    if read_project(tree).is_python:
+    if project.is_python:
         asking.append("pyproject.toml")
     alone = () if asking else ("--no-config", "--no-project")
     change = f", or change what {' or '.join(asking)} asks for" if asking else ""
-    return python_tools(*alone, hint=f"Install a Python that suits, for example with `uv python install`{change}.")
+    hint = f"Install a Python that suits, for example with `uv python install`{change}."
+    return python_tools(*alone, hint=hint, wanted=version or project.requires_python)
 
 
 def _notices(packages: Packages, archives: tuple[Archive, ...], static: str | None) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _tools() -> tuple[Tool, ...]:
     )
     rustc = Step("finding Rust", ("/bin/sh", "-c", literal(_BESIDE), _CARGO), Phase.FETCH, hint=hint)
     linker = Tool("cc", "Rust links with it: install it, for example with `apt-get install gcc libc6-dev`.")
-    return Tool("cargo", hint, cargo), Tool("rustc", hint, rustc), linker
+    return Tool("cargo", hint, (cargo,)), Tool("rustc", hint, (rustc,)), linker
 
 
 def _fetch() -> tuple[Step, ...]:

@@ -76,6 +76,7 @@ def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
                 _OLDEST_PYTHON,
                 hint="Static files are served by a Python program. Install Python 3.10 or newer, "
                 "for example with `uv python install`.",
+                wanted=_OLDEST_PYTHON,
             ),
             *(node_tools(project, is_runtime=False) if project else ()),
         ),

@@ -120,7 +120,7 @@ def node_tools(project: Project, *, is_runtime: bool) -> tuple[Tool, ...]:
     hint = "npm comes with Node; Debian has it in a package of its own: `apt-get install npm`."
     argv = ("/bin/sh", "-c", "command -v npm")
     find = Step("finding npm", argv, Phase.FETCH, directory="/", environment={"PATH": NODE_FOLDER}, hint=hint)
-    return node, Tool("npm", hint, find)
+    return node, Tool("npm", hint, (find,))
 
 
 def list_components(project: Project) -> Listing | None:
