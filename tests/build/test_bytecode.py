@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,6 +70,26 @@ def test_bytecode_of_the_same_source_is_taken_from_the_earlier_build(tmp_path: P
     assert _bytecode(app / "new.py").is_file()
 
 
+def test_files_that_were_compiled_together_are_taken_together_or_not_at_all(tmp_path: Path) -> None:
+    together = _of_one_share()
+    earlier = _app(tmp_path / "one", dict.fromkeys(together, "A = 1\n"))
+    _compile(tmp_path / "one")
+    marked = {name: _mark(earlier / name) for name in together}
+    for folder, files in (
+        ("changed", {**dict.fromkeys(together, "A = 1\n"), together[0]: "A = 2\n"}),
+        ("removed", dict.fromkeys(together[1:], "A = 1\n")),
+    ):
+        app = _app(tmp_path / folder, files)
+        _compile(tmp_path / folder, earlier)
+        assert [name for name in files if _bytecode(app / name).read_bytes() == marked[name]] == []
+
+
+def _of_one_share() -> list[str]:
+    """Three files that one process compiles, by their paths alone."""
+    names = [f"file_{number}.py" for number in range(300)]
+    return [name for name in names if zlib.crc32(name.encode()) % 64 == 5][:3]
+
+
 def test_bytecode_that_is_not_of_the_earlier_source_is_not_taken(tmp_path: Path) -> None:
     earlier = _app(tmp_path / "one", {"a.py": "A = 1\n", "b.py": "B = 1\n"})
     _compile(tmp_path / "one")
@@ -80,7 +101,7 @@ def test_bytecode_that_is_not_of_the_earlier_source_is_not_taken(tmp_path: Path)
     assert read_tree(tmp_path / "two").digest == read_tree(tmp_path / "fresh").digest
 
 
-def test_what_is_decided_by_what_was_compiled_before_is_nothing(tmp_path: Path) -> None:
+def test_bytecode_does_not_depend_on_what_else_there_is(tmp_path: Path) -> None:
     shared = "STATES = frozenset(('open', 'paid'))\nNUMBER = 123456789012345678901234567890\n"
     files = {f"{name}.py": f"{shared}NAME = '{name}'\n" for name in ("a", "b", "c")}
     together = _app(tmp_path / "together", files)

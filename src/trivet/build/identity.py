@@ -12,7 +12,7 @@ from trivet.model.names import AppName
 from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
-SCHEMA = 6  # of builders and plans: whoever changes what a builder makes of a source counts it up
+SCHEMA = 7  # of builders and plans: whoever changes what a builder makes of a source counts it up
 
 
 def input_key(source: Source, uv_version: str) -> str:
