@@ -37,6 +37,12 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"trivet {name}" in text.split("Examples:")[1]
 
 
+def test_the_list_of_commands_says_what_their_own_help_begins_with() -> None:
+    text = root.get_help(click.Context(root, info_name="trivet", max_content_width=100))
+    top = [name for name in COMMANDS if " " not in name]
+    assert {name for name in top if f" {COMMANDS[name].get_short_help_str(80)}\n" not in f"{text}\n"} == set()
+
+
 def test_every_command_stands_in_the_reference_as_it_is() -> None:
     reference = (DOCS / "reference" / "commands.md").read_text()
     made = subprocess.run(

@@ -3,24 +3,28 @@
 `app` and `deploy` are names, `release` is a number, `commit` is a whole one, `address` is a URL; what is not there is null.
 """
 
-from trivet.flows.overview import DeployOverview
-from trivet.flows.releasing import Released
-from trivet.model.build import Build
+from typing import TYPE_CHECKING
+
 from trivet.model.document import to_json
-from trivet.model.names import Deploy
-from trivet.model.pruning import BuildState
-from trivet.model.release import Record
-from trivet.model.run import ProcessStatus
+
+if TYPE_CHECKING:  # each is there already when there is something of it to write
+    from trivet.flows.overview import DeployOverview
+    from trivet.flows.releasing import Released
+    from trivet.model.build import Build
+    from trivet.model.names import Deploy
+    from trivet.model.pruning import BuildState
+    from trivet.model.release import Record
+    from trivet.model.run import ProcessStatus
 
 Document = dict[str, object]
 
 
-def process_document(status: ProcessStatus) -> Document:
+def process_document(status: "ProcessStatus") -> Document:
     """A process, as in `trivet ps`."""
     return {**_names(status.deploy), **{key: value for key, value in to_json(status).items() if key != "deploy"}}
 
 
-def deploy_document(overview: DeployOverview) -> Document:
+def deploy_document(overview: "DeployOverview") -> Document:
     """A deploy, as in `trivet apps`."""
     return {
         **_names(overview.deploy),
@@ -35,7 +39,7 @@ def deploy_document(overview: DeployOverview) -> Document:
     }
 
 
-def released_document(released: Released) -> Document:
+def released_document(released: "Released") -> Document:
     """What a command that made a release has to tell."""
     release = released.release
     return {
@@ -49,12 +53,12 @@ def released_document(released: Released) -> Document:
     }
 
 
-def build_document(build: Build, state: BuildState) -> Document:
+def build_document(build: "Build", state: "BuildState") -> Document:
     """A build, as in the list of them."""
     return {**to_json(build), "state": state}
 
 
-def record_document(record: Record, *, is_pinned: bool) -> Document:
+def record_document(record: "Record", *, is_pinned: bool) -> Document:
     """A release, as in the list of them."""
     release, source = record.release, record.release.build.source
     return {
@@ -76,7 +80,7 @@ def record_document(record: Record, *, is_pinned: bool) -> Document:
     }
 
 
-def full_record_document(record: Record, *, is_pinned: bool) -> Document:
+def full_record_document(record: "Record", *, is_pinned: bool) -> Document:
     """A release with all that the ledger says of it."""
     release = record.release
     return {
@@ -89,5 +93,5 @@ def full_record_document(record: Record, *, is_pinned: bool) -> Document:
     }
 
 
-def _names(deploy: Deploy) -> Document:
+def _names(deploy: "Deploy") -> Document:
     return {"app": deploy.app, "deploy": deploy.name}

@@ -11,7 +11,6 @@ import click
 from trivet import __version__
 from trivet.cli.output import color_choice, print_error
 from trivet.errors import InputError, Interrupted, MachineError, TrivetError
-from trivet.flows.installation import refusal
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
@@ -21,19 +20,29 @@ _SECTIONS = (
 )
 
 
-# Which module each command stands in. It is imported when the command is asked for: each imports what its flow needs, and
-# all of them together take twice the time that most commands do.
-_MODULES = {
-    "deploy": "deploying",
-    "build": "building",
-    "builds": "builds",
-    **dict.fromkeys(("releases", "rollback", "promote"), "releases"),
-    "config": "config",
-    **dict.fromkeys(("ps", "logs", "run", "scale", "restart", "stop", "start"), "processes"),
-    "apps": "apps",
-    **dict.fromkeys(("up", "down", "doctor"), "machine"),
-    "prune": "pruning",
-    "completion": "completion",
+# The module that each command stands in, and what its help begins with. A module is imported when its command is asked for:
+# each imports what its flow needs, and all of them together take twice the time that most commands do.
+_COMMANDS = {
+    "deploy": ("deploying", "Build a commit, release it, roll it out."),
+    "build": ("building", "Build a commit, without releasing it."),
+    "builds": ("builds", "List the builds of an app."),
+    "releases": ("releases", "List the releases of a deploy, newest first."),
+    "rollback": ("rollback", "Bring back an earlier release, as a new one."),
+    "promote": ("promote", "Release in one deploy what serves in another."),
+    "config": ("config", "List the config of a deploy: its environment variables."),
+    "ps": ("processes", "List the processes of a deploy."),
+    "logs": ("processes", "Show what the processes of a deploy wrote, by time."),
+    "run": ("processes", "Run a one-off command in a release."),
+    "scale": ("processes", "Set how many processes of each type run."),
+    "restart": ("processes", "Restart the processes of a deploy."),
+    "stop": ("processes", "Stop the processes of a deploy, until `trivet start`."),
+    "start": ("processes", "Start the processes of a stopped deploy again."),
+    "apps": ("apps", "List the apps and their deploys."),
+    "up": ("machine", "Start the supervisor, and with it everything that ran before."),
+    "down": ("machine", "Stop the supervisor and everything it runs, until `trivet up`."),
+    "doctor": ("machine", "Say what this machine has, enforces and lacks."),
+    "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
+    "completion": ("completion", "Print the completion script of a shell."),
 }
 
 
@@ -41,14 +50,14 @@ class SectionedGroup(click.Group):
     """A group whose help lists the commands by what they are for, and that imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_MODULES)
+        return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return find_command(cmd_name) if cmd_name in _MODULES else None
+        return find_command(cmd_name) if cmd_name in _COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in _SECTIONS:
-            commands = [(name, find_command(name).get_short_help_str(80)) for name in names]
+            commands = [(name, _COMMANDS[name][1]) for name in names]
             with formatter.section(title):
                 formatter.write_dl(commands)
 
@@ -71,7 +80,7 @@ def trivet(ctx: click.Context) -> None:
 
 def find_command(name: str) -> click.Command:
     """The command of this name."""
-    commands = import_module(f"trivet.cli.{_MODULES[name]}").COMMANDS
+    commands = import_module(f"trivet.cli.{_COMMANDS[name][0]}").COMMANDS
     found: click.Command = next(command for command in commands if command.name == name)
     return found
 
@@ -98,7 +107,7 @@ def _run() -> int:
         return Interrupted.exit_code
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written is not tried again at exit
-        print_error(refusal(error))
+        print_error(_refusal(error))
         return MachineError.exit_code
     except Exception as error:  # the last place that can say it in words
         if os.environ.get("TRIVET_DEBUG"):
@@ -106,6 +115,12 @@ def _run() -> int:
         print_error(_bug(error))
         return TrivetError.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _refusal(error: OSError) -> TrivetError:
+    from trivet.flows.installation import refusal  # 15 ms that only a refusal needs
+
+    return refusal(error)
 
 
 def _misuse(error: click.ClickException) -> InputError:

@@ -1,31 +1,16 @@
-"""`releases`, `rollback`, `promote`."""
-
-import sys
+"""`releases`."""
 
 import click
 
-from trivet.cli import suggestions
-from trivet.cli.deploying import print_released
+from trivet.cli.changes import config_lines, process_lines
 from trivet.cli.documents import full_record_document, record_document
-from trivet.cli.options import (
-    RELEASE,
-    Manner,
-    app_option,
-    deploy_options,
-    json_option,
-    manner_options,
-)
-from trivet.cli.output import age, print_facts, print_json, print_table, visible
-from trivet.cli.place import installation, known_deploy, named_app, named_deploy
-from trivet.cli.restoring import Consent, with_layers
-from trivet.errors import Interrupted, LedgerError
+from trivet.cli.options import RELEASE, deploy_options, json_option
+from trivet.cli.output import age, print_facts, print_json, print_table
+from trivet.cli.place import installation, known_deploy
+from trivet.errors import LedgerError
 from trivet.flows import overview
 from trivet.flows.pins import pin_release
-from trivet.flows.promote import promote as promote_flow
-from trivet.flows.rollback import RollbackPlan, plan_rollback
-from trivet.flows.rollback import rollback as rollback_flow
 from trivet.model.config import ConfigChange
-from trivet.model.names import parse_deploy_name
 from trivet.model.release import Record
 
 
@@ -178,77 +163,6 @@ def verify(app: str | None, deploy_name: str, as_json: bool) -> None:
         click.echo(f"{deploy}: {found.entries} entries, each as it was written")
 
 
-@click.command()
-@click.argument("number", type=RELEASE, required=False, metavar="[vN]")
-@deploy_options
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--rebuild", is_flag=True, help="If the build was pruned, build its commit again without asking.")
-@click.option("--accept-changes", is_flag=True, help="Go back even if what was built again is not what it was.")
-@click.option("--run-release-command", is_flag=True, help="Run the old build's release command, too; default: not.")
-@manner_options
-def rollback(
-    number: int | None,
-    app: str | None,
-    deploy_name: str,
-    yes: bool,
-    rebuild: bool,
-    accept_changes: bool,
-    run_release_command: bool,
-    manner: Manner,
-) -> None:
-    """Bring back an earlier release, as a new one.
-
-    Its build, its config and its process types come back. Default: the good release before the running one (after
-    a rollback: before the one it brought back). Shows what will change, and asks on a terminal.
-
-    If its build was pruned, it can be built again from its commit; unless every layer has the digest that it had, nothing is
-    rolled back.
-
-    \b
-    Examples:
-      trivet rollback
-      trivet rollback v3 --yes -m "checkout is broken"
-      trivet rollback v3 --rebuild
-    """
-    place = manner.installation
-    plan = plan_rollback(place, known_deploy(place, app, deploy_name), number)
-    if not (manner.quiet or manner.as_json):
-        _print_plan(plan)
-    if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
-        raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
-    plan = with_layers(plan, manner, Consent(rebuild or yes, accept_changes))
-    with manner.view as progress:
-        released = rollback_flow(place, plan, manner.message, progress, release_command=run_release_command)
-    print_released(released, as_json=manner.as_json)
-
-
-@click.command()
-@click.argument("source", metavar="FROM", shell_complete=suggestions.deploys)
-@click.argument("target", metavar="TO", shell_complete=suggestions.deploys)
-@app_option
-@manner_options
-def promote(
-    source: str,
-    target: str,
-    app: str | None,
-    manner: Manner,
-) -> None:
-    """Release in one deploy what serves in another.
-
-    The same build, with the target's own config.
-
-    \b
-    Examples:
-      trivet promote staging production
-    """
-    place = manner.installation
-    name = named_app(app)
-    origin = known_deploy(place, name, parse_deploy_name(source))
-    with manner.view as progress:
-        released = promote_flow(place, origin, named_deploy(name, target), manner.message, progress)
-    print_released(released, as_json=manner.as_json)
-
-
 def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str, ...]:
     release = record.release
     pinned = ", pinned" if release.number in pins else ""
@@ -301,36 +215,10 @@ def _print_comparison(comparison: overview.Comparison) -> None:
     facts = [
         ("releases", f"{old.name} → {new.name} of {new.deploy}"),
         ("commits", "\n".join(commits) or comparison.commits_note),
-        ("processes", _processes(comparison.changes.lines)),
-        ("config", _config_lines(comparison.changes.config)),
+        ("processes", process_lines(comparison.changes.lines)),
+        ("config", config_lines(comparison.changes.config)),
     ]
     print_facts(facts)
 
 
-def _print_plan(plan: RollbackPlan) -> None:
-    target = plan.target.release
-    source = target.build.source
-    running = plan.current.release if plan.current else None
-    click.echo(f"Rolling back {target.deploy} to {target.name}:", err=True)
-    is_moved = running is not None and running.build.source.commit != source.commit
-    was = f"{running.build.source.short} {running.build.source.subject} → " if running and is_moved else ""
-    same = "" if is_moved else " (the same commit)"
-    for name, text in (
-        ("commit", f"{was}{source.short} {source.subject}{same}"),
-        ("processes", _processes(plan.changes.lines)),
-        ("config", _config_lines(plan.changes.config)),
-    ):
-        for index, line in enumerate(text.splitlines()):
-            click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)
-
-
-def _processes(lines: tuple[str, ...]) -> str:
-    return "\n".join(lines) or "the same process types"
-
-
-def _config_lines(change: ConfigChange) -> str:
-    marks = (("+", change.added), ("~", change.changed), ("-", change.removed))
-    return "\n".join(f"{mark} {key}" for mark, keys in marks for key in keys) or "the same config"
-
-
-COMMANDS = (releases, rollback, promote)
+COMMANDS = (releases,)

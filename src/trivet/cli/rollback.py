@@ -1,0 +1,84 @@
+"""`rollback`."""
+
+import sys
+
+import click
+
+from trivet.cli.changes import config_lines, process_lines
+from trivet.cli.deploying import print_released
+from trivet.cli.options import (
+    RELEASE,
+    Manner,
+    deploy_options,
+    manner_options,
+)
+from trivet.cli.output import visible
+from trivet.cli.place import known_deploy
+from trivet.cli.restoring import Consent, with_layers
+from trivet.errors import Interrupted
+from trivet.flows.rollback import RollbackPlan, plan_rollback
+from trivet.flows.rollback import rollback as rollback_flow
+
+
+@click.command()
+@click.argument("number", type=RELEASE, required=False, metavar="[vN]")
+@deploy_options
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--rebuild", is_flag=True, help="If the build was pruned, build its commit again without asking.")
+@click.option("--accept-changes", is_flag=True, help="Go back even if what was built again is not what it was.")
+@click.option("--run-release-command", is_flag=True, help="Run the old build's release command, too; default: not.")
+@manner_options
+def rollback(
+    number: int | None,
+    app: str | None,
+    deploy_name: str,
+    yes: bool,
+    rebuild: bool,
+    accept_changes: bool,
+    run_release_command: bool,
+    manner: Manner,
+) -> None:
+    """Bring back an earlier release, as a new one.
+
+    Its build, its config and its process types come back. Default: the good release before the running one (after
+    a rollback: before the one it brought back). Shows what will change, and asks on a terminal.
+
+    If its build was pruned, it can be built again from its commit; unless every layer has the digest that it had, nothing is
+    rolled back.
+
+    \b
+    Examples:
+      trivet rollback
+      trivet rollback v3 --yes -m "checkout is broken"
+      trivet rollback v3 --rebuild
+    """
+    place = manner.installation
+    plan = plan_rollback(place, known_deploy(place, app, deploy_name), number)
+    if not (manner.quiet or manner.as_json):
+        _print_plan(plan)
+    if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
+        raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
+    plan = with_layers(plan, manner, Consent(rebuild or yes, accept_changes))
+    with manner.view as progress:
+        released = rollback_flow(place, plan, manner.message, progress, release_command=run_release_command)
+    print_released(released, as_json=manner.as_json)
+
+
+def _print_plan(plan: RollbackPlan) -> None:
+    target = plan.target.release
+    source = target.build.source
+    running = plan.current.release if plan.current else None
+    click.echo(f"Rolling back {target.deploy} to {target.name}:", err=True)
+    is_moved = running is not None and running.build.source.commit != source.commit
+    was = f"{running.build.source.short} {running.build.source.subject} → " if running and is_moved else ""
+    same = "" if is_moved else " (the same commit)"
+    for name, text in (
+        ("commit", f"{was}{source.short} {source.subject}{same}"),
+        ("processes", process_lines(plan.changes.lines)),
+        ("config", config_lines(plan.changes.config)),
+    ):
+        for index, line in enumerate(text.splitlines()):
+            click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)
+
+
+COMMANDS = (rollback,)
