@@ -1,14 +1,11 @@
 """Builders: what they recognise, what they plan, and what they say when they cannot. No process, no file."""
 
-from collections.abc import Mapping
-
 import pytest
 
-from trivet.build.detect import choose_builder
+from support.planning import Tree, error_of, plan_of, processes_of, settings_of
 from trivet.build.processes import process_types, tell_defaults
-from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
+from trivet.errors import DetectionError, InvalidFile, LockfileError
 from trivet.model.build_plan import BuildPlan, LayerPlan, Phase
-from trivet.model.settings import Settings, parse_settings
 
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\ndependencies = []\n'
 FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
@@ -18,42 +15,8 @@ _NAME_COMMANDS = (
 )
 
 
-class Tree:
-    """A source that is only text."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self._texts = dict(files)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(sorted(self._texts))
-
-    def read(self, path: str) -> str | None:
-        return self._texts.get(path)
-
-
-def _settings(files: Mapping[str, str]) -> Settings:
-    return parse_settings(files.get("trivet.toml", ""))
-
-
-def _plan(files: Mapping[str, str]) -> BuildPlan:
-    tree, settings = Tree(files), _settings(files)
-    return choose_builder(tree, settings).plan(tree, settings)
-
-
 def _layer(plan: BuildPlan, name: str) -> LayerPlan:
     return next(layer for layer in plan.layers if layer.name == name)
-
-
-def _processes(files: Mapping[str, str]) -> dict[str, str]:
-    tree = Tree(files)
-    return {process.name: process.command for process in process_types(tree, _plan(files), _settings(files))}
-
-
-def _error(files: Mapping[str, str], kind: type[TrivetError] = BuildError) -> tuple[str, str]:
-    with pytest.raises(kind) as caught:
-        _processes(files)
-    return caught.value.message, caught.value.hint
 
 
 INDEX = '{ registry = "https://pypi.org/simple" }'
@@ -82,11 +45,11 @@ def _lock(*names: str, source: str = INDEX, app: str = "virtual", more: str = ""
     ],
 )
 def test_the_first_builder_that_recognises_the_source_is_chosen(files: dict[str, str], builder: str) -> None:
-    assert _plan(files).builder == builder
+    assert plan_of(files).builder == builder
 
 
 def test_a_source_that_nothing_recognises_is_an_error() -> None:
-    message, hint = _error({"README.md": ""}, DetectionError)
+    message, hint = error_of({"README.md": ""}, DetectionError)
     assert message == (
         "No builder recognises this source. Looked for:\n"
         "  - uv.lock, poetry.lock, Pipfile.lock, requirements.txt or pyproject.toml (Python)\n"
@@ -103,7 +66,7 @@ def test_a_source_that_nothing_recognises_is_an_error() -> None:
 
 
 def test_python_files_alone_get_advice_for_python() -> None:
-    _, hint = _error({"app.py": ""}, DetectionError)
+    _, hint = error_of({"app.py": ""}, DetectionError)
     assert hint == (
         "It looks like Python: list its packages in requirements.txt (an empty one will do) "
         "or `uv init` and `uv add` them."
@@ -111,7 +74,7 @@ def test_python_files_alone_get_advice_for_python() -> None:
 
 
 def test_a_builder_that_does_not_exist_is_an_error_with_its_line() -> None:
-    assert _error({"trivet.toml": "app = 'x'\n[build]\nbuilder = 'pyhton'\n"}, InvalidFile) == (
+    assert error_of({"trivet.toml": "app = 'x'\n[build]\nbuilder = 'pyhton'\n"}, InvalidFile) == (
         "trivet.toml:3: there is no builder 'pyhton'.",
         "Did you mean 'python'?",
     )
@@ -120,7 +83,7 @@ def test_a_builder_that_does_not_exist_is_an_error_with_its_line() -> None:
 @pytest.mark.parametrize("name", ["Aptfile", "apt.txt", "packages.txt"])
 def test_packages_of_the_system_are_refused_with_what_to_do_instead(name: str) -> None:
     files = {name: "# for images\nlibvips42\nffmpeg\n", "requirements.txt": "streamlit==1", "Procfile": "web: x"}
-    assert _error(files, DetectionError) == (
+    assert error_of(files, DetectionError) == (
         (
             f"{name} asks for packages of the system: libvips42, ffmpeg. "
             "A build installs none, since it must run without root."
@@ -135,18 +98,18 @@ def test_packages_of_the_system_are_refused_with_what_to_do_instead(name: str) -
 
 
 def test_a_file_packages_txt_means_nothing_without_streamlit() -> None:
-    assert _plan({"packages.txt": "x", "requirements.txt": "", "Procfile": "web: x"}).builder == "python"
+    assert plan_of({"packages.txt": "x", "requirements.txt": "", "Procfile": "web: x"}).builder == "python"
 
 
 def test_two_lockfiles_are_an_error() -> None:
-    assert _error({"uv.lock": "", "requirements.txt": "", "pyproject.toml": PYPROJECT}, LockfileError) == (
+    assert error_of({"uv.lock": "", "requirements.txt": "", "pyproject.toml": PYPROJECT}, LockfileError) == (
         "There are two lockfiles, uv.lock and requirements.txt, so it is not clear what to install.",
         "Remove one from the commit: `git rm requirements.txt` to install from uv.lock.",
     )
 
 
 def test_a_project_without_a_lockfile_is_an_error() -> None:
-    assert _error({"pyproject.toml": PYPROJECT}, LockfileError) == (
+    assert error_of({"pyproject.toml": PYPROJECT}, LockfileError) == (
         "There is pyproject.toml, but no uv.lock that says which versions to install.",
         "Run `uv lock` and commit uv.lock.",
     )
@@ -201,18 +164,18 @@ def test_a_project_without_a_lockfile_is_an_error() -> None:
     ],
 )
 def test_a_manifest_without_a_lockfile_that_fits_is_an_error(files: dict[str, str], message: str, hint: str) -> None:
-    assert _error(files, LockfileError) == (message, hint)
+    assert error_of(files, LockfileError) == (message, hint)
 
 
 def test_a_broken_manifest_is_an_error() -> None:
-    message, hint = _error({"uv.lock": "[", "pyproject.toml": PYPROJECT}, InvalidFile)
+    message, hint = error_of({"uv.lock": "[", "pyproject.toml": PYPROJECT}, InvalidFile)
     assert message.startswith("uv.lock cannot be read: ")
     assert hint == "Mend it and commit it. `uv lock` writes uv.lock anew."
 
 
 def test_dependencies_are_decided_by_the_lockfile_and_its_manifest() -> None:
     files = {"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x", "app.py": ""}
-    runtime, dependencies, app = _plan(files).layers
+    runtime, dependencies, app = plan_of(files).layers
     assert (runtime.name, runtime.inputs, runtime.vendors) == ("runtime", (), "python")
     assert (dependencies.name, dependencies.inputs) == ("dependencies", ("uv.lock", "pyproject.toml"))
     assert (app.name, app.inputs, app.with_source) == ("app", None, True)
@@ -226,7 +189,7 @@ def test_dependencies_are_decided_by_every_file_that_requirements_include() -> N
         "limits.txt": "",
         "Procfile": "web: x",
     }
-    assert set(_layer(_plan(files), "dependencies").inputs or ()) == set(files) - {"Procfile"}
+    assert set(_layer(plan_of(files), "dependencies").inputs or ()) == set(files) - {"Procfile"}
 
 
 BUILT = '[build-system]\nrequires = ["hatchling==1.27.0"]\nbuild-backend = "hatchling.build"\n'
@@ -250,7 +213,7 @@ LIBRARY = f'[project]\nname = "My_Lib"\nversion = "0"\n{BUILT}'
     ],
 )
 def test_packages_of_the_source_are_a_layer_that_is_always_made(files: dict[str, str], names: list[str]) -> None:
-    plan = _plan({**files, "Procfile": "web: x"})
+    plan = plan_of({**files, "Procfile": "web: x"})
     _, dependencies, packages, _ = plan.layers
     assert dependencies.inputs is not None
     assert (packages.name, packages.inputs) == ("packages", None)
@@ -264,7 +227,7 @@ def test_packages_of_the_source_are_a_layer_that_is_always_made(files: dict[str,
 
 
 def test_a_project_that_is_no_package_has_no_such_layer() -> None:
-    plan = _plan({"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
+    plan = plan_of({"uv.lock": _lock("flask"), "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
     assert [layer.name for layer in plan.layers] == ["runtime", "dependencies", "app"]
     assert "PYTHONPATH" not in plan.environment
 
@@ -282,7 +245,7 @@ def test_no_step_that_reaches_the_network_runs_code_of_a_package(files: dict[str
     files = {"pyproject.toml": PYPROJECT, **files, "Procfile": "web: x"}
     if files.get("trivet.toml") == "@":
         files["trivet.toml"] = "[build]\nsource_distributions = true\n"
-    for layer in _plan(files).layers:
+    for layer in plan_of(files).layers:
         for step in layer.steps:
             text = " ".join(step.argv)
             if step.phase is Phase.FETCH:
@@ -297,7 +260,7 @@ ALONE = 'sdist = { url = "https://x/y.tar.gz", hash = "sha256:1" }\n'
 
 def test_a_package_without_a_wheel_is_an_error_that_says_which_line_to_add() -> None:
     files = {"uv.lock": _lock("docopt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
-    assert _error(files, LockfileError) == (
+    assert error_of(files, LockfileError) == (
         (
             "docopt 1 of uv.lock has no wheel, and is only built from source, which runs code of the package, "
             "if the app says so."
@@ -305,7 +268,7 @@ def test_a_package_without_a_wheel_is_an_error_that_says_which_line_to_add() -> 
         'Add to trivet.toml, under [build]: source_distributions = ["docopt"]',
     )
     files = {**files, "uv.lock": _lock("docopt", "other", "more", more=ALONE)}
-    assert _error({**files, "trivet.toml": "[build]\nsource_distributions = ['other']"}, LockfileError) == (
+    assert error_of({**files, "trivet.toml": "[build]\nsource_distributions = ['other']"}, LockfileError) == (
         (
             "docopt 1, more 1 of uv.lock have no wheels, and are only built from source, which runs code of the package, "
             "if the app says so."
@@ -317,7 +280,7 @@ def test_a_package_without_a_wheel_is_an_error_that_says_which_line_to_add() -> 
 @pytest.mark.parametrize("allowed", ["true", "['Doc_Opt']"])
 def test_a_package_without_a_wheel_is_built_if_the_app_allows_it(allowed: str) -> None:
     files = {"uv.lock": _lock("doc-opt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
-    plan = _plan({**files, "trivet.toml": f"[build]\nsource_distributions = {allowed}\n"})
+    plan = plan_of({**files, "trivet.toml": f"[build]\nsource_distributions = {allowed}\n"})
     assert [step.title for step in _layer(plan, "dependencies").steps][3:-1] == [
         "fetching the source of doc-opt",
         "fetching what builds doc-opt",
@@ -331,18 +294,18 @@ def test_a_package_without_a_wheel_is_built_if_the_app_allows_it(allowed: str) -
 def test_a_package_without_a_wheel_that_only_another_machine_needs_does_not_matter() -> None:
     lock = _lock("docopt", more=ALONE).replace('name = "docopt" }', 'name = "docopt", marker = "os_name == \'nt\'" }')
     lock += f'[[package]]\nname = "dev-only"\nversion = "1"\nsource = {INDEX}\n{ALONE}'
-    plan = _plan({"uv.lock": lock, "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
+    plan = plan_of({"uv.lock": lock, "pyproject.toml": PYPROJECT, "Procfile": "web: x"})
     assert plan.notices == ()
 
 
 def test_a_package_that_is_allowed_and_not_installed_is_an_error() -> None:
     files = {"uv.lock": _lock("docopt", more=ALONE), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
-    assert _error({**files, "trivet.toml": "[build]\nsource_distributions = ['dokopt']"}, InvalidFile) == (
+    assert error_of({**files, "trivet.toml": "[build]\nsource_distributions = ['dokopt']"}, InvalidFile) == (
         "trivet.toml:2: the app installs no package 'dokopt' that could be built from source.",
         "Did you mean 'docopt'?",
     )
     nothing = {"uv.lock": _lock(), "pyproject.toml": PYPROJECT, "Procfile": "web: x"}
-    assert _error({**nothing, "trivet.toml": "[build]\nsource_distributions = ['x']"}, InvalidFile) == (
+    assert error_of({**nothing, "trivet.toml": "[build]\nsource_distributions = ['x']"}, InvalidFile) == (
         "trivet.toml:2: the app installs no package 'x' that could be built from source.",
         "Remove it from the list.",
     )
@@ -353,14 +316,14 @@ def test_a_package_that_is_allowed_and_not_installed_is_an_error() -> None:
     [("a==1 --hash=sha256:1\nb==2 --hash=sha256:2\n", True), ("a==1 --hash=sha256:1\nb==2\n", False), ("a\n", False)],
 )
 def test_hashes_are_required_if_every_line_has_them(lines: str, required: bool) -> None:
-    steps = _layer(_plan({"requirements.txt": lines, "Procfile": "web: x"}), "dependencies").steps
+    steps = _layer(plan_of({"requirements.txt": lines, "Procfile": "web: x"}), "dependencies").steps
     install = next(step for step in steps if "install" in step.argv)
     assert ("--require-hashes" in install.argv) is required
 
 
 @pytest.mark.parametrize("line", ["git+https://example.org/x.git", "./wheels/x-1-py3-none-any.whl", "-e git+ssh://x/y"])
 def test_a_requirement_that_no_index_has_is_an_error(line: str) -> None:
-    message, hint = _error({"requirements.txt": f"{line}\n", "Procfile": "web: x"}, InvalidFile)
+    message, hint = error_of({"requirements.txt": f"{line}\n", "Procfile": "web: x"}, InvalidFile)
     assert message.startswith("requirements.txt asks for '")
     assert message.endswith("', which is neither a package of an index nor a folder of the source.")
     assert hint == "Name a package with its version, or put its code into a folder of the source."
@@ -368,7 +331,7 @@ def test_a_requirement_that_no_index_has_is_an_error(line: str) -> None:
 
 def _django(root: str = "STATIC_ROOT = BASE_DIR / 'static'", toml: str = "") -> BuildPlan:
     files = {"requirements.txt": "Django==5\ngunicorn==23", **DJANGO, "mysite/settings.py": f"A = 1\n{root}\n"}
-    return _plan({**files, "trivet.toml": toml})
+    return plan_of({**files, "trivet.toml": toml})
 
 
 def test_djangos_static_files_are_collected_if_settings_say_where() -> None:
@@ -406,7 +369,7 @@ def test_requirements_without_a_fixed_version_are_told_once() -> None:
         "a==1\nb===2\nc[extra]==3 \\\n    --hash=sha256:1\nd==1.0; sys_platform == 'linux'\n"
         "y @ https://example.org/y-1.whl\nz @ git+https://example.org/z@0123456789012345678901234567890123456789\n"
     )
-    (notice,) = _plan({"requirements.txt": text, "Procfile": "web: x"}).notices
+    (notice,) = plan_of({"requirements.txt": text, "Procfile": "web: x"}).notices
     assert notice == (
         "requirements.txt names no fixed version of flask, gunicorn, requests, x: the same commit may be built "
         "differently later. `uv pip compile requirements.in -o requirements.txt` fixes them."
@@ -416,7 +379,7 @@ def test_requirements_without_a_fixed_version_are_told_once() -> None:
 def test_commands_of_the_app_are_taken_as_they_are_written() -> None:
     toml = "[build]\ncommands = ['echo {bundle} ${HOME} {']\n[build.environment]\nA = '{b}'\n"
     for files in ({"Procfile": "web: x"}, {"requirements.txt": "", "Procfile": "web: x"}, {"index.html": ""}):
-        plan = _plan({**files, "trivet.toml": toml})
+        plan = plan_of({**files, "trivet.toml": toml})
         step = next(step for step in plan.layers[-1].steps if step.argv[0] == "/bin/sh")
         assert step.argv[2].format_map({}) == "echo {bundle} ${HOME} {"
         assert step.environment["A"].format_map({}) == "{b}"
@@ -452,12 +415,12 @@ DJANGO = {"manage.py": "", "mysite/__init__.py": "", "mysite/wsgi.py": "", "mysi
     ],
 )
 def test_an_obvious_app_needs_no_procfile(files: dict[str, str], web: str) -> None:
-    assert _processes(files) == {"web": web}
+    assert processes_of(files) == {"web": web}
 
 
 def test_the_procfile_goes_before_every_default() -> None:
     files = {"requirements.txt": "flask==3\ngunicorn==23", "app.py": FLASK, "Procfile": "web: mine\nworker: w"}
-    assert _processes(files) == {"web": "mine", "worker": "w"}
+    assert processes_of(files) == {"web": "mine", "worker": "w"}
 
 
 _SERVE_IT = "Or commit a file called Procfile with a command that serves on 127.0.0.1:$PORT."
@@ -553,7 +516,7 @@ _SERVE_IT = "Or commit a file called Procfile with a command that serves on 127.
 def test_an_app_with_no_obvious_way_to_start_it_is_told_what_was_looked_for(
     files: dict[str, str], reason: str, hint: str
 ) -> None:
-    assert _error(files, DetectionError) == (
+    assert error_of(files, DetectionError) == (
         f"There is no Procfile, and no obvious way to start this app: {reason}.",
         hint,
     )
@@ -561,7 +524,7 @@ def test_an_app_with_no_obvious_way_to_start_it_is_told_what_was_looked_for(
 
 @pytest.mark.parametrize("more", [{}, {"requirements.txt": "flask==3", "app.py": FLASK}, {"index.html": ""}])
 def test_an_empty_procfile_is_an_error(more: dict[str, str]) -> None:
-    assert _error({**more, "Procfile": "# later\n"}, DetectionError) == (
+    assert error_of({**more, "Procfile": "# later\n"}, DetectionError) == (
         "The Procfile names no process type.",
         _NAME_COMMANDS,
     )
@@ -569,7 +532,7 @@ def test_an_empty_procfile_is_an_error(more: dict[str, str]) -> None:
 
 def test_what_the_builder_chose_is_told_and_what_the_procfile_says_is_not() -> None:
     files = {"requirements.txt": "flask==3\ngunicorn==23", "app.py": FLASK}
-    processes = process_types(Tree(files), _plan(files), _settings(files))
+    processes = process_types(Tree(files), plan_of(files), settings_of(files))
     assert tell_defaults(Tree(files), processes) == (
         "web: gunicorn app:app --bind 127.0.0.1:$PORT (no Procfile: the builder's choice)",
     )
@@ -579,7 +542,7 @@ def test_what_the_builder_chose_is_told_and_what_the_procfile_says_is_not() -> N
 def test_settings_reach_their_process_types() -> None:
     toml = "[processes.web]\nhealth = '/up'\ntimeout = 5\n[processes.worker]\nsettle = 0.2\ngrace = 3\n"
     files = {"Procfile": "web: a\nworker: b\nother: c", "trivet.toml": toml}
-    web, worker, other = process_types(Tree(files), _plan(files), _settings(files))
+    web, worker, other = process_types(Tree(files), plan_of(files), settings_of(files))
     assert (web.health, web.timeout_s, web.settle_s, web.grace_s) == ("/up", 5.0, 1.0, 30.0)
     assert (worker.health, worker.timeout_s, worker.settle_s, worker.grace_s) == (None, 60.0, 0.2, 3.0)
     assert (other.timeout_s, other.grace_s) == (60.0, 30.0)
@@ -587,17 +550,17 @@ def test_settings_reach_their_process_types() -> None:
 
 def test_settings_of_a_process_type_that_is_not_there_are_an_error() -> None:
     files = {"Procfile": "web: a\nworker: b", "trivet.toml": "[processes.web]\n[processes.wroker]\ngrace = 1\n"}
-    assert _error(files, InvalidFile) == (
+    assert error_of(files, InvalidFile) == (
         "trivet.toml:2: the app has no process type 'wroker'.",
         "Did you mean 'worker'?",
     )
 
 
 def test_a_page_at_the_top_beside_a_public_folder_without_one_is_told() -> None:
-    (notice,) = _plan({"index.html": "", "public/logo.png": ""}).notices
+    (notice,) = plan_of({"index.html": "", "public/logo.png": ""}).notices
     assert notice == (
         "The index.html at the top is not served: there is a folder public/, and only what is in there is. "
         "Move the page into public/, or give the folder another name."
     )
     for files in ({"index.html": ""}, {"index.html": "", "public/index.html": ""}, {"public/logo.png": ""}):
-        assert _plan(files).notices == ()
+        assert plan_of(files).notices == ()

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from support.planning import error_of, plan_of, processes_of
 from support.toolchains import needs
-from trivet.build.detect import choose_builder
-from trivet.build.processes import process_types
-from trivet.errors import BuildError, DetectionError, InvalidFile, LockfileError, TrivetError
+from trivet.errors import DetectionError, InvalidFile, LockfileError
 from trivet.model.build_plan import BuildPlan, LayerPlan, Link, Phase, Step
-from trivet.model.settings import parse_settings
 
 pytestmark = needs("node", "npm")
 
@@ -29,20 +27,6 @@ YARN_LOCK = '__metadata:\n  version: 8\n\n"express@npm:^4.19.0":\n  version: 4.2
 LOCKS = {"pnpm-lock.yaml": PNPM_LOCK, "yarn.lock": YARN_CLASSIC_LOCK}
 
 
-class Tree:
-    """A source that is only text."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self._texts = dict(files)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(sorted(self._texts))
-
-    def read(self, path: str) -> str | None:
-        return self._texts.get(path)
-
-
 def _npm_lock(*packages: tuple[str, Mapping[str, Any]], **locked: Mapping[str, Any]) -> str:
     entries = {folder: {"dependencies": data.get("dependencies", {}), **data} for folder, data in packages}
     return json.dumps({"lockfileVersion": 3, "packages": {**entries, **locked}})
@@ -51,22 +35,6 @@ def _npm_lock(*packages: tuple[str, Mapping[str, Any]], **locked: Mapping[str, A
 def _app(package: Mapping[str, Any], **more: str) -> dict[str, str]:
     """An app with a package.json and the package-lock.json that matches it."""
     return {"package.json": json.dumps(package), "package-lock.json": _npm_lock(("", package)), **more}
-
-
-def _plan(files: Mapping[str, str]) -> BuildPlan:
-    tree, settings = Tree(files), parse_settings(files.get("trivet.toml", ""))
-    return choose_builder(tree, settings).plan(tree, settings)
-
-
-def _processes(files: Mapping[str, str]) -> dict[str, str]:
-    tree, settings = Tree(files), parse_settings(files.get("trivet.toml", ""))
-    return {process.name: process.command for process in process_types(tree, _plan(files), settings)}
-
-
-def _error(files: Mapping[str, str], kind: type[TrivetError] = BuildError) -> tuple[str, str]:
-    with pytest.raises(kind) as caught:
-        _processes(files)
-    return caught.value.message, caught.value.hint
 
 
 def _layer(plan: BuildPlan, name: str) -> LayerPlan:
@@ -94,7 +62,7 @@ def _fetches(layer: LayerPlan) -> list[Step]:
     ],
 )
 def test_an_app_is_started_as_its_package_says(files: dict[str, str], builder: str, web: str) -> None:
-    assert (_plan(files).builder, _processes(files)) == (builder, {"web": web})
+    assert (plan_of(files).builder, processes_of(files)) == (builder, {"web": web})
 
 
 @pytest.mark.parametrize(
@@ -116,19 +84,19 @@ def test_an_app_is_started_as_its_package_says(files: dict[str, str], builder: s
     ],
 )
 def test_a_build_script_without_a_server_makes_a_site(files: dict[str, str]) -> None:
-    plan = _plan(files)
+    plan = plan_of(files)
     assert plan.builder == "static"
     assert [layer.name for layer in plan.layers] == ["runtime", "server", "dependencies", "build-dependencies", "app"]
     assert [tool.name for tool in plan.tools if tool.is_runtime] == ["python"]
 
 
 def test_pages_beside_a_package_that_builds_nothing_are_served_as_they_are() -> None:
-    plan = _plan({"package.json": '{"devDependencies": {"prettier": "3"}}', "index.html": ""})
+    plan = plan_of({"package.json": '{"devDependencies": {"prettier": "3"}}', "index.html": ""})
     assert (plan.builder, [tool.name for tool in plan.tools]) == ("static", ["uv", "python"])
 
 
 def test_a_package_with_nothing_to_start_is_told_what_was_looked_for() -> None:
-    assert _error(_app({}, **{"lib/shop.js": ""}), DetectionError) == (
+    assert error_of(_app({}, **{"lib/shop.js": ""}), DetectionError) == (
         (
             "There is no Procfile, and no obvious way to start this app: package.json has no start script, and neither its "
             "`main` nor server.js or index.js is there."
@@ -141,31 +109,31 @@ def test_a_package_with_nothing_to_start_is_told_what_was_looked_for() -> None:
 
 
 def test_python_goes_before_node_and_node_before_pages() -> None:
-    assert _plan({**_app({}), "requirements.txt": "", "Procfile": "web: x"}).builder == "python"
-    assert _plan(_app({"scripts": {"start": "node x"}}, **{"index.html": ""})).builder == "node"
+    assert plan_of({**_app({}), "requirements.txt": "", "Procfile": "web: x"}).builder == "python"
+    assert plan_of(_app({"scripts": {"start": "node x"}}, **{"index.html": ""})).builder == "node"
 
 
 def test_without_a_lockfile_there_is_an_error_that_says_what_writes_one() -> None:
-    assert _error({"package.json": "{}", "server.js": ""}, LockfileError) == (
+    assert error_of({"package.json": "{}", "server.js": ""}, LockfileError) == (
         "There is package.json, but no lockfile that says which versions to install.",
         (
             "Run `npm install --package-lock-only` and commit the lockfile it writes "
             "(package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock)."
         ),
     )
-    assert _error({"package.json": '{"packageManager": "pnpm@10.1.0"}', "server.js": ""})[1].startswith(
+    assert error_of({"package.json": '{"packageManager": "pnpm@10.1.0"}', "server.js": ""})[1].startswith(
         "Run `pnpm install` and commit"
     )
 
 
 def test_a_lockfile_of_another_tool_is_named() -> None:
-    assert _error({"package.json": "{}", "server.js": "", "bun.lock": ""}, LockfileError)[0] == (
+    assert error_of({"package.json": "{}", "server.js": "", "bun.lock": ""}, LockfileError)[0] == (
         "There is bun.lock, which Trivet cannot install from, and no lockfile that says which versions to install."
     )
 
 
 def test_several_lockfiles_are_an_error() -> None:
-    assert _error({**_app(EXPRESS), **LOCKS, "server.js": ""}, LockfileError) == (
+    assert error_of({**_app(EXPRESS), **LOCKS, "server.js": ""}, LockfileError) == (
         "There are several lockfiles, package-lock.json and pnpm-lock.yaml and yarn.lock, so it is not clear what to install.",
         "Remove all but one from the commit, for example `git rm yarn.lock`.",
     )
@@ -173,14 +141,14 @@ def test_several_lockfiles_are_an_error() -> None:
 
 def test_a_lockfile_that_is_not_the_named_managers_is_an_error() -> None:
     files = _app({"packageManager": "pnpm@10.1.0"}, **{"server.js": ""})
-    assert _error(files, LockfileError) == (
+    assert error_of(files, LockfileError) == (
         "package.json asks for pnpm (packageManager), but the lockfile is package-lock.json.",
         "Run `pnpm install`, commit its lockfile and remove package-lock.json; or take packageManager out.",
     )
 
 
 def test_a_package_manager_without_a_version_is_an_error() -> None:
-    assert _error(_app({"packageManager": "pnpm"}, **{"server.js": ""}), InvalidFile) == (
+    assert error_of(_app({"packageManager": "pnpm"}, **{"server.js": ""}), InvalidFile) == (
         "package.json: packageManager is 'pnpm', which is no package manager with its version.",
         'Write it like this: "packageManager": "pnpm@10.34.0" (npm, pnpm or yarn).',
     )
@@ -188,7 +156,7 @@ def test_a_package_manager_without_a_version_is_an_error() -> None:
 
 def test_an_old_lockfile_is_an_error() -> None:
     files = {"package.json": "{}", "package-lock.json": '{"lockfileVersion": 1}', "server.js": ""}
-    assert _error(files, LockfileError) == (
+    assert error_of(files, LockfileError) == (
         "package-lock.json was written by npm 6 or older and does not hold all that must be known.",
         "Write it anew with `npm install --package-lock-only` of a newer npm, and commit it.",
     )
@@ -204,7 +172,7 @@ def test_an_old_lockfile_is_an_error() -> None:
     ],
 )
 def test_a_broken_manifest_is_an_error_with_its_line(files: dict[str, str], message: str) -> None:
-    assert _error({**files, "server.js": ""}, InvalidFile)[0] == message
+    assert error_of({**files, "server.js": ""}, InvalidFile)[0] == message
 
 
 @pytest.mark.parametrize(
@@ -243,14 +211,14 @@ def test_a_broken_manifest_is_an_error_with_its_line(files: dict[str, str], mess
 def test_a_lockfile_that_does_not_match_is_an_error_that_says_what_mends_it(
     files: dict[str, str], message: str, hint: str
 ) -> None:
-    assert _error({"package.json": json.dumps(EXPRESS), "server.js": "", **files}, LockfileError) == (message, hint)
+    assert error_of({"package.json": json.dumps(EXPRESS), "server.js": "", **files}, LockfileError) == (message, hint)
 
 
 @pytest.mark.parametrize(
     "lock", [{"pnpm-lock.yaml": PNPM_LOCK}, {"yarn.lock": YARN_CLASSIC_LOCK}, {"yarn.lock": YARN_LOCK}]
 )
 def test_a_lockfile_that_matches_is_installed_from(lock: dict[str, str]) -> None:
-    plan = _plan({"package.json": json.dumps(EXPRESS), "server.js": "", **lock})
+    plan = plan_of({"package.json": json.dumps(EXPRESS), "server.js": "", **lock})
     assert [layer.name for layer in plan.layers] == ["package-manager", "dependencies", "app"]
     assert [layer.name for layer in plan.layers if layer.only_for_build] == ["package-manager"]
 
@@ -267,7 +235,7 @@ def test_a_lockfile_that_matches_is_installed_from(lock: dict[str, str]) -> None
     ],
 )
 def test_the_package_manager_is_the_one_of_the_lockfile(lock: dict[str, str], pin: str, package: str) -> None:
-    plan = _plan(
+    plan = plan_of(
         {"package.json": json.dumps({**EXPRESS, **({"packageManager": pin} if pin else {})}), "server.js": "", **lock}
     )
     (step,) = _layer(plan, "package-manager").steps
@@ -276,7 +244,7 @@ def test_the_package_manager_is_the_one_of_the_lockfile(lock: dict[str, str], pi
 
 
 def test_an_app_without_a_build_needs_production_dependencies_only() -> None:
-    plan = _plan(_app({**EXPRESS, "devDependencies": {"semver": "7"}}, **{"server.js": ""}))
+    plan = plan_of(_app({**EXPRESS, "devDependencies": {"semver": "7"}}, **{"server.js": ""}))
     assert [layer.name for layer in plan.layers] == ["dependencies", "app"]
     (install,) = _fetches(plan.layers[0])
     assert install.argv[2:] == ("ci", "--omit=dev")
@@ -284,7 +252,7 @@ def test_an_app_without_a_build_needs_production_dependencies_only() -> None:
 
 
 def test_a_build_script_borrows_all_dependencies_and_leaves_production_ones() -> None:
-    plan = _plan(_app({**EXPRESS, "devDependencies": {"x": "7"}, "scripts": {"build": "x", "start": "node x"}}))
+    plan = plan_of(_app({**EXPRESS, "devDependencies": {"x": "7"}, "scripts": {"build": "x", "start": "node x"}}))
     assert [(layer.name, layer.only_for_build) for layer in plan.layers] == [
         ("dependencies", False),
         ("build-dependencies", True),
@@ -297,7 +265,7 @@ def test_a_build_script_borrows_all_dependencies_and_leaves_production_ones() ->
 
 
 def test_without_development_dependencies_the_build_borrows_those_of_production() -> None:
-    plan = _plan(_app({**EXPRESS, "scripts": {"build": "x", "start": "node x"}}))
+    plan = plan_of(_app({**EXPRESS, "scripts": {"build": "x", "start": "node x"}}))
     assert [layer.name for layer in plan.layers] == ["dependencies", "app"]
     assert plan.layers[1].borrows == (Link("node_modules", "dependencies"),)
 
@@ -305,7 +273,7 @@ def test_without_development_dependencies_the_build_borrows_those_of_production(
 def test_commands_of_the_app_run_after_the_build_script_with_its_programs() -> None:
     files = _app({"scripts": {"build": "x", "start": "node x"}})
     toml = "[build]\ncommands = ['prune']\n[build.environment]\nNODE_ENV = 'test'\n"
-    app = _plan({**files, "trivet.toml": toml}).layers[-1]
+    app = plan_of({**files, "trivet.toml": toml}).layers[-1]
     assert [step.title for step in app.steps] == [
         "running the build script of package.json",
         "removing caches",
@@ -329,7 +297,7 @@ def test_commands_of_the_app_run_after_the_build_script_with_its_programs() -> N
 def test_turbopack_is_given_copies_since_it_follows_no_link_out_of_the_app(
     package: dict[str, Any], copied: bool
 ) -> None:
-    plan = _plan(_app({**package, "scripts": {"start": "next start", **package["scripts"]}}))
+    plan = plan_of(_app({**package, "scripts": {"start": "next start", **package["scripts"]}}))
     assert [link.is_copied for link in plan.layers[-1].borrows] == [copied]
     assert [link.is_copied for link in plan.layers[-1].links] == [False]
 
@@ -343,7 +311,7 @@ def test_nothing_of_the_app_that_could_run_is_given_to_the_package_manager() -> 
     }
     npmrc = "; mine\nregistry = https://npm.example.org/\nscript-shell=./evil\n//npm.example.org/:_authToken=${TOKEN}\n"
     npmrc += "node-options=--require ./evil.js\ngit=./evil\nsave-exact=true\n@mine:registry=https://x.example.org\n"
-    plan = _plan(_app(package, **{".npmrc": npmrc, "evil.js": ""}))
+    plan = plan_of(_app(package, **{".npmrc": npmrc, "evil.js": ""}))
     layer = _layer(plan, "dependencies")
     assert set(layer.files) == {"package.json", "package-lock.json", ".npmrc"}
     assert json.loads(layer.files["package.json"]) == EXPRESS
@@ -358,7 +326,7 @@ def test_nothing_of_the_app_that_could_run_is_given_to_the_package_manager() -> 
 
 
 def test_settings_of_pnpm_and_yarn_lose_what_could_run() -> None:
-    pnpm = _plan(
+    pnpm = plan_of(
         {
             "package.json": json.dumps(
                 {**EXPRESS, "pnpm": {"overrides": {"ms": "1"}, "executionEnv": {"nodeVersion": "1"}}}
@@ -375,7 +343,7 @@ def test_settings_of_pnpm_and_yarn_lose_what_could_run() -> None:
     assert "pnpmfileChecksum" not in files["pnpm-lock.yaml"]
     assert "pnpm-workspace.yaml: configDependencies, pnpm-workspace.yaml: pnpmfile." in pnpm.notices[0]
     assert pnpm.notices[1] == ".pnpmfile.cjs is not run: dependencies are installed as pnpm-lock.yaml says."
-    yarn = _plan(
+    yarn = plan_of(
         {
             "package.json": json.dumps(EXPRESS),
             "yarn.lock": YARN_LOCK,
@@ -391,8 +359,8 @@ def test_only_what_decides_dependencies_decides_their_layer() -> None:
     package = {**EXPRESS, "version": "1.0.0", "scripts": {"start": "node x.js"}}
     other = {**EXPRESS, "version": "1.0.1", "scripts": {"start": "node y.js", "test": "x"}, "description": "New"}
     lock = {"package-lock.json": _npm_lock(("", EXPRESS))}
-    first = _plan({"package.json": json.dumps(package), **lock, "x.js": "1"})
-    assert _layer(first, "dependencies") == _layer(_plan({"package.json": json.dumps(other), **lock}), "dependencies")
+    first = plan_of({"package.json": json.dumps(package), **lock, "x.js": "1"})
+    assert _layer(first, "dependencies") == _layer(plan_of({"package.json": json.dumps(other), **lock}), "dependencies")
 
 
 def test_install_scripts_run_without_the_network_and_only_where_the_app_allows_them() -> None:
@@ -407,7 +375,7 @@ def test_install_scripts_run_without_the_network_and_only_where_the_app_allows_t
         "package-lock.json": _npm_lock(("", EXPRESS), **locked),
         "server.js": "",
     }
-    plan = _plan(files)
+    plan = plan_of(files)
     (rebuild,) = [step for step in plan.layers[0].steps if "rebuild" in step.argv]
     assert (rebuild.argv[-1], rebuild.phase, rebuild.uses_cache) == ("bcrypt", Phase.COMPILE, False)
     assert plan.notices == (
@@ -416,7 +384,7 @@ def test_install_scripts_run_without_the_network_and_only_where_the_app_allows_t
             'If the app needs one: "allowScripts": {"@scope/b": true}'
         ),
     )
-    without = _plan({**files, "package.json": json.dumps(EXPRESS)})
+    without = plan_of({**files, "package.json": json.dumps(EXPRESS)})
     assert not [step for step in without.layers[0].steps if "rebuild" in step.argv]
 
 
@@ -430,12 +398,12 @@ def test_install_scripts_run_without_the_network_and_only_where_the_app_allows_t
 )
 def test_pnpms_own_ways_to_allow_install_scripts_count(setting: dict[str, str]) -> None:
     files = {"package.json": json.dumps(EXPRESS), "pnpm-lock.yaml": PNPM_LOCK, "server.js": "", **setting}
-    (rebuild,) = [step for step in _layer(_plan(files), "dependencies").steps if "rebuild" in step.argv]
+    (rebuild,) = [step for step in _layer(plan_of(files), "dependencies").steps if "rebuild" in step.argv]
     assert rebuild.argv[-1] == "bcrypt"
 
 
 def test_scripts_of_the_app_that_installing_would_have_run_are_told() -> None:
-    plan = _plan(_app({"scripts": {"postinstall": "patch-package", "start": "node x"}}))
+    plan = plan_of(_app({"scripts": {"postinstall": "patch-package", "start": "node x"}}))
     assert plan.notices == (
         (
             "Not run: postinstall of package.json, since dependencies are installed apart from the app. "
@@ -455,13 +423,13 @@ def test_scripts_of_the_app_that_installing_would_have_run_are_told() -> None:
     ],
 )
 def test_the_versions_of_node_that_suit_are_told(files: dict[str, str], wanted: str, by: str) -> None:
-    node, npm = _plan({**files, "server.js": ""}).tools
+    node, npm = plan_of({**files, "server.js": ""}).tools
     assert (node.name, node.wanted, node.wanted_by, node.is_runtime) == ("node", wanted, by, True)
     assert (npm.name, npm.is_runtime) == ("npm", False)
 
 
 def test_a_range_that_is_none_is_an_error() -> None:
-    assert _error(_app({"engines": {"node": "newest"}}, **{"server.js": ""}), InvalidFile) == (
+    assert error_of(_app({"engines": {"node": "newest"}}, **{"server.js": ""}), InvalidFile) == (
         "package.json: engines.node is 'newest', which is no range of versions.",
         'Write it like this: "engines": { "node": ">=20" }.',
     )
@@ -472,7 +440,7 @@ def test_a_range_that_is_none_is_an_error() -> None:
 )
 def test_a_package_from_git_is_refused_since_fetching_it_runs_it(resolved: str) -> None:
     lock = _npm_lock(("", EXPRESS), **{"node_modules/b": {"resolved": resolved}})
-    message, hint = _error(
+    message, hint = error_of(
         {"package.json": json.dumps(EXPRESS), "package-lock.json": lock, "server.js": ""}, LockfileError
     )
     assert message == (
@@ -485,7 +453,7 @@ def test_a_package_from_git_is_refused_since_fetching_it_runs_it(resolved: str) 
 
 
 def test_committed_modules_are_an_error() -> None:
-    assert _error(_app({}, **{"server.js": "", "node_modules/x/index.js": ""}), DetectionError) == (
+    assert error_of(_app({}, **{"server.js": "", "node_modules/x/index.js": ""}), DetectionError) == (
         "The commit holds the folder node_modules (node_modules/x/index.js); a build installs it from the lockfile.",
         "Take it out with `git rm -r --cached node_modules`, add it to .gitignore, and commit.",
     )
@@ -506,7 +474,7 @@ def test_workspaces_are_installed_with_the_app(patterns: list[str], found: list[
         f"{folder}/package.json": '{"name": "x"}' for folder in ("packages/a", "packages/b", "packages/a/deep", "site")
     }
     lock = _npm_lock(("", package), *((folder, {}) for folder in found))
-    plan = _plan({"package.json": json.dumps(package), "package-lock.json": lock, **files})
+    plan = plan_of({"package.json": json.dumps(package), "package-lock.json": lock, **files})
     assert [link.path for link in plan.layers[-1].links] == [
         "node_modules",
         *(f"{each}/node_modules" for each in found),
@@ -518,7 +486,8 @@ def test_a_workspace_that_the_lockfile_does_not_know_is_an_error() -> None:
     package = {"workspaces": ["a"], "scripts": {"start": "node x"}}
     files = {"package.json": json.dumps(package), "package-lock.json": _npm_lock(("", package)), "a/package.json": "{}"}
     assert (
-        _error(files, LockfileError)[0] == "package-lock.json does not match package.json: a/package.json is not in it."
+        error_of(files, LockfileError)[0]
+        == "package-lock.json does not match package.json: a/package.json is not in it."
     )
 
 
@@ -531,19 +500,19 @@ def test_archives_of_the_source_decide_the_layer_and_are_copied_as_they_are() ->
         "vendor/x{1}.tgz": "",
         "y/package.json": "{}",
     }
-    layer = _plan(files).layers[0]
+    layer = plan_of(files).layers[0]
     assert layer.inputs == ("vendor/x{1}.tgz",)
     assert layer.steps[0].argv[:4] == ("cp", "--parents", "--", "vendor/x{{1}}.tgz")
 
 
 def test_where_the_pages_are_can_be_said() -> None:
     files = _app({"scripts": {"build": "x"}}, **{"trivet.toml": "[build]\noutput = './web/dist/'\n"})
-    assert _plan(files).layers[-1].steps[-1].argv[-1] == "web/dist"
+    assert plan_of(files).layers[-1].steps[-1].argv[-1] == "web/dist"
 
 
 def test_where_the_pages_are_means_nothing_to_an_app_with_a_server() -> None:
     files = _app({"scripts": {"start": "node x"}}, **{"trivet.toml": "[build]\noutput = 'dist'\n"})
-    assert _error(files, InvalidFile) == (
+    assert error_of(files, InvalidFile) == (
         "trivet.toml:2: output is for static files, and this is built as a node app.",
         'Remove it, or set builder = "static" beside it.',
     )
@@ -551,7 +520,7 @@ def test_where_the_pages_are_means_nothing_to_an_app_with_a_server() -> None:
 
 @pytest.mark.parametrize("output", ["''", "'/x'", "'../x'", "'.'", "3"])
 def test_an_output_that_is_no_folder_of_the_app_is_an_error(output: str) -> None:
-    message, hint = _error(
+    message, hint = error_of(
         {**_app({"scripts": {"build": "x"}}), "trivet.toml": f"[build]\noutput = {output}\n"}, InvalidFile
     )
     assert message.startswith("trivet.toml:2: output must be a folder in the app's folder, not ")

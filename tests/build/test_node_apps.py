@@ -167,6 +167,43 @@ def test_workspaces_find_each_other_their_packages_and_those_of_the_app(builder:
     ).resolve().parent.parent.parent == builder.home.layers
 
 
+def test_a_workspace_is_built_and_started_in_its_folder_from_the_lockfile_at_the_top(builder: Builder) -> None:
+    package, lock = offline_app(
+        builder.repository.path,
+        {"shared": {"package.json": _package("2.0.0", main="x.js"), "x.js": 'module.exports = "shared"'}},
+    )
+    package |= {"workspaces": ["apps/*", "packages/*"]}
+    own = {"name": "@shop/web", "version": "1.0.0", "dependencies": {"@shop/words": "1.0.0"}}
+    words = {"name": "@shop/words", "version": "1.0.0", "main": "words.js"}
+    lock["packages"][""] |= {"workspaces": package["workspaces"], "dependencies": package["dependencies"]}
+    lock["packages"] |= {
+        "node_modules/@shop/web": {"resolved": "apps/web", "link": True},
+        "node_modules/@shop/words": {"resolved": "packages/words", "link": True},
+        "apps/web": own,
+        "packages/words": words,
+    }
+    builder.repository.commit(
+        {
+            "package.json": json.dumps(package),
+            "package-lock.json": json.dumps(lock),
+            "apps/web/trivet.toml": '[build]\nroot = "../.."\n',
+            "apps/web/package.json": json.dumps(
+                own | {"scripts": {"start": "node server.js", "build": "node make.js"}}
+            ),
+            "apps/web/make.js": 'require("node:fs").writeFileSync("made", require("@shop/words"));',
+            "apps/web/server.js": 'const { readFileSync } = require("node:fs");\n'
+            'require("node:http").createServer((request, response) => response.end(readFileSync("made")))'
+            '.listen(process.env.PORT, "127.0.0.1");\n',
+            "packages/words/package.json": json.dumps(words),
+            "packages/words/words.js": 'module.exports = "words with " + require("shared");',
+        }
+    )
+    built = builder.build(directory="apps/web").build
+    assert (built.folder, [layer.name for layer in built.layers]) == ("apps/web", ["dependencies", "app"])
+    with builder.serve(built) as url:
+        assert fetch(url) == (200, "words with shared")
+
+
 @pytest.fixture
 def program(builder: Builder) -> tuple[dict[str, Any], dict[str, Any]]:
     """An app whose one package has to be compiled."""

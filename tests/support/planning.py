@@ -24,6 +24,14 @@ class Tree:
     def read(self, path: str) -> str | None:
         return self._texts.get(path)
 
+    @property
+    def above(self) -> str:
+        return ""
+
+    @property
+    def top(self) -> "Tree":
+        return self
+
 
 def settings_of(files: Mapping[str, str]) -> Settings:
     """What the source's trivet.toml says."""

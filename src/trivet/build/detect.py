@@ -44,6 +44,14 @@ class FolderTree:
     def files(self) -> tuple[str, ...]:
         return self._files
 
+    @property
+    def above(self) -> str:
+        return "/".join(".." for _ in self._inside.split("/")) if self._inside else ""
+
+    @property
+    def top(self) -> "FolderTree":
+        return FolderTree(self._root)
+
     def read(self, path: str) -> str | None:
         name = posixpath.normpath(posixpath.join(self._inside, path))
         file = self._root / name

@@ -44,6 +44,14 @@ class SourceTree(Protocol):
         A path may lead up to files of the source that lie outside the app's folder.
         """
 
+    @property
+    def above(self) -> str:
+        """The way from the app's folder up to the source's, "../..", "" if they are one."""
+
+    @property
+    def top(self) -> "SourceTree":
+        """The whole source, as if all of it were the app."""
+
 
 class Phase(StrEnum):
     """FETCH reaches the network and runs no code of the app or of a package; COMPILE may run it, without the network.

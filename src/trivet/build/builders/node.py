@@ -19,7 +19,7 @@ from trivet.build.node.install import (
     production_layer,
     run_environment,
 )
-from trivet.build.node.package import Package
+from trivet.build.node.package import Package, read_package
 from trivet.build.node.project import Project, read_project
 from trivet.build.node.script import build_script
 from trivet.build.node.start import explain_no_default, has_build_script, has_package, read_kind
@@ -44,25 +44,25 @@ def recognise(tree: SourceTree) -> bool:
 
 def plan(tree: SourceTree, settings: Settings) -> BuildPlan:
     """Layers for the dependencies, found by lockfile and manifests, and one for the app. Raises: as read_project does."""
-    project = read_project(tree)
+    project, own = read_project(tree), read_package(tree)
     has_procfile = "Procfile" in tree.files
     web = None if has_procfile else read_kind(tree).web
     return BuildPlan(
         builder=NAME,
-        layers=(*manager_layers(project), production_layer(project), *_built(project, settings)),
+        layers=(*manager_layers(project), production_layer(project), *_built(project, own, settings)),
         environment=_ENVIRONMENT,
         processes={"web": web} if web else {},
         tools=node_tools(project, is_runtime=True),
         listing=list_components(project),
-        notices=(*project.notices, *_left_out(project.top)),
+        notices=(*project.notices, *_left_out(own)),
         no_default=None if web or has_procfile else explain_no_default(tree),
     )
 
 
-def _built(project: Project, settings: Settings) -> tuple[LayerPlan, ...]:
+def _built(project: Project, own: Package, settings: Settings) -> tuple[LayerPlan, ...]:
     """The app, and before it what only its build needs."""
     environment = run_environment(declared(settings, Phase.COMPILE))
-    script = build_script(environment) if has_build_script(project.top) else ()
+    script = build_script(environment) if has_build_script(own) else ()
     commands = (*script, *command_steps(settings, environment))
     needs_more = bool(commands) and project.has_development
     lender = BUILD_DEPENDENCIES if needs_more else DEPENDENCIES

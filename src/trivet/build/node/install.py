@@ -4,6 +4,7 @@ Each is installed in a folder that holds nothing of the app but what decides dep
 while the network is open; install scripts of packages run afterwards, without it, and only those that the app allows.
 """
 
+import posixpath
 from collections.abc import Mapping
 
 from trivet.build.node.manager import Kind, Manager
@@ -125,7 +126,7 @@ def node_tools(project: Project, *, is_runtime: bool) -> tuple[Tool, ...]:
 
 def list_components(project: Project) -> Listing | None:
     """npm knows what needs what, and where each package came from: of its own lockfile, for an app that has a version."""
-    if project.manager.kind is not Kind.NPM or not project.top.data.get("version"):
+    if project.above or project.manager.kind is not Kind.NPM or not project.top.data.get("version"):
         return None
     ask = 'exec "$0" "$1" sbom --omit dev --package-lock-only --sbom-format cyclonedx >"$2"'
     environment = {"PATH": NODE_FOLDER, "npm_config_cache": f"{SCRATCH}/npm", "npm_config_update_notifier": "false"}
@@ -199,7 +200,8 @@ def _layer(project: Project, name: str, *, for_production: bool) -> LayerPlan:
         *_install_scripts(project, folder),
         _tidy(project, folder),
     )
-    return LayerPlan(name, steps, project.files, inputs=project.copied, only_for_build=not for_production)
+    inputs = tuple(posixpath.join(project.above, path) for path in project.copied)
+    return LayerPlan(name, steps, project.files, inputs=inputs, only_for_build=not for_production)
 
 
 def _copy(project: Project, folder: str) -> tuple[Step, ...]:
@@ -207,7 +209,8 @@ def _copy(project: Project, folder: str) -> tuple[Step, ...]:
     if not project.copied:
         return ()
     paths = tuple(literal(path) for path in project.copied)
-    return (Step("copying packages of the source", ("cp", "--parents", "--", *paths, folder), Phase.FETCH, SOURCE),)
+    place = f"{SOURCE}/{project.above}" if project.above else SOURCE
+    return (Step("copying packages of the source", ("cp", "--parents", "--", *paths, folder), Phase.FETCH, place),)
 
 
 def _install(manager: Manager, folder: str, *, for_production: bool) -> Step:

@@ -47,6 +47,11 @@ class Manager:
         return "npm install --package-lock-only" if self.kind is Kind.NPM else f"{self.kind.command} install"
 
 
+def has_lockfile(tree: SourceTree) -> bool:
+    """Whether there is a lockfile of any of them."""
+    return any(name in tree.files for name in _LOCKFILES)
+
+
 def choose_manager(tree: SourceTree, top: Package) -> Manager:
     """The one whose lockfile is committed. Raises: LockfileError, InvalidFile."""
     lockfile = _choose_lockfile(tree, top)

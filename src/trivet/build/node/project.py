@@ -4,11 +4,11 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trivet.build.node.agreement import check_agreement
 from trivet.build.node.install_scripts import read_allowed, with_install_scripts
-from trivet.build.node.manager import Kind, Manager, choose_manager
+from trivet.build.node.manager import Kind, Manager, choose_manager, has_lockfile
 from trivet.build.node.npmrc import keep_pnpm, read_settings
 from trivet.build.node.package import DEVELOPMENT, FILE, PRODUCTION, WORKSPACE_FILE, Package, read_packages
 from trivet.build.node.text import write_yaml
@@ -33,7 +33,7 @@ class Project:
 
     `programs` are the files of the source that its own packages name as programs. `allowed` are the dependencies whose
     install scripts the app wants to be run, `node` and `node_by` the range of versions of node that suit and where it
-    says so.
+    says so. `above` is the way from the app's folder up to the project's, "" if they are one.
     """
 
     packages: tuple[Package, ...]
@@ -45,6 +45,7 @@ class Project:
     node: str
     node_by: str
     notices: tuple[str, ...]
+    above: str = ""
 
     @property
     def top(self) -> Package:
@@ -62,7 +63,16 @@ class Project:
 
 
 def read_project(tree: SourceTree) -> Project:
-    """The app's project. Raises: LockfileError, DetectionError, InvalidFile."""
+    """The app's project, or the one at the top of the source that it is a workspace of, if that alone has a lockfile.
+
+    Raises: LockfileError, DetectionError, InvalidFile.
+    """
+    if tree.above and not has_lockfile(tree) and has_lockfile(tree.top):
+        return replace(_read(tree.top), above=tree.above)
+    return _read(tree)
+
+
+def _read(tree: SourceTree) -> Project:
     _refuse_modules(tree)
     packages = read_packages(tree)
     manager = choose_manager(tree, packages[0])
