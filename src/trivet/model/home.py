@@ -80,6 +80,11 @@ class Home:
         return self.deploys(deploy.app) / deploy.name
 
     # release
+    @property
+    def keys(self) -> Path:
+        """The installation's own keys: the one that signs the ledger, the one that seals config."""
+        return self.root / "keys"
+
     def releases(self, deploy: Deploy) -> Path:
         return self.deploy(deploy) / "releases"
 
