@@ -56,6 +56,15 @@ def test_the_newest_config_again_is_no_new_version(store: ConfigStore, deploy: D
     assert store.add(deploy, Config({"A": "1", "B": "2"})).version == 3
 
 
+def test_a_config_that_differs_by_a_mark_alone_is_a_new_version(store: ConfigStore, deploy: Deploy) -> None:
+    values = {"A": "1", "B": "2"}
+    store.add(deploy, Config(values))
+    marked = Config(values, secret=("A",), live=("A", "B"))
+    assert store.add(deploy, marked).version == 2
+    assert store.at(deploy, 1).config == Config(values)
+    assert store.at(deploy, 2).config == marked
+
+
 def test_before_the_first_good_release_the_newest_config_is_current(
     store: ConfigStore, deploy: Deploy, released: Releasing
 ) -> None:

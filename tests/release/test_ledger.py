@@ -44,7 +44,7 @@ def test_the_folder_holds_the_release_and_its_config_for_its_owner_alone(
     released = ledger.append(draft(config_version=version.version), version.config)
     folder = home.release(deploy, 1)
     assert read_document(Release, (folder / "release.json").read_text(), name="release.json") == released
-    assert json.loads((folder / "env.json").read_text()) == {"values": {"TOKEN": SECRET}}
+    assert json.loads((folder / "env.json").read_text()) == {"values": {"TOKEN": SECRET}, "secret": [], "live": []}
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.iterdir())} == {
         "v1": "0o700",
         "release.json": "0o400",

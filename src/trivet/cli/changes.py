@@ -9,6 +9,14 @@ def process_lines(lines: tuple[str, ...]) -> str:
 
 
 def config_lines(change: ConfigChange) -> str:
-    """The keys of the config that differ, one a line: added, changed, removed."""
+    """The keys of the config that differ, one a line: added, changed, removed, marked otherwise."""
     marks = (("+", change.added), ("~", change.changed), ("-", change.removed))
-    return "\n".join(f"{mark} {key}" for mark, keys in marks for key in keys) or "the same config"
+    lines = [f"{mark} {key}" for mark, keys in marks for key in keys]
+    return "\n".join((*lines, *(f"* {text}" for text in mark_texts(change)))) or "the same config"
+
+
+def mark_texts(change: ConfigChange) -> tuple[str, ...]:
+    """The marks that keys have from now on, where they had others: "TOKEN is secret, live", "DEBUG has no mark"."""
+    return tuple(
+        f"{key} is {', '.join(marks)}" if marks else f"{key} has no mark" for key, marks in change.marks.items()
+    )

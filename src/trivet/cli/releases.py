@@ -2,7 +2,7 @@
 
 import click
 
-from trivet.cli.changes import config_lines, process_lines
+from trivet.cli.changes import config_lines, mark_texts, process_lines
 from trivet.cli.documents import full_record_document, record_document
 from trivet.cli.options import RELEASE, deploy_options, json_option
 from trivet.cli.output import age, print_facts, print_json, print_table
@@ -206,6 +206,7 @@ def _describe(change: ConfigChange) -> str:
         for word, keys in (("added", change.added), ("changed", change.changed), ("removed", change.removed))
         if keys
     ]
+    parts.extend(mark_texts(change))
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -1,6 +1,6 @@
 """Config: the environment variables of a deploy. Secrets are config, so a value never shows in a repr."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import ConfigError
@@ -10,15 +10,48 @@ _ENCODE_IT = "Encode it, for example with base64, and decode it in the app."
 
 
 @dataclass(frozen=True, slots=True)
+class Marking:
+    """Which keys get a mark (True) and which lose it (False); what is not named keeps the marks that it has."""
+
+    secret: Mapping[str, bool] = field(default_factory=dict)
+    live: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset((*self.secret, *self.live))
+
+
+_NO_MARKING = Marking()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """Keys and values; the values stay out of repr, of errors and of the ledger."""
+    """Keys and values; the values stay out of repr, of errors and of the ledger.
+
+    `secret` are the keys whose values are never shown again, `live` those that keep their present value in a rollback;
+    both sorted, and all of them keys of `values`.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
 
-    def changed(self, changes: Mapping[str, str | None]) -> "Config":
-        """A config with these keys set; None takes a key away."""
+    def changed(self, changes: Mapping[str, str | None], marking: Marking = _NO_MARKING) -> "Config":
+        """A config with these keys set and marked; None takes a key away, and its marks with it."""
         merged: dict[str, str | None] = {**self.values, **changes}
-        return Config({key: value for key, value in sorted(merged.items()) if value is not None})
+        values = {key: value for key, value in sorted(merged.items()) if value is not None}
+        return Config(
+            values, _mark(self.secret, marking.secret, within=values), _mark(self.live, marking.live, within=values)
+        )
+
+    def marks(self, key: str) -> tuple[str, ...]:
+        """The names of the marks that the key has."""
+        return tuple(name for name, keys in (("secret", self.secret), ("live", self.live)) if key in keys)
+
+
+def _mark(marked: tuple[str, ...], marking: Mapping[str, bool], *, within: Collection[str]) -> tuple[str, ...]:
+    all_marked = {**dict.fromkeys(marked, True), **marking}
+    return tuple(sorted(key for key, has in all_marked.items() if has and key in within))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +64,28 @@ class ConfigVersion:
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """Which keys differ between two configs: names only."""
+    """Which keys differ between two configs: names only.
+
+    `marks` are the marks that keys of the new config have ("secret", "live"), where they had others before.
+    """
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
+        return bool(self.added or self.changed or self.removed or self.marks)
 
 
 def compare(old: Config, new: Config) -> ConfigChange:
-    """The keys that were added, changed and removed from old to new."""
+    """The keys that were added, changed, removed and marked otherwise from old to new."""
     before, after = old.values, new.values
     return ConfigChange(
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(key for key in before.keys() & after.keys() if before[key] != after[key])),
         removed=tuple(sorted(before.keys() - after.keys())),
+        marks={key: new.marks(key) for key in sorted(after) if new.marks(key) != old.marks(key)},
     )
 
 

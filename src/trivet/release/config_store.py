@@ -62,7 +62,7 @@ class ConfigStore:
         """The config is stored under the next version; if it is the newest one already, that one stays the newest."""
         with in_words(self._path), writing(self._connection):
             newest = read_newest(self._connection, deploy)
-            if newest.config.values == config.values:
+            if newest.config == config:
                 return newest
             return self._insert(deploy, config)
 

@@ -173,7 +173,7 @@ class Ledger:
 
     def _check_stored(self, draft: Draft, config: Config) -> None:
         stored = read_config(self._connection, draft.deploy, draft.config_version)
-        if stored is None or stored.values != config.values:
+        if stored != config:
             raise ValueError(f"the config is not what is stored as version {draft.config_version} of {draft.deploy}")
 
     def _check_whole(self, release: Release) -> None:
