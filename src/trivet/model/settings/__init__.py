@@ -1,0 +1,134 @@
+"""Settings: what `trivet.toml` says, every key of it checked. The file is optional, and so is everything in it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trivet.errors import InvalidName
+from trivet.model.names import AppName, parse_app_name, parse_deploy_name, parse_process_type
+from trivet.model.settings.build import EVERY, BuildSettings, read_build
+from trivet.model.settings.file import (
+    FILE,
+    Place,
+    Reader,
+    SettingsFile,
+    invalid_setting,
+    mistyped,
+    parse_toml,
+    read_name,
+    read_table,
+    read_text,
+    suggestion,
+    table_of,
+)
+
+__all__ = [
+    "EVERY",
+    "FILE",
+    "BuildSettings",
+    "DeploySettings",
+    "Place",
+    "ProcessSettings",
+    "Settings",
+    "invalid_setting",
+    "parse_settings",
+    "suggestion",
+]
+
+_LONGEST_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """`[processes.NAME]`: how the run stage is to treat a process type; None where nothing is said."""
+
+    health: str | None = None
+    timeout_s: float | None = None
+    settle_s: float | None = None
+    grace_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySettings:
+    """`[deploys.NAME]`: where the deploy is reached; None where nothing is said."""
+
+    port: int | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole `trivet.toml`; `Settings()` is what an app without one has."""
+
+    app: AppName | None = None
+    build: BuildSettings = field(default_factory=BuildSettings)
+    processes: Mapping[str, ProcessSettings] = field(default_factory=dict)
+    deploys: Mapping[str, DeploySettings] = field(default_factory=dict)
+
+
+def parse_settings(text: str) -> Settings:
+    """The settings that the text of a `trivet.toml` stands for. Raises: InvalidFile, with the line."""
+    file = SettingsFile(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    values = read_table(file, (), parse_toml(file), _TOP)
+    return Settings(**values)  # type: ignore[arg-type] # each reader of _TOP gives the type of its field
+
+
+def _read_app(file: SettingsFile, place: Place, data: object) -> AppName:
+    try:
+        return parse_app_name(read_text(file, place, data))
+    except InvalidName as error:
+        raise file.error(place, error.message, error.hint) from error
+
+
+def _read_health(file: SettingsFile, place: Place, data: object) -> str:
+    if not isinstance(data, str) or not re.fullmatch(r"/[!-~]*", data):
+        raise mistyped(file, place, data, "a path that starts with '/'", 'health = "/health"')
+    return data
+
+
+def _read_seconds(file: SettingsFile, place: Place, data: object) -> float:
+    if isinstance(data, bool) or not isinstance(data, int | float) or not 0 < data <= _LONGEST_S:
+        raise mistyped(file, place, data, "a number of seconds above 0", f"{place[-1]} = 30")
+    return float(data)
+
+
+def _read_port(file: SettingsFile, place: Place, data: object) -> int:
+    if isinstance(data, bool) or not isinstance(data, int) or not 1 <= data <= 65535:
+        raise mistyped(file, place, data, "a number from 1 to 65535", "port = 8000")
+    return data
+
+
+def _read_processes(file: SettingsFile, place: Place, data: object) -> Mapping[str, ProcessSettings]:
+    return {
+        read_name(file, (*place, name), parse_process_type): ProcessSettings(
+            **read_table(file, (*place, name), table, _PROCESS)  # type: ignore[arg-type]
+        )
+        for name, table in table_of(file, place, data).items()
+    }
+
+
+def _read_deploys(file: SettingsFile, place: Place, data: object) -> Mapping[str, DeploySettings]:
+    return {
+        read_name(file, (*place, name), parse_deploy_name): DeploySettings(
+            **read_table(file, (*place, name), table, _DEPLOY)  # type: ignore[arg-type]
+        )
+        for name, table in table_of(file, place, data).items()
+    }
+
+
+_TOP: Mapping[str, tuple[str, Reader]] = {
+    "app": ("app", _read_app),
+    "build": ("build", read_build),
+    "processes": ("processes", _read_processes),
+    "deploys": ("deploys", _read_deploys),
+}
+_PROCESS: Mapping[str, tuple[str, Reader]] = {
+    "health": ("health", _read_health),
+    "timeout": ("timeout_s", _read_seconds),
+    "settle": ("settle_s", _read_seconds),
+    "grace": ("grace_s", _read_seconds),
+}
+_DEPLOY: Mapping[str, tuple[str, Reader]] = {
+    "port": ("port", _read_port),
+    "host": ("host", read_text),
+}
