@@ -35,7 +35,7 @@ def with_layers(plan: RollbackPlan, manner: Manner, consent: Consent) -> Rollbac
         name = plan.target.release.name
         _ask(f"The build of {name} was pruned. Build {old.source.short} again and compare?")
     with manner.view as progress:
-        rebuilt = rebuild_flow(manner.installation, old, progress)
+        rebuilt = rebuild_flow(manner.installation, plan.target.release, progress)
     if rebuilt.differences:
         _settle_differences(plan, rebuilt, consent)
     return replace(plan, instead=rebuilt.build)

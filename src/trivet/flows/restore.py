@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build import build_states, check_out
+from trivet.errors import LayersPruned, SourceError
 from trivet.flows.build import BuildChoice, build
 from trivet.flows.installation import Installation, Progress
 from trivet.model.build import Build
 from trivet.model.pruning import BuildState
+from trivet.model.release import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,24 @@ def make_ready(installation: Installation, old: Build, progress: Progress) -> bo
         return state is not BuildState.PRUNED and check_out(installation.home, old)
 
 
-def rebuild(installation: Installation, old: Build, progress: Progress) -> Rebuilt:
-    """The old build's commit is a build again, and it is known what of that differs. Raises: as `deploy.build` does."""
+def rebuild(installation: Installation, release: Release, progress: Progress) -> Rebuilt:
+    """The commit of the release's build is a build again, and it is known what of that differs.
+
+    Raises: LayersPruned, if its source is not to be had any more; otherwise as `deploy.build` does.
+    """
+    old = release.build
     source = old.source
-    made = build(installation, old.app, BuildChoice(Path(source.repository), source.commit, source.directory), progress)
+    choice = BuildChoice(Path(source.repository), source.commit, source.directory)
+    try:
+        made = build(installation, old.app, choice, progress)
+    except SourceError as error:
+        raise LayersPruned(
+            f"The build {old.id} of {release.name} was pruned and cannot be made again: "
+            f"{error.message[:1].lower()}{error.message[1:]}",
+            hint=f"Put a clone that has the commit {source.short} at {source.repository}, then run the command again. "
+            "Nothing was changed.",
+            detail=error.detail,
+        ) from error
     return Rebuilt(made.build, tuple(_differences(old, made.build)))
 
 
