@@ -21,6 +21,8 @@
     │   ├── LayersPruned          the build's layers are not checked out, so that it cannot be started
     │   ├── NothingReleased       the deploy has no release that could be used
     │   ├── ConfigError           a key that may not be set, or is not there
+    │   ├── Quarantined      31   a rollback has left this build, and nobody says why it is to be released again
+    │   ├── PlanOutdated     32   the plan is not the one that was expected: something has changed since
     │   └── LedgerError           the ledger was altered, or the database refused
     ├── RunError             40
     │   ├── RollOutFailed         the new release did not come up; the old one still serves
@@ -135,6 +137,18 @@ class NothingReleased(ReleaseError):
 
 class ConfigError(ReleaseError):
     """A config key may not be set, is not there, or has a value that cannot be one."""
+
+
+class Quarantined(ReleaseError):
+    """A rollback has left the build in this deploy, and nobody has said why it is to be released there again."""
+
+    exit_code = 31
+
+
+class PlanOutdated(ReleaseError):
+    """The plan is not the one that was expected: the deploy, or what is to be released, has changed since."""
+
+    exit_code = 32
 
 
 class LedgerError(ReleaseError):

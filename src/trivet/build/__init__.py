@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trivet.build.request import BuildRequest, Built, CommitLine, Listener, Pen
+from trivet.build.request import BuildRequest, Built, Listener, Pen
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.pruning import BuildState, Keep, Pruned
+from trivet.model.source import CommitLine
 
 if TYPE_CHECKING:
     from trivet.build.pruning import Removal
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildRequest",
     "Built",
-    "CommitLine",
     "Listener",
     "Pen",
     "build_states",

@@ -63,12 +63,3 @@ class Pen:
     key: str
     repository: Path
     caller: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CommitLine:
-    """A commit as a list shows it."""
-
-    commit: str
-    subject: str
-    author: str

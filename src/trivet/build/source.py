@@ -6,13 +6,12 @@ from pathlib import Path, PurePosixPath
 from trivet.build.large_files import fill_in
 from trivet.build.listing import Budget, Listing, read_listing
 from trivet.build.repository import Repository, find_submodule, open_repository
-from trivet.build.request import CommitLine
 from trivet.build.unpack import unpack
 from trivet.errors import SourceError
 from trivet.host.clock import timestamp
 from trivet.host.git import Git
 from trivet.model.settings import Settings, invalid_setting
-from trivet.model.source import Source
+from trivet.model.source import CommitLine, Source
 from trivet.model.text import encodable, plain
 
 _LOG = ("--no-show-signature", "--encoding=UTF-8")

@@ -17,7 +17,8 @@ from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation, named_deploy
 from trivet.errors import ConfigError, InputError
 from trivet.flows.dotenv import parse_dotenv
-from trivet.flows.reconfigure import Reconfigured, read_config, reconfigure
+from trivet.flows.planning import Terms
+from trivet.flows.reconfigure import Changes, Reconfigured, read_config, reconfigure
 from trivet.model.names import Deploy
 
 _MASK = "••••••••"
@@ -112,7 +113,7 @@ def set_(
         raise click.UsageError("Nothing to set. Give KEY=VALUE, or --file.")
     deploy = named_deploy(app, deploy_name)
     with manner.view as progress:
-        done = reconfigure(manner.installation, deploy, changes, manner.message, progress)
+        done = reconfigure(manner.installation, Changes(deploy, changes, Terms(manner.message)), progress)
     _print_done(deploy, done, as_json=manner.as_json)
 
 
@@ -134,7 +135,7 @@ def unset(
     """
     deploy = named_deploy(app, deploy_name)
     with manner.view as progress:
-        done = reconfigure(manner.installation, deploy, dict.fromkeys(keys), manner.message, progress)
+        done = reconfigure(manner.installation, Changes(deploy, dict.fromkeys(keys), Terms(manner.message)), progress)
     _print_done(deploy, done, as_json=manner.as_json)
 
 

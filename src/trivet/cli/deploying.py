@@ -6,9 +6,10 @@ import click
 
 from trivet.cli.building import named_source
 from trivet.cli.documents import released_document
-from trivet.cli.options import Manner, deploy_options, manner_options, sign_option
+from trivet.cli.options import Manner, again_option, deploy_options, manner_options, sign_option
 from trivet.cli.output import print_json
 from trivet.flows import deploy as flow
+from trivet.flows.planning import Terms
 from trivet.flows.releasing import Released
 from trivet.model.names import Deploy, parse_deploy_name
 from trivet.model.process import runnable
@@ -24,6 +25,7 @@ from trivet.model.process import runnable
 @click.option("--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only.")
 @click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
 @sign_option
+@again_option
 @manner_options
 def deploy(
     revision: str,
@@ -34,6 +36,7 @@ def deploy(
     host: str | None,
     rebuild: bool,
     sign_with: str | None,
+    again: str,
     manner: Manner,
 ) -> None:
     """Build a commit, release it, roll it out.
@@ -51,7 +54,7 @@ def deploy(
     name, source = named_source(app, revision, directory)
     target = Deploy(name, parse_deploy_name(deploy_name))
     source = replace(source, rebuild=rebuild, sign_with=sign_with)
-    choice = flow.DeployChoice(manner.message, host, port)
+    choice = flow.DeployChoice(Terms(manner.message, again=again), host, port)
     with manner.view as progress:
         released = flow.deploy(manner.installation, target, source, choice, progress)
     print_released(released, as_json=manner.as_json)

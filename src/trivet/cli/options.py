@@ -102,6 +102,13 @@ def message_option(command: Command) -> Command:
     )(command)
 
 
+def again_option(command: Command) -> Command:
+    """`--again REASON`."""
+    return click.option(
+        "--again", metavar="REASON", default="", help="Release a build that a rollback has left all the same; why."
+    )(command)
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a command that makes a release is to go about it: the options that all of them share."""

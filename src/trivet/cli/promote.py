@@ -6,10 +6,13 @@ from trivet.cli import suggestions
 from trivet.cli.deploying import print_released
 from trivet.cli.options import (
     Manner,
+    again_option,
     app_option,
     manner_options,
 )
 from trivet.cli.place import known_deploy, named_app, named_deploy
+from trivet.flows.planning import Terms
+from trivet.flows.promote import Promotion
 from trivet.flows.promote import promote as promote_flow
 from trivet.model.names import parse_deploy_name
 
@@ -18,11 +21,13 @@ from trivet.model.names import parse_deploy_name
 @click.argument("source", metavar="FROM", shell_complete=suggestions.deploys)
 @click.argument("target", metavar="TO", shell_complete=suggestions.deploys)
 @app_option
+@again_option
 @manner_options
 def promote(
     source: str,
     target: str,
     app: str | None,
+    again: str,
     manner: Manner,
 ) -> None:
     """Release in one deploy what serves in another.
@@ -37,7 +42,9 @@ def promote(
     name = named_app(app)
     origin = known_deploy(place, name, parse_deploy_name(source))
     with manner.view as progress:
-        released = promote_flow(place, origin, named_deploy(name, target), manner.message, progress)
+        released = promote_flow(
+            place, Promotion(origin, named_deploy(name, target), Terms(manner.message, again=again)), progress
+        )
     print_released(released, as_json=manner.as_json)
 
 

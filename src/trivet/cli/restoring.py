@@ -1,7 +1,7 @@
 """What a person is asked before a rollback to a build that was pruned."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 
@@ -10,6 +10,7 @@ from trivet.errors import Interrupted, LayersPruned
 from trivet.flows.restore import Rebuilt, make_ready
 from trivet.flows.restore import rebuild as rebuild_flow
 from trivet.flows.rollback import RollbackPlan
+from trivet.model.build import Build
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +21,25 @@ class Consent:
     changes: bool
 
 
-def with_layers(plan: RollbackPlan, manner: Manner, consent: Consent) -> RollbackPlan:
-    """The plan, whose build can be started: checked out, or built again if the person agrees.
+def obtain_build(plan: RollbackPlan, manner: Manner, consent: Consent) -> Build | None:
+    """The plan's build can be started, or what is returned, built again from its commit, can be, if the person agrees.
 
     Raises: LayersPruned, if nobody can be asked, or what was built again is not what it was; Interrupted.
     """
     old = plan.target.release.build
     with manner.view as progress:
         if make_ready(manner.installation, old, progress):
-            return plan
+            return None
     if not consent.rebuild:
         if not sys.stdin.isatty():
-            return plan  # the rollback itself says what can be done
+            return None  # the rollback itself says what can be done
         name = plan.target.release.name
         _ask(f"The build of {name} was pruned. Build {old.source.short} again and compare?")
     with manner.view as progress:
         rebuilt = rebuild_flow(manner.installation, plan.target.release, progress)
     if rebuilt.differences:
         _settle_differences(plan, rebuilt, consent)
-    return replace(plan, instead=rebuilt.build)
+    return rebuilt.build
 
 
 def _settle_differences(plan: RollbackPlan, rebuilt: Rebuilt, consent: Consent) -> None:

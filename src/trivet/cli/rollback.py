@@ -1,6 +1,7 @@
 """`rollback`."""
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -14,9 +15,10 @@ from trivet.cli.options import (
 )
 from trivet.cli.output import visible
 from trivet.cli.place import known_deploy
-from trivet.cli.restoring import Consent, with_layers
+from trivet.cli.restoring import Consent, obtain_build
 from trivet.errors import Interrupted
-from trivet.flows.rollback import RollbackPlan, plan_rollback
+from trivet.flows.planning import Terms
+from trivet.flows.rollback import Return, RollbackPlan, plan_rollback
 from trivet.flows.rollback import rollback as rollback_flow
 
 
@@ -53,29 +55,31 @@ def rollback(
       trivet rollback v3 --rebuild
     """
     place = manner.installation
-    plan = plan_rollback(place, known_deploy(place, app, deploy_name), number)
+    back = Return(known_deploy(place, app, deploy_name), number, None, run_release_command, Terms(manner.message))
+    plan = plan_rollback(place, back)
     if not (manner.quiet or manner.as_json):
         _print_plan(plan)
     if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
         raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
-    plan = with_layers(plan, manner, Consent(rebuild or yes, accept_changes))
+    instead = obtain_build(plan, manner, Consent(rebuild or yes, accept_changes))
+    back = replace(back, number=plan.target.release.number, instead=instead)
     with manner.view as progress:
-        released = rollback_flow(place, plan, manner.message, progress, release_command=run_release_command)
+        released = rollback_flow(place, back, progress)
     print_released(released, as_json=manner.as_json)
 
 
 def _print_plan(plan: RollbackPlan) -> None:
-    target = plan.target.release
-    source = target.build.source
-    running = plan.current.release if plan.current else None
+    target, planned = plan.target.release, plan.decision.plan
+    source, start = target.build.source, planned.start
     click.echo(f"Rolling back {target.deploy} to {target.name}:", err=True)
-    is_moved = running is not None and running.build.source.commit != source.commit
-    was = f"{running.build.source.short} {running.build.source.subject} → " if running and is_moved else ""
+    is_moved = start.commit is not None and start.commit != source.commit
+    was = f"{start.commit[:8]} {start.subject} → " if start.commit and is_moved else ""
     same = "" if is_moved else " (the same commit)"
+    lines = tuple(line for change in planned.processes for line in change.lines)
     for name, text in (
         ("commit", f"{was}{source.short} {source.subject}{same}"),
-        ("processes", process_lines(plan.changes.lines)),
-        ("config", config_lines(plan.changes.config)),
+        ("processes", process_lines(lines)),
+        ("config", config_lines(planned.config)),
     ):
         for index, line in enumerate(text.splitlines()):
             click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)

@@ -1,19 +1,22 @@
 """Deploy: source → build → release → roll out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trivet.errors import MachineError
 from trivet.flows.build import BuildChoice, build
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.planning import Decision, Proposal, Terms, check_quarantine, decide, draft, options, reason
 from trivet.flows.present import check_types_kept
 from trivet.flows.prune import prune_after_deploy
-from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.situation import Situation, find_situation
 from trivet.flows.trust import check_trusted
 from trivet.model.build import Build
-from trivet.model.config import Config, compare
+from trivet.model.config import compare
 from trivet.model.names import Deploy
+from trivet.model.plan import PlannedBuild, planned
 from trivet.model.process import runnable
-from trivet.model.release import Cause, Draft
+from trivet.model.release import Cause
 from trivet.model.run import Address
 from trivet.model.settings import Settings
 from trivet.release import ConfigStore, Ledger
@@ -24,9 +27,9 @@ DEFAULT_HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class DeployChoice:
-    """What a person asked for beyond the build: why, and where the deploy is to be reached."""
+    """What a person asked for beyond the build: on what terms, and where the deploy is to be reached."""
 
-    reason: str = ""
+    terms: Terms = field(default_factory=Terms)
     host: str | None = None
     port: int | None = None
 
@@ -51,27 +54,51 @@ def _deploy(
         _refuse_image(built.build)
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:
-            stored = store.current(target)
-        current = ledger.current(target)
-        if signer := check_trusted(installation, target, current, built.build):
-            progress.step("build", f"{built.build.id}: signed by {signer.name} ({signer.fingerprint})")
-        if current is not None:
-            check_types_kept(machine, target, current.release.processes, built.build.processes)
-        old = stored.config if current else Config()
-        draft = Draft(
-            deploy=target,
-            build=built.build,
-            config_version=stored.version,
-            config_change=compare(old, stored.config),
-            cause=Cause.DEPLOY,
-            reason=choice.reason or f"deploy {built.build.source.short} {built.build.source.subject}",
-            actor=installation.actor,
+            situation = find_situation(ledger, store, machine, target)
+        decision = _decide(
+            installation, situation, Candidate(planned(built.build), built.settings, built.build), choice
         )
-        options = RollOutOptions(address=_address(target, choice, built.settings))
-        released = Releasing(ledger, machine, progress).bring_into_service(draft, stored.config, options)
-        if current is None:
+        decision.insist(choice.terms.expect)
+        if signer := check_trusted(installation, target, situation.current, built.build):
+            progress.step("build", f"{built.build.id}: signed by {signer.name} ({signer.fingerprint})")
+        release = draft(installation, decision.plan, built.build, situation.config)
+        releasing = Releasing(ledger, machine, progress)
+        released = releasing.bring_into_service(release, decision.config, options(decision.plan))
+        if situation.current is None:
             _tell_what_waits(machine, released, progress)
         return released
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is to be released: the build as far as it is known (`made`: it is there), and what its `trivet.toml` says."""
+
+    build: PlannedBuild
+    settings: Settings
+    made: Build | None = None
+
+
+def _decide(installation: Installation, situation: Situation, candidate: Candidate, choice: DeployChoice) -> Decision:
+    target, current, new = situation.deploy, situation.current, candidate.build
+    source, made = new.source, candidate.made
+    proposal = Proposal(
+        Cause.DEPLOY,
+        reason(f"deploy {source.short} {source.subject}", choice.terms),
+        new,
+        situation.config.config,
+        compare(situation.released_config, situation.config.config),
+        situation.config.version,
+        address=_address(target, choice, candidate.settings),
+    )
+    before = current.release.processes if current else ()
+    machine = Machine(installation.home)
+    return decide(
+        situation,
+        proposal,
+        lambda: check_quarantine(situation, new, choice.terms),
+        lambda: check_trusted(installation, target, current, made) if made else None,
+        lambda: check_types_kept(machine, target, before, new.processes),
+    )
 
 
 def _refuse_image(build: Build) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trivet.build import CommitLine, build_states, commits_between, list_builds, read_beside, read_build, read_log
+from trivet.build import build_states, commits_between, list_builds, read_beside, read_build, read_log
 from trivet.errors import BuildError, InvalidDocument, MachineError, UnknownApp
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
@@ -17,6 +17,7 @@ from trivet.model.process import runnable
 from trivet.model.pruning import BuildState
 from trivet.model.release import Record
 from trivet.model.run import Address, ProcessState, ProcessStatus
+from trivet.model.source import CommitLine
 from trivet.model.timings import StepTime, Timings
 from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
 from trivet.run import LogLine, Machine

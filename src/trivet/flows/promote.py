@@ -1,49 +1,102 @@
 """Promote: the same build, released in another deploy with that deploy's config."""
 
+from dataclasses import dataclass, field
+
 from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.planning import Decision, Proposal, Terms, check_quarantine, decide, draft, options, reason
 from trivet.flows.present import check_types_kept
-from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.situation import Situation, find_situation
 from trivet.flows.trust import check_trusted
-from trivet.model.config import Config, compare
+from trivet.model.config import compare
 from trivet.model.names import Deploy
-from trivet.model.release import Cause, Draft, Origin, Record
+from trivet.model.plan import planned
+from trivet.model.release import Cause, Origin, Record
 from trivet.release import ConfigStore, Ledger
+from trivet.run import Machine
 
 
-def promote(installation: Installation, source: Deploy, target: Deploy, reason: str, progress: Progress) -> Released:
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What serves in `source` is to serve in `target`."""
+
+    source: Deploy
+    target: Deploy
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Promoted:
+    """A promotion as it was decided: the release that is promoted, the target, and what becomes of it."""
+
+    record: Record
+    situation: Situation
+    decision: Decision
+
+
+def plan_promotion(installation: Installation, promotion: Promotion) -> Decision:
+    """What `promote` would do now; nothing changes. Raises: InputError, NothingReleased."""
+    _check_two(promotion)
+    with Ledger(installation.home) as ledger, ConfigStore(installation.home) as store:
+        return _decide(installation, ledger, store, promotion).decision
+
+
+def promote(installation: Installation, promotion: Promotion, progress: Progress) -> Released:
     """What serves in `source` serves in `target` as well, with the target's own config.
 
-    Raises: NothingReleased, InputError, RunError.
+    Raises: NothingReleased, InputError, PlanOutdated, Quarantined, RunError.
     """
-    if source == target:
-        raise InputError(
-            f"{source} cannot be promoted to itself.", hint="Name two deploys: trivet promote staging production"
-        )
+    _check_two(promotion)
+    source, target = promotion.source, promotion.target
     with installation.working_on(target, f"promote {source.name}", progress), Ledger(installation.home) as ledger:
-        promoted = _promoted(ledger, source)
+        _find_promoted(ledger, source)  # before anything is started
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:
-            stored = store.current(target)
-        number, current = promoted.release.number, ledger.current(target)
-        if signer := check_trusted(installation, target, current, promoted.release.build):
-            progress.step("release", f"{promoted.release.build.id}: signed by {signer.name} ({signer.fingerprint})")
-        if current is not None:
-            check_types_kept(machine, target, current.release.processes, promoted.release.processes)
-        draft = Draft(
-            deploy=target,
-            build=promoted.release.build,
-            config_version=stored.version,
-            config_change=compare(stored.config if current else Config(), stored.config),
-            cause=Cause.PROMOTE,
-            reason=reason or f"promote {source.name} v{number}",
-            actor=installation.actor,
-            origin=Origin(source, number),
+            promoted = _decide(installation, ledger, store, promotion)
+        promoted.decision.insist(promotion.terms.expect)
+        plan, build = promoted.decision.plan, promoted.record.release.build
+        if signer := check_trusted(installation, target, promoted.situation.current, build):
+            progress.step("release", f"{build.id}: signed by {signer.name} ({signer.fingerprint})")
+        release = draft(installation, plan, build, promoted.situation.config)
+        return Releasing(ledger, machine, progress).bring_into_service(release, promoted.decision.config, options(plan))
+
+
+def _decide(installation: Installation, ledger: Ledger, store: ConfigStore, promotion: Promotion) -> _Promoted:
+    target, terms = promotion.target, promotion.terms
+    record, machine = _find_promoted(ledger, promotion.source), Machine(installation.home)
+    situation = find_situation(ledger, store, machine, target)
+    current, release = situation.current, record.release
+    build = planned(release.build)
+    proposal = Proposal(
+        Cause.PROMOTE,
+        reason(f"promote {promotion.source.name} {release.name}", terms),
+        build,
+        situation.config.config,
+        compare(situation.released_config, situation.config.config),
+        situation.config.version,
+        Origin(promotion.source, release.number),
+    )
+    before = current.release.processes if current else ()
+    decision = decide(
+        situation,
+        proposal,
+        lambda: check_quarantine(situation, build, terms),
+        lambda: check_trusted(installation, target, current, release.build),
+        lambda: check_types_kept(machine, target, before, release.processes),
+    )
+    return _Promoted(record, situation, decision)
+
+
+def _check_two(promotion: Promotion) -> None:
+    if promotion.source == promotion.target:
+        raise InputError(
+            f"{promotion.source} cannot be promoted to itself.",
+            hint="Name two deploys: trivet promote staging production",
         )
-        return Releasing(ledger, machine, progress).bring_into_service(draft, stored.config, RollOutOptions())
 
 
-def _promoted(ledger: Ledger, source: Deploy) -> Record:
+def _find_promoted(ledger: Ledger, source: Deploy) -> Record:
     current = ledger.current(source)
     if current is None:
         raise NothingReleased(

@@ -1,15 +1,19 @@
 """Reconfigure: changed config, one or many keys, becomes one new release of the same build."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trivet.errors import ConfigError
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason
+from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.model.config import Config, ConfigChange, ConfigVersion, compare, parse_config
 from trivet.model.names import Deploy
-from trivet.model.release import Cause, Draft, Record
+from trivet.model.plan import planned
+from trivet.model.release import Cause
 from trivet.release import ConfigStore, Ledger
+from trivet.run import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +33,29 @@ def read_config(installation: Installation, deploy: Deploy) -> ConfigVersion:
         return store.current(deploy)
 
 
-def reconfigure(
-    installation: Installation,
-    deploy: Deploy,
-    changes: Mapping[str, str | None],
-    reason: str,
-    progress: Progress,
-) -> Reconfigured:
-    """The config has these values (None takes a key away), in one new release that serves.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The keys that are to be changed, with their new values (None takes a key away)."""
 
-    Raises: ConfigError before anything changes; RunError if the app does not come up with the new config, which then
-    stays on record as failed while the old release and the old config stay current.
+    deploy: Deploy
+    values: Mapping[str, str | None] = field(repr=False)
+    terms: Terms = field(default_factory=Terms)
+
+
+def plan_changes(installation: Installation, changes: Changes) -> Decision:
+    """What `reconfigure` would do now; nothing changes. Raises: ConfigError."""
+    _check_valid(changes)
+    return _decide(read_situation(installation, changes.deploy), changes)
+
+
+def reconfigure(installation: Installation, changes: Changes, progress: Progress) -> Reconfigured:
+    """The config has these values, in one new release that serves.
+
+    Raises: ConfigError, PlanOutdated before anything changes; RunError if the app does not come up with the new config,
+    which then stays on record as failed while the old release and the old config stay current.
     """
-    parse_config({key: value or "" for key, value in changes.items()})
+    _check_valid(changes)
+    deploy = changes.deploy
     with (
         installation.working_on(deploy, "config", progress),
         Ledger(installation.home) as ledger,
@@ -49,33 +63,31 @@ def reconfigure(
     ):
         # An interrupted command is settled first: it may have made another release the current one.
         machine = prepare(installation, ledger, deploy, progress) if ledger.records(deploy, limit=1) else None
-        current = ledger.current(deploy)
-        old = store.current(deploy).config
-        _check_present(deploy, old, changes)
-        new = old.changed(changes)
-        change = compare(old, new)
-        if not change:
-            return Reconfigured(change, None)
-        stored = store.add(deploy, new)
-        if current is None or machine is None:
-            return Reconfigured(change, None)
-        draft = _draft(installation, current, stored, change, reason)
-        released = Releasing(ledger, machine, progress).bring_into_service(draft, new, RollOutOptions())
-        return Reconfigured(change, released)
+        situation = find_situation(ledger, store, machine or Machine(installation.home), deploy)
+        decision = _decide(situation, changes)
+        decision.insist(changes.terms.expect)
+        plan = decision.plan
+        if not plan.config:
+            return Reconfigured(plan.config, None)
+        stored = store.add(deploy, decision.config)
+        if situation.current is None or machine is None:
+            return Reconfigured(plan.config, None)
+        release = draft(installation, plan, situation.current.release.build, stored)
+        released = Releasing(ledger, machine, progress).bring_into_service(release, stored.config, options(plan))
+        return Reconfigured(plan.config, released)
 
 
-def _draft(
-    installation: Installation, current: Record, stored: ConfigVersion, change: ConfigChange, reason: str
-) -> Draft:
-    return Draft(
-        deploy=current.release.deploy,
-        build=current.release.build,
-        config_version=stored.version,
-        config_change=change,
-        cause=Cause.CONFIG,
-        reason=reason or _describe(change),
-        actor=installation.actor,
-    )
+def _decide(situation: Situation, changes: Changes) -> Decision:
+    old, current = situation.config.config, situation.current
+    _check_present(changes.deploy, old, changes.values)
+    new = old.changed(changes.values)
+    change = compare(old, new)
+    build = planned(current.release.build) if current and change else None
+    return decide(situation, Proposal(Cause.CONFIG, reason(_describe(change), changes.terms), build, new, change))
+
+
+def _check_valid(changes: Changes) -> None:
+    parse_config({key: value or "" for key, value in changes.values.items()})
 
 
 def _describe(change: ConfigChange) -> str:

@@ -1,82 +1,95 @@
 """Rollback: a new release that names an old build and its config; the same path as a deploy, with an older input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.releasing import Released, Releasing, RollOutOptions, prepare
+from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason
+from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.situation import find_situation
 from trivet.model.build import Build
-from trivet.model.config import Config
+from trivet.model.config import ConfigVersion, compare
 from trivet.model.names import Deploy
-from trivet.model.release import Cause, Draft, Origin, Record
-from trivet.release import ConfigStore, Ledger, ReleaseDiff, choose_rollback_target, diff
+from trivet.model.plan import planned
+from trivet.model.release import Cause, Origin, Record
+from trivet.release import ConfigStore, Ledger, choose_rollback_target
+from trivet.run import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where a deploy is to go back to: the release by this `number` (None: the good one before).
+
+    `instead` is what is to be released in place of that release's build: what was built again from its commit.
+    """
+
+    deploy: Deploy
+    number: int | None = None
+    instead: Build | None = None
+    release_command: bool = False
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What a rollback would do: from the running release back to the build and config of `target`.
+    """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build."""
 
-    `instead` is what is to be released in place of the target's build: what was built again from its commit.
-    """
-
-    current: Record | None
+    decision: Decision
     target: Record
-    config: Config
-    changes: ReleaseDiff
-    instead: Build | None = None
-
-    @property
-    def build(self) -> Build:
-        return self.instead or self.target.release.build
+    config: ConfigVersion
 
 
-def plan_rollback(installation: Installation, deploy: Deploy, number: int | None) -> RollbackPlan:
+def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
     """What `rollback` would do now; nothing changes. Raises: NotARollbackTarget."""
     with Ledger(installation.home) as ledger, ConfigStore(installation.home) as store:
-        return _plan(ledger, store, deploy, number)
+        return _plan(installation, ledger, store, back)
 
 
-def rollback(
-    installation: Installation, plan: RollbackPlan, reason: str, progress: Progress, *, release_command: bool = False
-) -> Released:
-    """The planned build and config serve again, as a new release.
+def rollback(installation: Installation, back: Return, progress: Progress) -> Released:
+    """The build and config of an earlier release serve again, as a new release.
 
-    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; RunError.
+    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; PlanOutdated, RunError.
     """
-    deploy, number = plan.target.release.deploy, plan.target.release.number
-    with installation.working_on(deploy, f"rollback v{number}", progress), Ledger(installation.home) as ledger:
-        _check_layers(installation, plan)
+    deploy = back.deploy
+    with installation.working_on(deploy, _name(back), progress), Ledger(installation.home) as ledger:
         machine = prepare(installation, ledger, deploy, progress)
         with ConfigStore(installation.home) as store:
-            agreed = _plan(ledger, store, deploy, number)
-        draft = Draft(
-            deploy=deploy,
-            build=plan.build,
-            config_version=agreed.target.release.config_version,
-            config_change=agreed.changes.config,
-            cause=Cause.ROLLBACK,
-            reason=reason or f"rollback to v{number}",
-            actor=installation.actor,
-            origin=Origin(deploy, number),
-        )
-        options = RollOutOptions(release_command=release_command)
-        return Releasing(ledger, machine, progress).bring_into_service(draft, agreed.config, options)
+            agreed = _plan(installation, ledger, store, back)
+        agreed.decision.insist(back.terms.expect)
+        plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
+        release = draft(installation, plan, build, agreed.config)
+        return Releasing(ledger, machine, progress).bring_into_service(release, agreed.config.config, options(plan))
 
 
-def _check_layers(installation: Installation, plan: RollbackPlan) -> None:
-    if all((installation.home.layers / layer.digest).is_dir() for layer in plan.build.layers):
+def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: Return) -> RollbackPlan:
+    target = choose_rollback_target(ledger.walk(back.deploy), back.number)
+    config = store.at(back.deploy, target.release.config_version)
+    situation = find_situation(ledger, store, Machine(installation.home), back.deploy)
+    proposal = Proposal(
+        Cause.ROLLBACK,
+        reason(f"rollback to {target.release.name}", back.terms),
+        planned(target.release.build),
+        config.config,
+        compare(situation.released_config, config.config),
+        config.version,
+        Origin(back.deploy, target.release.number),
+        runs_release_command=back.release_command,
+    )
+    build = back.instead or target.release.build
+    decision = decide(situation, proposal, lambda: _check_layers(installation, target, build))
+    return RollbackPlan(decision, target, config)
+
+
+def _check_layers(installation: Installation, target: Record, build: Build) -> None:
+    if all((installation.home.layers / layer.digest).is_dir() for layer in build.layers):
         return
-    release = plan.target.release
+    release = target.release
     raise LayersPruned(
-        f"The build {plan.build.id} of {release.name} was pruned: its layers are not on this machine any more.",
-        hint=f"`trivet rollback {release.name} --rebuild` builds {plan.build.source.short} again and compares it "
+        f"The build {build.id} of {release.name} was pruned: its layers are not on this machine any more.",
+        hint=f"`trivet rollback {release.name} --rebuild` builds {build.source.short} again and compares it "
         "with what was released. `trivet releases pin` keeps a release from being pruned.",
     )
 
 
-def _plan(ledger: Ledger, store: ConfigStore, deploy: Deploy, number: int | None) -> RollbackPlan:
-    target = choose_rollback_target(ledger.walk(deploy), number)
-    current = ledger.current(deploy)
-    old = store.at(deploy, current.release.config_version).config if current else Config()
-    config = store.at(deploy, target.release.config_version).config
-    return RollbackPlan(current, target, config, diff(current or target, target, old, config))
+def _name(back: Return) -> str:
+    return f"rollback v{back.number}" if back.number else "rollback"

@@ -35,3 +35,27 @@ def find_process_type(types: Iterable[ProcessType], name: str) -> ProcessType | 
 def runnable(types: Iterable[ProcessType]) -> tuple[ProcessType, ...]:
     """The process types a formation may hold: all but `release`."""
     return tuple(process for process in types if process.name != RELEASE_PROCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessChange:
+    """A process type that differs: `old` is None if it was added, `new` if it was removed."""
+
+    name: str
+    old: ProcessType | None
+    new: ProcessType | None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As in a diff, with the commands: `- web: …`, `+ web: …`, `~ web: …` if only its settings differ."""
+        if self.old and self.new and self.old.command == self.new.command:
+            return (f"~ {self.name}: {self.new.command} (its settings in trivet.toml differ)",)
+        sides = (("-", self.old), ("+", self.new))
+        return tuple(f"{mark} {self.name}: {process.command}" for mark, process in sides if process)
+
+
+def compare_processes(old: tuple[ProcessType, ...], new: tuple[ProcessType, ...]) -> tuple[ProcessChange, ...]:
+    """Those that differ, in the order of the new release; then those that are gone."""
+    names = dict.fromkeys(process.name for process in (*new, *old))
+    changes = (ProcessChange(name, find_process_type(old, name), find_process_type(new, name)) for name in names)
+    return tuple(change for change in changes if change.old != change.new)

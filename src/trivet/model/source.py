@@ -22,3 +22,12 @@ class Source:
     @property
     def short(self) -> str:
         return self.commit[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit as a list shows it."""
+
+    commit: str
+    subject: str
+    author: str

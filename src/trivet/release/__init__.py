@@ -1,9 +1,10 @@
 """The release stage: build + config → release, the ledger of them all, and the config versions."""
 
-from trivet.release.compare import ProcessChange, ReleaseDiff, diff
+from trivet.release.compare import ReleaseDiff, diff
 from trivet.release.config_store import ConfigStore
 from trivet.release.entry import Entry, Kind
 from trivet.release.ledger import Ledger
+from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.rollback import choose_rollback_target
 from trivet.release.verification import Verification
 
@@ -12,9 +13,10 @@ __all__ = [
     "Entry",
     "Kind",
     "Ledger",
-    "ProcessChange",
+    "Quarantine",
     "ReleaseDiff",
     "Verification",
     "choose_rollback_target",
     "diff",
+    "find_quarantines",
 ]

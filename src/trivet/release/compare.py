@@ -3,25 +3,8 @@
 from dataclasses import dataclass
 
 from trivet.model.config import Config, ConfigChange, compare
-from trivet.model.process import ProcessType, find_process_type
+from trivet.model.process import ProcessChange, compare_processes
 from trivet.model.release import Record
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessChange:
-    """A process type that differs: `old` is None if it was added, `new` if it was removed."""
-
-    name: str
-    old: ProcessType | None
-    new: ProcessType | None
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """As in a diff, with the commands: `- web: …`, `+ web: …`, `~ web: …` if only its settings differ."""
-        if self.old and self.new and self.old.command == self.new.command:
-            return (f"~ {self.name}: {self.new.command} (its settings in trivet.toml differ)",)
-        sides = (("-", self.old), ("+", self.new))
-        return tuple(f"{mark} {self.name}: {process.command}" for mark, process in sides if process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +34,6 @@ def diff(old: Record, new: Record, old_config: Config, new_config: Config) -> Re
         same_build=before.build.id == after.build.id,
         old_commit=before.build.source.commit,
         new_commit=after.build.source.commit,
-        processes=_compare_processes(before.processes, after.processes),
+        processes=compare_processes(before.processes, after.processes),
         config=compare(old_config, new_config),
     )
-
-
-def _compare_processes(old: tuple[ProcessType, ...], new: tuple[ProcessType, ...]) -> tuple[ProcessChange, ...]:
-    """Those that differ, in the order of the new release; then those that are gone."""
-    names = dict.fromkeys(process.name for process in (*new, *old))
-    changes = (ProcessChange(name, find_process_type(old, name), find_process_type(new, name)) for name in names)
-    return tuple(change for change in changes if change.old != change.new)

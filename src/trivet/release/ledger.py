@@ -16,6 +16,7 @@ from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
 from trivet.release.folder import look_around, remove_destroyed, remove_folders, write_folder
 from trivet.release.pins import append_pin, read_pins
+from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.records import (
     is_present,
     read_current,
@@ -32,6 +33,7 @@ from trivet.release.records import (
 from trivet.release.verification import Verification, verify
 
 _LISTED = 10
+_LOOKED_AT = 200  # releases: a build that was left longer ago is hardly released by mistake
 _UNFIT = {State.FAILED: "failed", State.PENDING: "is not finished"}
 
 
@@ -128,6 +130,16 @@ class Ledger:
         """The releases whose flow has not said what became of them, newest first."""
         with in_words(self._home.database):
             return read_pending(self._connection, deploy)
+
+    def last_number(self, deploy: Deploy) -> int:
+        """The number of the newest release ever made under this name; 0 if none was."""
+        with in_words(self._home.database):
+            return read_last_number(self._connection, deploy)
+
+    def quarantines(self, deploy: Deploy) -> tuple[Quarantine, ...]:
+        """The deploy's builds in quarantine, as far as its newest releases tell."""
+        with in_words(self._home.database):
+            return find_quarantines(read_records(self._connection, deploy, _LOOKED_AT))
 
     def deploys(self) -> tuple[Deploy, ...]:
         """Every deploy that has a release or a config and was not destroyed since, sorted."""

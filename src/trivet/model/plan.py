@@ -1,0 +1,171 @@
+"""Plan: what a command would make of a deploy, and the state it starts from: shown, kept by programs, and carried out.
+
+It names keys of the config, never a value.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from trivet.model.build import Build
+from trivet.model.config import ConfigChange
+from trivet.model.document import canonical
+from trivet.model.names import Deploy
+from trivet.model.process import ProcessChange, ProcessType
+from trivet.model.release import Cause, Origin
+from trivet.model.run import Address
+from trivet.model.source import CommitLine, Source
+
+_FORMAT = "trivet-plan-1"
+_HASH_DIGITS = 32
+
+
+class Fate(StrEnum):
+    """What becomes of a layer: it is FOUND checked out, or STORED and checked out again, or MADE.
+
+    EXPECTED: with the tools of the build before it would be found; only the build itself tells.
+    """
+
+    FOUND = "found"
+    STORED = "stored"
+    EXPECTED = "expected"
+    MADE = "made"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLayer:
+    """A layer of the build that is to be released; `size_bytes` is None if that is not known yet."""
+
+    name: str
+    fate: Fate
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBuild:
+    """The build that is to be released. `id` is None if it has to be made.
+
+    `input_key` is what decides a build before it is made.
+    """
+
+    source: Source
+    processes: tuple[ProcessType, ...]
+    builder: str
+    input_key: str
+    id: str | None = None
+    layers: tuple[PlannedLayer, ...] = ()
+    is_image: bool = False
+
+    @property
+    def size_bytes(self) -> int | None:
+        """None if it is not known of every layer."""
+        sizes = [layer.size_bytes for layer in self.layers if layer.size_bytes is not None]
+        return sum(sizes) if len(sizes) == len(self.layers) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The state of a deploy that a plan starts from.
+
+    `last` is the number of its newest release, good or not, `release` that of its newest good one, with its build, commit
+    and subject; `config_version` is what the next release starts from.
+    """
+
+    last: int = 0
+    release: int | None = None
+    build: str | None = None
+    commit: str | None = None
+    subject: str | None = None
+    config_version: int = 0
+    formation: Mapping[str, int] = field(default_factory=dict)
+    is_stopped: bool = False
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the command would change nothing: the error that it would end with."""
+
+    error: str
+    exit_code: int
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a command would do.
+
+    `number` is the release's (None: none would be made), `build` what is to be released. `config_version` is None if the
+    config is yet to be stored. `release_command` is the new release's, run if `runs_release_command`. `starts` and `stops`
+    are processes as the formation counts them. `address` moves the front door (None: it stays; port 0: a free one is chosen).
+    `refusals` are what the command would end with, `notes` what a person should know, what cannot be told before as well.
+    """
+
+    deploy: Deploy
+    cause: Cause
+    reason: str
+    start: Start
+    number: int | None = None
+    build: PlannedBuild | None = None
+    origin: Origin | None = None
+    config: ConfigChange = field(default_factory=ConfigChange)
+    config_version: int | None = None
+    processes: tuple[ProcessChange, ...] = ()
+    starts: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+    release_command: str | None = None
+    runs_release_command: bool = False
+    address: Address | None = None
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    commits: tuple[CommitLine, ...] = ()
+    commits_note: str = ""
+    free_bytes: int | None = None
+
+    @property
+    def hash(self) -> str:
+        """What tells this plan from any other: 32 hex digits, over what would be done and the state it starts from.
+
+        Not over what may differ without another release coming of it: whether the build is there already, its
+        size, the free space, the reason. docs/decisions/0012-plans.md
+        """
+        decided = [
+            _FORMAT,
+            self.deploy,
+            self.cause,
+            self.start,
+            self.number,
+            self._content(),
+            self.origin,
+            self.config,
+            self.config_version,
+            self.starts,
+            self.stops,
+            self.release_command,
+            self.runs_release_command,
+            self.address,
+        ]
+        return hashlib.sha256(canonical(decided).encode()).hexdigest()[:_HASH_DIGITS]
+
+    def _content(self) -> object:
+        """What is to be released. Of a deploy, what decides the build: it may be made meanwhile, by another deploy of the app."""
+        build = self.build
+        if build is None:
+            return None
+        identity = build.input_key if self.cause is Cause.DEPLOY else build.id
+        return [identity, build.source.commit, build.source.directory, build.processes]
+
+
+def planned(build: Build, fate: Fate = Fate.FOUND) -> PlannedBuild:
+    """A build that there is."""
+    return PlannedBuild(
+        source=build.source,
+        processes=build.processes,
+        builder=build.builder,
+        input_key=build.input_key,
+        id=build.id,
+        layers=tuple(PlannedLayer(layer.name, fate, layer.size_bytes) for layer in build.layers),
+        is_image=build.is_image,
+    )
