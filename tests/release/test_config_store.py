@@ -8,7 +8,7 @@ from trivet.errors import ConfigError
 from trivet.model.config import Config, ConfigVersion, parse_config
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy_name
-from trivet.model.release import Actor, Draft, Outcome, State
+from trivet.model.release import Act, Actor, Draft, Outcome, State
 from trivet.release import ConfigStore, Ledger
 
 GOOD, BAD = Outcome(State.SUCCEEDED), Outcome(State.FAILED, "web.1 exited with 1")
@@ -111,7 +111,7 @@ def test_a_destroyed_deploy_begins_with_the_empty_config_again(
     home: Home, ledger: Ledger, store: ConfigStore, deploy: Deploy, actor: Actor
 ) -> None:
     store.add(deploy, Config({"A": "1"}))
-    ledger.destroy(deploy, actor)
+    ledger.destroy(deploy, Act(actor))
     assert store.current(deploy).version == 0
     with pytest.raises(ConfigError, match="has no config version 1"):
         store.at(deploy, 1)

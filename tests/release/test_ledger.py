@@ -13,7 +13,7 @@ from trivet.model.config import Config
 from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
-from trivet.model.release import Actor, Draft, Outcome, Release, State
+from trivet.model.release import Act, Actor, Draft, Outcome, Release, State
 from trivet.release import ConfigStore, Ledger
 
 MakeDraft = Callable[..., Draft]
@@ -155,7 +155,7 @@ def test_order_is_by_number_when_the_clock_jumps_back(home: Home, draft: MakeDra
         for _ in range(3):
             ledger.append(draft(), Config())
         assert [record.release.number for record in ledger.records(deploy)] == [3, 2, 1]
-        assert ledger.verify(deploy).first_bad is None
+        assert ledger.verify().first_bad is None
 
 
 def test_a_folder_left_by_a_killed_command_is_replaced(
@@ -169,7 +169,7 @@ def test_a_folder_left_by_a_killed_command_is_replaced(
     released = ledger.append(draft(), Config())
     assert sorted(path.name for path in left.iterdir()) == ["env.json", "release.json"]
     assert read_document(Release, (left / "release.json").read_text(), name="release.json") == released
-    assert ledger.verify(deploy).first_bad is None
+    assert ledger.verify().first_bad is None
 
 
 def _lose_the_ledger(home: Home) -> None:
@@ -233,7 +233,7 @@ def destroyed(home: Home, ledger: Ledger, store: ConfigStore, draft: MakeDraft, 
     for _ in range(2):
         number = ledger.append(draft(config_version=version.version), version.config).number
         ledger.conclude(deploy, number, GOOD)
-    ledger.destroy(deploy, actor)
+    ledger.destroy(deploy, Act(actor))
     return ledger
 
 
@@ -247,9 +247,9 @@ def test_a_destroyed_deploy_is_gone_but_its_entries_stay(
     assert store.current(deploy).version == 0
     assert not home.releases(deploy).exists()
     kinds = [entry.kind for entry in destroyed.entries(deploy)]
-    assert kinds == ["release", "outcome", "release", "outcome", "destroyed"]
-    assert json.loads(destroyed.entries(deploy)[-1].body) == {"actor": {"user": "ada", "host": "engine"}}
-    assert destroyed.verify(deploy).first_bad is None
+    assert kinds == ["release", "outcome", "release", "outcome", "superseded", "destroyed"]
+    assert json.loads(destroyed.entries(deploy)[-1].body)["act"]["actor"]["user"] == "ada"
+    assert destroyed.verify().first_bad is None
 
 
 def test_no_value_of_a_destroyed_deploy_is_left_on_disk(home: Home, destroyed: Ledger) -> None:
@@ -268,7 +268,7 @@ def test_a_deploy_made_again_goes_on_counting(
     with pytest.raises(UnknownRelease) as caught:
         destroyed.record(deploy, 2)
     assert caught.value.hint == "It has v3 to v3."
-    assert destroyed.verify(deploy).first_bad is None
+    assert destroyed.verify().first_bad is None
 
 
 def test_what_a_killed_destroy_left_goes_when_the_deploy_is_made_again(
@@ -288,14 +288,14 @@ def test_a_deploy_with_config_alone_can_be_destroyed_twice_over(
 ) -> None:
     for _ in range(2):
         store.add(deploy, Config({"TOKEN": SECRET}))
-        ledger.destroy(deploy, actor)
+        ledger.destroy(deploy, Act(actor))
         assert ledger.deploys() == ()
-    assert ledger.verify(deploy).first_bad is None
+    assert ledger.verify().first_bad is None
 
 
 def test_what_does_not_exist_cannot_be_destroyed(ledger: Ledger, deploy: Deploy, actor: Actor) -> None:
     with pytest.raises(UnknownApp) as caught:
-        ledger.destroy(deploy, actor)
+        ledger.destroy(deploy, Act(actor))
     assert caught.value.message == "There is no deploy shop/production."
     assert caught.value.hint == "`trivet apps` lists what there is."
 
@@ -308,7 +308,7 @@ def test_the_ledger_outlives_the_release_folders(
         path.unlink()
     home.release(deploy, 1).rmdir()
     assert ledger.record(deploy, 1).release == released
-    assert ledger.verify(deploy).first_bad is None
+    assert ledger.verify().first_bad is None
 
 
 def test_nobody_else_may_read_the_database(home: Home, ledger: Ledger, draft: MakeDraft) -> None:

@@ -40,7 +40,7 @@ with ConfigStore(home) as store, Ledger(home) as ledger:
     except MachineError as error:
         print(error.message, error.hint, sep="\\n")
     version = store.current(deploy).version
-    print(store.add(deploy, store.at(deploy, version).config).version == version, ledger.verify(deploy).first_bad)
+    print(store.add(deploy, store.at(deploy, version).config).version == version, ledger.verify().first_bad)
 """
 
 READ_ONLY = """
@@ -80,7 +80,7 @@ else:
 for _ in range(2):
     with Ledger(home) as ledger, ConfigStore(home) as store:
         print(*ledger.deploys(), *(record.release.name for record in ledger.records(deploy)), ledger.current(deploy))
-        print(store.at(deploy, 1).config.values["KEY"], ledger.verify(deploy).first_bad)
+        print(store.at(deploy, 1).config.values["KEY"], ledger.verify().first_bad)
         for write in (
             lambda: ledger.conclude(deploy, 1, Outcome(State.SUCCEEDED)),
             lambda: store.add(deploy, Config({"KEY": "other"})),

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,22 @@ from trivet.model.config import Config
 from trivet.model.document import canonical
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.model.release import Draft, Outcome, Release, State
+from trivet.model.release import Act, Draft, Outcome, Release, State
 from trivet.release import ConfigStore, Ledger, choose_rollback_target
 from trivet.release.config_store import read_config, read_newest
 from trivet.release.database import open_database, writing
-from trivet.release.entry import FIRST_HASH, entry_hash, seal
+from trivet.release.entry import OutcomeBody, entry_hash, seal
+from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.records import (
     read_current,
     read_deploys,
     read_last_entry,
     read_pending,
+    read_pins,
     read_record,
     read_records,
     read_span,
+    read_story,
 )
 
 RELEASES = 10_000
@@ -39,15 +43,18 @@ def connection(home: Home) -> Iterator[sqlite3.Connection]:
 def long_ledger(connection: sqlite3.Connection, draft: Callable[..., Draft], deploy: Deploy) -> sqlite3.Connection:
     """10,000 releases with their outcomes, written in one transaction and without folders."""
     wanted = draft()
-    previous, body = FIRST_HASH, seal(_release(wanted), Config())
-    text, outcome = canonical(body), canonical(Outcome(State.SUCCEEDED))
+    body = replace(seal(_release(wanted), Config()), env_salt="")
+    text = canonical(body)
+    outcome = canonical(OutcomeBody(Act(wanted.actor), Outcome(State.SUCCEEDED)))
+    position, peaks = 0, NO_PEAKS
     with writing(connection):
         for number in range(1, RELEASES + 1):
             for kind, content in (("release", text.replace('"number":0', f'"number":{number}')), ("outcome", outcome)):
-                position = 2 * number - (kind == "release")
-                row = (deploy.app, deploy.name, position, kind, number, "2026-11-23T10:00:00.000Z", content, previous)
-                previous = entry_hash(*row)
-                connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, previous))
+                row = (position + 1, deploy.app, deploy.name, kind, number, "2026-11-23T10:00:00.000Z", content)
+                leaf = entry_hash(*row)
+                peaks = grow(peaks, position, leaf)
+                connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?)", (*row, leaf, peaks))
+                position += 1
     return connection
 
 
@@ -72,7 +79,9 @@ READS: dict[str, Callable[[sqlite3.Connection, Deploy], object]] = {
     "pending": read_pending,
     "deploys": lambda connection, deploy: read_deploys(connection),
     "span": read_span,
-    "last entry": read_last_entry,
+    "last entry": lambda connection, deploy: read_last_entry(connection),
+    "pins": read_pins,
+    "story": lambda connection, deploy: next(read_story(connection, deploy.app)),
     "config": lambda connection, deploy: read_config(connection, deploy, 1),
     "newest config": read_newest,
 }
@@ -113,6 +122,9 @@ def test_of_ten_thousand_releases_only_what_is_asked_for_is_read(
         "the last twenty": lambda ledger: ledger.records(deploy, limit=20),
         "one in the middle": lambda ledger: ledger.record(deploy, 5_000),
         "the current one": lambda ledger: ledger.current(deploy),
+        "the pending ones": lambda ledger: ledger.pending(deploy),
+        "the pinned ones": lambda ledger: ledger.pins(deploy),
+        "the end of the story": lambda ledger: next(ledger.story(deploy.app)),
         "the deploys": Ledger.deploys,
         "where to roll back to": lambda ledger: choose_rollback_target(ledger.walk(deploy), RELEASES - 1),
     }

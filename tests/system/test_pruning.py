@@ -99,8 +99,8 @@ def test_what_is_pinned_stays_until_it_is_unpinned(five: Trivet) -> None:
     assert five.ok("releases", "pin", "v1").out == "shop/production v1 was already pinned: pruning keeps it\n"
     five.ok("prune", "--keep", "1")
     assert _states(five) == ["ready", "pruned", "pruned", "pruned", "stored"]
-    assert "succeeded, pinned" in five.ok("releases").out
-    assert "state      succeeded, pinned\n" in five.ok("releases", "show", "v1").out
+    assert "superseded, pinned" in five.ok("releases").out
+    assert "state      superseded by v2, pinned\n" in five.ok("releases", "show", "v1").out
     assert [release["pinned"] for release in five.ok("releases", "--json").json()] == [False] * 4 + [True]
     assert five.ok("releases", "unpin", "v1").out == "shop/production v1 is not pinned: pruning may take it\n"
     five.ok("prune", "--keep", "1")

@@ -6,7 +6,7 @@ import click
 
 from trivet.cli import suggestions
 from trivet.cli.documents import deploy_document
-from trivet.cli.options import json_option, view, wait_option
+from trivet.cli.options import json_option, message_option, view, wait_option
 from trivet.cli.output import age, print_json, print_notes, print_table
 from trivet.cli.place import installation
 from trivet.errors import InputError
@@ -44,8 +44,9 @@ def apps(ctx: click.Context, as_json: bool) -> None:
 @apps.command("destroy")
 @click.argument("name", shell_complete=suggestions.apps)
 @click.option("--confirm", metavar="NAME", help="The app's name once more, instead of being asked for it.")
+@message_option
 @wait_option
-def destroy(name: str, confirm: str | None, no_wait: bool) -> None:
+def destroy(name: str, confirm: str | None, message: str, no_wait: bool) -> None:
     """End an app: its processes, its builds, its config and its STORAGE are removed. The ledger stays.
 
     Asks for the app's name.
@@ -63,7 +64,7 @@ def destroy(name: str, confirm: str | None, no_wait: bool) -> None:
             "The name was not confirmed; nothing was removed.", hint=f"Type it when asked, or give --confirm {app}."
         )
     with view(verbose=False, quiet=False) as progress:
-        gone = destroy_app(installation(no_wait=no_wait), app, progress)
+        gone = destroy_app(installation(no_wait=no_wait), app, message, progress)
     click.echo(f"{app} is destroyed: {', '.join(deploy.name for deploy in gone)}")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
     from trivet.model.pruning import BuildState
     from trivet.model.release import Record
     from trivet.model.run import ProcessStatus
+    from trivet.model.verification import Verification
 
 Document = dict[str, object]
 
@@ -68,6 +69,7 @@ def record_document(record: "Record", *, is_pinned: bool) -> Document:
         "cause": release.cause,
         "reason": release.reason,
         "actor": str(release.actor),
+        "authority": release.actor.authority,
         "created_at": release.created_at,
         "ended_at": record.ended_at,
         "build": release.build.id,
@@ -75,6 +77,7 @@ def record_document(record: "Record", *, is_pinned: bool) -> Document:
         "subject": source.subject,
         "author": source.author,
         "config_version": release.config_version,
+        "superseded_by": record.superseded_by,
         "failure": record.outcome.reason or None,
         "pinned": is_pinned,
     }
@@ -86,10 +89,24 @@ def full_record_document(record: "Record", *, is_pinned: bool) -> Document:
     return {
         **record_document(record, is_pinned=is_pinned),
         "config_change": release.config_change,
+        "tool_version": release.tool_version,
         "processes": {process.name: process.command for process in release.processes},
         "origin": {**_names(release.origin.deploy), "release": release.origin.number} if release.origin else None,
         "output": record.outcome.output,
         "timings_s": record.outcome.timings_s,
+    }
+
+
+def verification_document(found: "Verification") -> Document:
+    """What `trivet releases verify` found."""
+    fault = found.fault
+    return {
+        "entries": found.entries,
+        "first_bad": fault.position if fault else None,
+        "app": (fault.app or None) if fault else None,
+        "deploy": (fault.deploy or None) if fault else None,
+        "release": fault.number if fault else None,
+        "reason": fault.reason if fault else None,
     }
 
 

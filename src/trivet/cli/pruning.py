@@ -2,7 +2,7 @@
 
 import click
 
-from trivet.cli.options import json_option, view, wait_option
+from trivet.cli.options import json_option, message_option, view, wait_option
 from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation
 from trivet.flows.prune import Limits, describe, limits_from_environment, parse_size
@@ -24,9 +24,10 @@ from trivet.model.text import size
     metavar="SIZE",
     help="How much the builds may take, like 20GB; older releases go first. Default: $TRIVET_DISK_BUDGET, else no bound.",
 )
+@message_option
 @wait_option
 @json_option
-def prune(dry_run: bool, keep: int | None, budget: str | None, no_wait: bool, as_json: bool) -> None:
+def prune(dry_run: bool, keep: int | None, budget: str | None, message: str, no_wait: bool, as_json: bool) -> None:
     """Free the disk of builds that nobody needs any more.
 
     Kept are: what runs, what is pinned, the last good releases of every deploy, and what was built or used within the
@@ -44,7 +45,7 @@ def prune(dry_run: bool, keep: int | None, budget: str | None, no_wait: bool, as
     budget_bytes = parse_size(budget, "--budget") if budget is not None else default.budget_bytes
     limits = Limits(keep or default.releases, budget_bytes)
     with view(verbose=False, quiet=False) as progress:
-        pruned = prune_flow(place, limits, progress, dry_run=dry_run)
+        pruned = prune_flow(place, limits, message, progress, dry_run=dry_run)
     if as_json:
         print_json(
             {

@@ -3,15 +3,17 @@
 import click
 
 from trivet.cli.changes import config_lines, mark_texts, process_lines
-from trivet.cli.documents import full_record_document, record_document
-from trivet.cli.options import RELEASE, deploy_options, json_option
+from trivet.cli.documents import full_record_document, record_document, verification_document
+from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import LedgerError
 from trivet.flows import overview
+from trivet.flows.installation import Installation
 from trivet.flows.pins import pin_release
 from trivet.model.config import ConfigChange
-from trivet.model.release import Record
+from trivet.model.names import Deploy
+from trivet.model.release import Actor, Record
 
 
 @click.group(invoke_without_command=True)
@@ -75,33 +77,35 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
 @releases.command("pin")
 @click.argument("number", type=RELEASE)
 @deploy_options
-def pin(number: int, app: str | None, deploy_name: str) -> None:
+@message_option
+def pin(number: int, app: str | None, deploy_name: str, message: str) -> None:
     """Keep what a release needs to be rolled back to, whatever is pruned.
 
     \b
     Examples:
       trivet releases pin v12
     """
-    _pin(number, app, deploy_name, keep=True)
+    place = installation()
+    _pin(place, known_deploy(place, app, deploy_name), number, message, keep=True)
 
 
 @releases.command("unpin")
 @click.argument("number", type=RELEASE)
 @deploy_options
-def unpin(number: int, app: str | None, deploy_name: str) -> None:
+@message_option
+def unpin(number: int, app: str | None, deploy_name: str, message: str) -> None:
     """Let pruning take what a release needs, once it is none of the last good ones.
 
     \b
     Examples:
       trivet releases unpin v12
     """
-    _pin(number, app, deploy_name, keep=False)
-
-
-def _pin(number: int, app: str | None, deploy_name: str, *, keep: bool) -> None:
     place = installation()
-    deploy = known_deploy(place, app, deploy_name)
-    is_new = pin_release(place, deploy, number, keep=keep)
+    _pin(place, known_deploy(place, app, deploy_name), number, message, keep=False)
+
+
+def _pin(place: Installation, deploy: Deploy, number: int, message: str, *, keep: bool) -> None:
+    is_new = pin_release(place, deploy, number, message, keep=keep)
     state = "pinned: pruning keeps it" if keep else "not pinned: pruning may take it"
     click.echo(f"{deploy} v{number} {'is' if is_new else 'was already'} {state}")
 
@@ -137,30 +141,28 @@ def diff(old: int, new: int, app: str | None, deploy_name: str, as_json: bool) -
 
 
 @releases.command("verify")
-@deploy_options
 @json_option
-def verify(app: str | None, deploy_name: str, as_json: bool) -> None:
+def verify(as_json: bool) -> None:
     """Check that no entry of the ledger was altered, removed or put in later.
 
-    Ends with status 30 and names the first bad entry if one was.
+    The whole installation's, with the release folders and the stored config. Ends with status 30 and names the first bad
+    entry if there is one.
 
     \b
     Examples:
       trivet releases verify
     """
-    place = installation()
-    deploy = known_deploy(place, app, deploy_name)
-    found = overview.verify_ledger(place, deploy)
+    found = overview.verify_ledger(installation())
     if as_json:
-        print_json(found)
-    if found.first_bad is not None:
-        release = f" (v{found.number})" if found.number else ""
+        print_json(verification_document(found))
+    if (fault := found.fault) is not None:
+        about = f" ({fault.app}/{fault.deploy} v{fault.number})" if fault.number else ""
         raise LedgerError(
-            f"The ledger of {deploy} was altered: entry {found.first_bad}{release}: {found.reason}.",
+            f"The ledger was altered: entry {fault.position}{about}: {fault.reason}.",
             hint="Somebody wrote to trivet.db or a release folder by other means than Trivet. Restore it from a backup.",
         )
     if not as_json:
-        click.echo(f"{deploy}: {found.entries} entries, each as it was written")
+        click.echo(f"{found.entries} entries, each as it was written")
 
 
 def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str, ...]:
@@ -170,7 +172,7 @@ def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str
     build = release.build
     return (
         f"{release.name}{mark}",
-        f"{record.outcome.state.value}{pinned}",
+        f"{_state(record)}{pinned}",
         release.reason,
         build.source.short,
         build.id,
@@ -182,12 +184,13 @@ def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str
 def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
     release, outcome = record.release, record.outcome
     source = release.build.source
+    pinned = ", pinned" if is_pinned else ""
     failure = "\n".join((outcome.reason, *(f"| {line}" for line in outcome.output))) if outcome.reason else ""
     return [
         ("release", f"{release.deploy} {release.name}"),
-        ("state", f"{outcome.state.value}{', pinned' if is_pinned else ''}"),
+        ("state", f"{_state(record)}{f' by v{record.superseded_by}' if record.superseded_by else ''}{pinned}"),
         ("why", release.reason),
-        ("who", str(release.actor)),
+        ("who", f"{release.actor}{_authority(release.actor)}"),
         ("when", release.created_at),
         ("ended", record.ended_at or ""),
         ("from", f"{release.origin.deploy} v{release.origin.number}" if release.origin else ""),
@@ -195,9 +198,18 @@ def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
         ("author", source.author),
         ("build", release.build.id),
         ("config", f"c{release.config_version}{_describe(release.config_change)}"),
+        ("trivet", release.tool_version),
         ("processes", "\n".join(f"{process.name}: {process.command}" for process in release.processes)),
         ("failure", failure),
     ]
+
+
+def _state(record: Record) -> str:
+    return "superseded" if record.superseded_by else record.outcome.state.value
+
+
+def _authority(actor: Actor) -> str:
+    return f" ({actor.authority})" if actor.authority else ""
 
 
 def _describe(change: ConfigChange) -> str:

@@ -6,11 +6,12 @@ from trivet.build import remove_builds
 from trivet.errors import UnknownApp
 from trivet.flows.installation import Installation, Progress
 from trivet.model.names import AppName, Deploy
+from trivet.model.release import Act
 from trivet.release import Ledger
 from trivet.run import Machine
 
 
-def destroy_app(installation: Installation, app: AppName, progress: Progress) -> tuple[Deploy, ...]:
+def destroy_app(installation: Installation, app: AppName, reason: str, progress: Progress) -> tuple[Deploy, ...]:
     """Nothing of the app runs or is kept, but the ledger's entries; what was destroyed. Raises: UnknownApp, RunError."""
     with Ledger(installation.home) as ledger:
         deploys = tuple(deploy for deploy in ledger.deploys() if deploy.app == app)
@@ -22,6 +23,6 @@ def destroy_app(installation: Installation, app: AppName, progress: Progress) ->
             for deploy in deploys:
                 progress.step("run", f"ending the processes of {deploy}")
                 Machine(installation.home).destroy(deploy)
-                ledger.destroy(deploy, installation.actor)
+                ledger.destroy(deploy, Act(installation.actor, reason or f"destroy {app}"))
         remove_builds(installation.home, app)
     return deploys

@@ -12,6 +12,7 @@ from trivet.errors import MachineError
 from trivet.host import lock
 from trivet.host.clock import now
 from trivet.host.files import refused
+from trivet.host.ssh_login import login_key
 from trivet.model.home import Home, home_from_environment
 from trivet.model.names import Deploy
 from trivet.model.release import Actor
@@ -82,7 +83,8 @@ class Installation:
 def open_installation(environment: Mapping[str, str], *, wait: bool = True) -> Installation:
     """The installation that the environment points to, used by the person who runs this process."""
     home = home_from_environment(environment, is_root=os.geteuid() == 0)
-    return Installation(home, Actor(_user(), platform.node() or "localhost"), dict(environment), wait)
+    actor = Actor(_user(), platform.node() or "localhost", login_key(environment))
+    return Installation(home, actor, dict(environment), wait)
 
 
 def refusal(error: OSError) -> MachineError:

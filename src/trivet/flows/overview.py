@@ -19,7 +19,8 @@ from trivet.model.release import Record
 from trivet.model.run import Address, ProcessState, ProcessStatus
 from trivet.model.source import CommitLine
 from trivet.model.timings import StepTime, Timings
-from trivet.release import ConfigStore, Ledger, ReleaseDiff, Verification, diff
+from trivet.model.verification import Verification
+from trivet.release import ConfigStore, Ledger, ReleaseDiff, diff
 from trivet.run import LogLine, Machine
 
 T = TypeVar("T")
@@ -126,10 +127,10 @@ def compare_releases(installation: Installation, deploy: Deploy, old: int, new: 
     return Comparison(before, after, changes, commits, note)
 
 
-def verify_ledger(installation: Installation, deploy: Deploy) -> Verification:
-    """Whether every entry of the deploy's ledger is what was once written, and if not, which is the first bad one."""
+def verify_ledger(installation: Installation) -> Verification:
+    """Whether every entry of the ledger is what was once written, and if not, which is the first bad one."""
     with Ledger(installation.home) as ledger:
-        return ledger.verify(deploy)
+        return ledger.verify()
 
 
 def show_formation(installation: Installation, deploy: Deploy) -> dict[str, int]:

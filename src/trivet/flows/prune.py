@@ -1,17 +1,18 @@
 """Prune: builds that nobody needs any more leave the disk; what can be rolled back to stays, and so does every record."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from trivet.build import plan_pruning
 from trivet.build import prune as remove
-from trivet.errors import Busy, InputError, TrivetError
+from trivet.errors import Busy, InputError, MachineError, TrivetError
 from trivet.flows.installation import Installation, Progress
 from trivet.host.clock import seconds_since_epoch
 from trivet.model.names import Deploy
 from trivet.model.pruning import BuildName, Keep, Pruned
-from trivet.model.release import Record
+from trivet.model.release import Act, Record
 from trivet.model.text import size
 from trivet.release import Ledger
 from trivet.run import Machine
@@ -48,12 +49,15 @@ def parse_size(text: str, name: str) -> int:
     return int(float(match["number"]) * _UNITS[match["unit"].lower()])
 
 
-def prune(installation: Installation, limits: Limits, progress: Progress, *, dry_run: bool) -> Pruned:
+def prune(installation: Installation, limits: Limits, reason: str, progress: Progress, *, dry_run: bool) -> Pruned:
     """What nobody needs is gone, or with `dry_run` only told. Raises: Busy, LedgerError, MachineError, InvalidDocument."""
     if not installation.home.database.exists():
         return Pruned()
     with installation.alone_with_store("prune", progress, wait=installation.wait):
-        return _prune(installation, limits, dry_run=dry_run, thorough=True)
+        pruned, removal = plan_pruning(installation.home, _keep(installation, limits), thorough=True)
+        if not dry_run:
+            _remove(installation, pruned, partial(remove, installation.home, removal), reason or "prune")
+        return pruned
 
 
 def prune_after_deploy(installation: Installation, progress: Progress) -> None:
@@ -61,7 +65,8 @@ def prune_after_deploy(installation: Installation, progress: Progress) -> None:
     try:
         limits = limits_from_environment(installation.caller)
         with installation.alone_with_store("prune", progress, wait=False):
-            pruned = _prune(installation, limits, dry_run=False, thorough=False)
+            pruned, removal = plan_pruning(installation.home, _keep(installation, limits), thorough=False)
+            _remove(installation, pruned, partial(remove, installation.home, removal), "prune after a deploy")
     except Busy:
         return  # whoever is at work deploys, and prunes afterwards
     except (TrivetError, OSError) as error:
@@ -78,12 +83,20 @@ def describe(pruned: Pruned) -> str:
     return f"{what}: {size(pruned.freed_bytes)} freed"
 
 
-def _prune(installation: Installation, limits: Limits, *, dry_run: bool, thorough: bool) -> Pruned:
-    home = installation.home
-    pruned, removal = plan_pruning(home, _keep(installation, limits), thorough=thorough)
-    if not dry_run:
-        remove(home, removal)
-    return pruned
+def _remove(installation: Installation, pruned: Pruned, take_away: Callable[[], None], reason: str) -> None:
+    """All of it is gone, and the ledger says so. It says so first, so that nothing goes without a word.
+
+    On a full disk it cannot: what makes room is then told once there is some.
+    """
+    act = Act(installation.actor, reason)
+    with Ledger(installation.home) as ledger:
+        try:
+            ledger.prune(pruned, act)
+        except MachineError:
+            take_away()
+            ledger.prune(pruned, act)
+        else:
+            take_away()
 
 
 def _keep(installation: Installation, limits: Limits) -> Keep:

@@ -54,7 +54,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
         )
         for other, error in altered.items():
             progress.notice(f"{other} was not started. {error.message}")
-    for note in settle(ledger, machine, deploy):
+    for note in settle(ledger, machine, deploy, installation.actor):
         progress.notice(note)
     return machine
 
@@ -122,6 +122,7 @@ class Releasing:
             if event in _EVENTS:
                 self.progress.step("run", _EVENTS[event].format(release=release.name, **facts))
 
+        self.ledger.begin_roll_out(release.deploy, release.number)
         try:
             roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
         except SupervisorUnreachable:

@@ -1,7 +1,7 @@
 """What an interrupted command left half-told is told to its end, so that no later command trips over it."""
 
 from trivet.model.names import Deploy
-from trivet.model.release import Outcome, State
+from trivet.model.release import Actor, Outcome, Release, State
 from trivet.model.run import RollOut
 from trivet.release import Ledger
 from trivet.run import Machine
@@ -9,12 +9,12 @@ from trivet.run import Machine
 _NEVER_STARTED = "interrupted before its roll-out began"
 
 
-def settle(ledger: Ledger, machine: Machine, deploy: Deploy) -> tuple[str, ...]:
+def settle(ledger: Ledger, machine: Machine, deploy: Deploy, actor: Actor) -> tuple[str, ...]:
     """Every release of the deploy has an outcome; the notes say which ones got theirs only now.
 
     The caller holds the deploy's lock, so whoever made a pending release is gone; the run stage knows how far it came.
     """
-    return tuple(_settle_one(ledger, machine, deploy, record.release.number) for record in ledger.pending(deploy))
+    return tuple(_settle_one(ledger, machine, record.release, actor) for record in ledger.pending(deploy))
 
 
 def outcome_of(roll_out: RollOut | None) -> Outcome:
@@ -25,8 +25,8 @@ def outcome_of(roll_out: RollOut | None) -> Outcome:
     return Outcome(state, roll_out.reason, roll_out.output, roll_out.timings_s)
 
 
-def _settle_one(ledger: Ledger, machine: Machine, deploy: Deploy, number: int) -> str:
-    outcome = outcome_of(machine.ended(deploy, number))
-    ledger.conclude(deploy, number, outcome)
+def _settle_one(ledger: Ledger, machine: Machine, release: Release, actor: Actor) -> str:
+    outcome = outcome_of(machine.ended(release.deploy, release.number))
+    ledger.conclude(release.deploy, release.number, outcome, actor=actor)
     told = "succeeded" if outcome.state is State.SUCCEEDED else f"failed: {outcome.reason}"
-    return f"an interrupted command left v{number} without an outcome; it {told}"
+    return f"an interrupted command left {release.name} without an outcome; it {told}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trivet import __version__
 from trivet.model.build import Build
 from trivet.model.config import ConfigChange
 from trivet.model.names import Deploy
@@ -29,13 +30,27 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: the user's name and the machine's."""
+    """Who did it: the user's name and the machine's.
+
+    `authority` is what let them in: the fingerprint of an SSH key, `SHA256:…`, or the name of an API token; None if
+    nobody told. It is as true as the user's own environment.
+    """
 
     user: str
     host: str
+    authority: str | None = None
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who did something, why (what was done, if they did not say), and with which version of Trivet."""
+
+    actor: Actor
+    reason: str = ""
+    tool_version: str = __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,7 @@ class Release:
     """Ready for execution: the document `release.json`; the config's values lie beside it in `env.json` (0600).
 
     `created_at` is ISO 8601 in UTC. `config_version` and `config_change` (against the
-    deploy's good release before) name no values.
+    deploy's good release before) name no values. `tool_version` is that of the Trivet that made it.
     """
 
     deploy: Deploy
@@ -64,6 +79,12 @@ class Release:
     actor: Actor
     created_at: str
     origin: Origin | None = None
+    tool_version: str = ""
+
+    @property
+    def act(self) -> Act:
+        """Who made it, and why."""
+        return Act(self.actor, self.reason, self.tool_version)
 
     @property
     def processes(self) -> tuple[ProcessType, ...]:
@@ -100,11 +121,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A release as the ledger tells it: what was released, and what became of it. `ended_at` is None while pending."""
+    """A release as the ledger tells it: what was released, and what became of it. `ended_at` is None while pending.
+
+    `superseded_by` is the number of the good release that took the place of this one, if one has.
+    """
 
     release: Release
     outcome: Outcome
     ended_at: str | None
+    superseded_by: int | None = None
 
     @property
     def is_good(self) -> bool:

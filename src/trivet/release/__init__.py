@@ -6,7 +6,6 @@ from trivet.release.entry import Entry, Kind
 from trivet.release.ledger import Ledger
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.rollback import choose_rollback_target
-from trivet.release.verification import Verification
 
 __all__ = [
     "ConfigStore",
@@ -15,7 +14,6 @@ __all__ = [
     "Ledger",
     "Quarantine",
     "ReleaseDiff",
-    "Verification",
     "choose_rollback_target",
     "diff",
     "find_quarantines",

@@ -71,7 +71,7 @@ class ConfigStore:
             "SELECT max(version) FROM config_versions WHERE app = ? AND deploy = ?", (deploy.app, deploy.name)
         ).fetchone()
         version = (last or 0) + 1
-        entry = read_last_entry(self._connection, deploy)
+        entry = read_last_entry(self._connection)
         position = entry[0] if entry else 0
         self._connection.execute(
             "INSERT INTO config_versions (app, deploy, version, position, at, body) VALUES (?, ?, ?, ?, ?, ?)",

@@ -8,7 +8,8 @@ from pathlib import Path
 from trivet.errors import LedgerError, MachineError, TrivetError
 from trivet.host import database
 from trivet.host.files import refused
-from trivet.release.entry import FIRST_HASH, entry_hash
+from trivet.release.entry import entry_hash
+from trivet.release.merkle import grow
 from trivet.release.schema import STATEMENTS
 
 _OLDEST = (3, 37, 0)  # the first with STRICT tables
@@ -28,7 +29,7 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection = database.connect_to_read(path) if _cannot_write(error, path) else None
             if connection is None:
                 raise
-            return _prepared_to_read(connection, error)
+            return _prepared_to_read(connection, path, error)
 
 
 @contextmanager
@@ -79,14 +80,22 @@ def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepared_to_read(connection: sqlite3.Connection, error: Exception) -> sqlite3.Connection:
+def _prepared_to_read(connection: sqlite3.Connection, path: Path, error: Exception) -> sqlite3.Connection:
     """Raises: the error that kept us from more, if there is nothing to read."""
-    _teach(connection)
-    if _tables(connection) != _TABLES:
+    try:
+        _teach(connection)
+        _check_readable(connection, path, error)
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
         connection.close()
-        raise error
-    connection.execute("PRAGMA query_only = ON")
+        raise
     return connection
+
+
+def _check_readable(connection: sqlite3.Connection, path: Path, error: Exception) -> None:
+    if _tables(connection) != _TABLES:
+        raise error
+    _check_form(connection, path)
 
 
 def _only_reads(connection: sqlite3.Connection) -> bool:
@@ -96,6 +105,7 @@ def _only_reads(connection: sqlite3.Connection) -> bool:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     _teach(connection)
     connection.execute("PRAGMA secure_delete = ON")
+    _check_form(connection, path)
     if _is_complete(connection):
         return
     with writing(connection):
@@ -108,8 +118,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _teach(connection: sqlite3.Connection) -> None:
-    connection.create_function("trivet_entry_hash", 8, entry_hash, deterministic=True)
-    connection.create_function("trivet_first_hash", 0, lambda: FIRST_HASH, deterministic=True)
+    connection.create_function("trivet_entry_hash", 7, entry_hash, deterministic=True)
+    connection.create_function("trivet_grow", 3, grow, deterministic=True)
     # A row that somebody damaged is to be named by its hash, so bytes that are no text must not end the reading of it.
     connection.text_factory = lambda content: content.decode(errors="replace")
     # Some builds of SQLite do not let triggers call functions of the application unless told so.
@@ -119,6 +129,17 @@ def _teach(connection: sqlite3.Connection) -> None:
 def _tables(connection: sqlite3.Connection) -> frozenset[str]:
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     return _TABLES & names
+
+
+def _check_form(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises: LedgerError for a database from before the ledger was one log with a hash tree."""
+    row = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'ledger'").fetchone()
+    if row is not None and "peaks" not in row[0]:
+        raise LedgerError(
+            f"The database {path} was made by an earlier version of Trivet, whose ledger had another form.",
+            hint=f"Nothing was changed. `trivet down` ends what runs; move {path.parent} elsewhere and deploy the apps again. "
+            "Config and storage are still where they were: the earlier version reads them.",
+        )
 
 
 def _is_complete(connection: sqlite3.Connection) -> bool:

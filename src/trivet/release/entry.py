@@ -1,4 +1,4 @@
-"""Entry: one row of the ledger, chained to the one before it by its hash; and what its body says."""
+"""Entry: one row of the ledger, a leaf of the hash tree over them all; and what its body says."""
 
 import hashlib
 import secrets
@@ -6,45 +6,60 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet.model.config import Config
-from trivet.model.document import canonical, write_document
-from trivet.model.release import Actor, Release
+from trivet.model.document import write_document
+from trivet.model.pruning import Change
+from trivet.model.release import Act, Outcome, Release
+from trivet.release.merkle import leaf_hash
 
-FIRST_HASH = "0" * 64
-_FORMAT = "trivet-ledger-1"
+_FORMAT = "trivet-ledger-2"
 
 
 class Kind(StrEnum):
-    """What an entry tells of: a release, what became of one, or the end of the deploy."""
+    """What an entry tells of. More may come: nothing here or in the schema ends the list.
+
+    RELEASE: a release was made; it is pending. ROLL_OUT: its roll-out began. OUTCOME: it succeeded, or failed. SUPERSEDED:
+    it was good, and a newer good one took its place. PINNED, UNPINNED: pruning keeps its build, or may take it again.
+    PRUNED: builds of the app left the disk, wholly or in part. DESTROYED: the deploy is no more.
+    """
 
     RELEASE = "release"
+    ROLL_OUT = "roll_out"
     OUTCOME = "outcome"
+    SUPERSEDED = "superseded"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    PRUNED = "pruned"
     DESTROYED = "destroyed"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row. `position` counts from 1 in each deploy; `number` is the release's (of DESTROYED: the last one's).
+    """One row. `position` counts from 1 over the whole installation; `at` is ISO 8601 in UTC; `body` is one line of JSON.
 
-    `previous` is the hash of the entry before, 64 zeros for the first; `hash` is over everything else.
+    `number` is the release's; of DESTROYED the deploy's last one, of PRUNED 0. `deploy` is "" where an entry is about no
+    one deploy, `app` where it is about no one app. `salt` is the one of a release's config, else "": no hash
+    covers it. `hash` is that of the leaf, `peaks` tell of the whole tree up to here (merkle.py).
     """
 
+    position: int
     app: str
     deploy: str
-    position: int
     kind: str
     number: int
     at: str
     body: str
-    previous: str
-    hash: str
+    salt: str
+    hash: bytes
+    peaks: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseBody:
     """What the entry of a release holds: the whole release, and the digests of its two files.
 
-    A release names no config value. `env_digest` is salted, so that nobody can test guesses at a value against a
-    ledger that was handed round; sha256 in hex.
+    A release names no config value. `env_digest` is salted, so that nobody can test guesses at a value against an entry
+    that was handed round; sha256 in hex. For the same reason the body in the ledger has "" for `env_salt`, which lies in
+    a column of its own.
     """
 
     release: Release
@@ -54,18 +69,75 @@ class ReleaseBody:
 
 
 @dataclass(frozen=True, slots=True)
+class RollOutBody:
+    """Who began to roll the release out; it is to take the place of release `replaces` (None: of none)."""
+
+    act: Act
+    replaces: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeBody:
+    """What became of the release, and whose command found that out."""
+
+    act: Act
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededBody:
+    """The good release took the place of this one."""
+
+    act: Act
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinBody:
+    """Who pinned the release, or took the pin away."""
+
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedBody:
+    """What became of which builds of the app, and what that freed; `leftovers_bytes` is of what belongs to no app."""
+
+    act: Act
+    changes: tuple[Change, ...]
+    leftovers_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DestroyedBody:
     """Who destroyed the deploy."""
 
-    actor: Actor
+    act: Act
 
 
-def entry_hash(*columns: str | int) -> str:
-    """The hash of an entry: sha256 in hex over all its other columns, in their order, as one line of JSON.
+BODIES: dict[Kind, type[object]] = {
+    Kind.RELEASE: ReleaseBody,
+    Kind.ROLL_OUT: RollOutBody,
+    Kind.OUTCOME: OutcomeBody,
+    Kind.SUPERSEDED: SupersededBody,
+    Kind.PINNED: PinBody,
+    Kind.UNPINNED: PinBody,
+    Kind.PRUNED: PrunedBody,
+    Kind.DESTROYED: DestroyedBody,
+}
 
-    JSON quotes and escapes, so no two different rows have the same text.
+
+def entry_bytes(*columns: str | int) -> bytes:
+    """What is hashed of an entry: a line that names this form, then position, app, deploy, kind, number, at and body.
+
+    One to a line, and only the body, which is the last, may hold line breaks: no two different rows have the same bytes.
     """
-    return hashlib.sha256(canonical([_FORMAT, *columns]).encode()).hexdigest()
+    return "\n".join((_FORMAT, *map(str, columns))).encode()
+
+
+def entry_hash(*columns: str | int) -> bytes:
+    """The hash of an entry with these columns, from position to body, as a leaf of the tree."""
+    return leaf_hash(entry_bytes(*columns))
 
 
 def seal(release: Release, config: Config) -> ReleaseBody:

@@ -1,14 +1,16 @@
 """The release's folder: release.json and env.json, complete on disk before the ledger names it, never written again."""
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.errors import InvalidName
 from trivet.host.files import create_once, make_directories, refused, remove_tree, sync_directory
 from trivet.model.config import Config
 from trivet.model.home import Home
-from trivet.model.names import Deploy
+from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.release import Release
 from trivet.release.entry import ReleaseBody, digest, env_file, release_file, salted_digest
 
@@ -70,6 +72,22 @@ def remove_destroyed(home: Home, deploy: Deploy, last: int) -> None:
 def look_around(home: Home, deploy: Deploy) -> Found:
     """What this machine has of the deploy's releases, whatever the ledger says. Raises: MachineError."""
     return Found(frozenset(_numbers(home, deploy)), _running(home, deploy))
+
+
+def look_at_disk(home: Home) -> Mapping[Deploy, Found]:
+    """What this machine has of the releases of all deploys that have a folder, whatever the ledger says.
+
+    Raises: MachineError.
+    """
+    try:
+        paths = sorted(home.apps.glob("*/deploys/*"))
+    except OSError as error:
+        raise refused(error, f"read {home.apps}") from error
+    deploys = []
+    for path in paths:
+        with contextlib.suppress(InvalidName):
+            deploys.append(Deploy(parse_app_name(path.parts[-3]), parse_deploy_name(path.name)))
+    return {deploy: look_around(home, deploy) for deploy in deploys}
 
 
 def find_change(home: Home, body: ReleaseBody) -> str | None:

@@ -1,21 +1,36 @@
-"""The ledger: every release of every deploy and what became of it, append-only and chained."""
+"""The ledger: every release of every deploy and what became of it, append-only, the leaves of one hash tree."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from trivet import __version__
 from trivet.errors import LedgerError, NotARollbackTarget, UnknownApp, UnknownRelease
 from trivet.host.clock import now
 from trivet.model.config import Config
 from trivet.model.document import canonical
 from trivet.model.home import Home
-from trivet.model.names import Deploy
-from trivet.model.release import Actor, Draft, Outcome, Record, Release, State
-from trivet.release.config_store import erase_configs, read_config, read_document_of
+from trivet.model.names import AppName, Deploy
+from trivet.model.pruning import Pruned
+from trivet.model.release import Act, Actor, Draft, Outcome, Record, Release, State
+from trivet.model.verification import Verification
+from trivet.release.config_store import erase_configs, read_config
 from trivet.release.database import in_words, open_database, writing
-from trivet.release.entry import FIRST_HASH, DestroyedBody, Entry, Kind, entry_hash, seal
-from trivet.release.folder import look_around, remove_destroyed, remove_folders, write_folder
-from trivet.release.pins import append_pin, read_pins
+from trivet.release.entry import (
+    DestroyedBody,
+    Entry,
+    Kind,
+    OutcomeBody,
+    PinBody,
+    PrunedBody,
+    RollOutBody,
+    SupersededBody,
+    entry_hash,
+    seal,
+)
+from trivet.release.folder import look_around, look_at_disk, remove_destroyed, remove_folders, write_folder
+from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.records import (
     is_present,
@@ -26,15 +41,26 @@ from trivet.release.records import (
     read_last_number,
     read_life,
     read_pending,
+    read_pins,
     read_record,
     read_records,
     read_span,
+    read_story,
 )
-from trivet.release.verification import Verification, verify
+from trivet.release.verification import verify
 
 _LISTED = 10
 _LOOKED_AT = 200  # releases: a build that was left longer ago is hardly released by mistake
 _UNFIT = {State.FAILED: "failed", State.PENDING: "is not finished"}
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What an entry is about: a release of a deploy; "" and 0 where it is about no one app, deploy or release."""
+
+    app: str = ""
+    deploy: str = ""
+    number: int = 0
 
 
 class Ledger:
@@ -68,11 +94,29 @@ class Ledger:
             self._check_whole(release)
             remove_destroyed(self._home, draft.deploy, read_life(self._connection, draft.deploy).number)
             write_folder(self._home, release, config)
-            self._insert(draft.deploy, Kind.RELEASE, release.number, seal(release, config))
+            body = seal(release, config)
+            self._insert(
+                _About(draft.deploy.app, draft.deploy.name, release.number),
+                Kind.RELEASE,
+                replace(body, env_salt=""),
+                body.env_salt,
+            )
         return release
 
-    def conclude(self, deploy: Deploy, number: int, outcome: Outcome) -> None:
-        """The ledger says what became of the release. Raises: UnknownRelease; LedgerError if it said so before."""
+    def begin_roll_out(self, deploy: Deploy, number: int) -> None:
+        """The ledger says that the release is being rolled out, and which one it is to replace. Raises: UnknownRelease."""
+        with in_words(self._home.database), writing(self._connection):
+            act = self._find(deploy, number).release.act
+            before = read_current(self._connection, deploy)
+            body = RollOutBody(act, before.release.number if before else None)
+            self._insert(_About(deploy.app, deploy.name, number), Kind.ROLL_OUT, body)
+
+    def conclude(self, deploy: Deploy, number: int, outcome: Outcome, *, actor: Actor | None = None) -> None:
+        """The ledger says what became of the release; of the good one before, if this one took its place, that too.
+
+        `actor` is whoever found out, if not who made the release.
+        Raises: UnknownRelease; LedgerError if the ledger said so before.
+        """
         if outcome.state is State.PENDING:
             raise ValueError("an outcome says that a release succeeded or failed")
         with in_words(self._home.database), writing(self._connection):
@@ -82,9 +126,14 @@ class Ledger:
                     f"v{number} of {deploy} has an outcome already: it {record.outcome.state} at {record.ended_at}.",
                     hint="An outcome is written once. Deploy again for a new release.",
                 )
-            self._insert(deploy, Kind.OUTCOME, number, outcome)
+            before = read_current(self._connection, deploy)
+            act = Act(actor or record.release.actor, record.release.reason)
+            self._insert(_About(deploy.app, deploy.name, number), Kind.OUTCOME, OutcomeBody(act, outcome))
+            if outcome.state is State.SUCCEEDED and before is not None:
+                old, new = sorted((before.release.number, number))
+                self._insert(_About(deploy.app, deploy.name, old), Kind.SUPERSEDED, SupersededBody(act, by=new))
 
-    def pin(self, deploy: Deploy, number: int, actor: Actor, *, keep: bool) -> bool:
+    def pin(self, deploy: Deploy, number: int, act: Act, *, keep: bool) -> bool:
         """Pruning never takes the release's build from now on (`keep`), or may again; whether that is new.
 
         Raises: UnknownRelease; NotARollbackTarget for one that is to be kept and did not succeed.
@@ -96,15 +145,15 @@ class Ledger:
                     f"v{number} {_UNFIT[record.outcome.state]}, so there is nothing to keep it for.",
                     hint="Pin a good release: `trivet releases` lists them.",
                 )
-            if (number in self._pins(deploy)) is keep:
+            if (number in read_pins(self._connection, deploy)) is keep:
                 return False
-            append_pin(self._connection, deploy, (number, keep), (actor, self._clock()))
+            self._insert(_About(deploy.app, deploy.name, number), Kind.PINNED if keep else Kind.UNPINNED, PinBody(act))
         return True
 
     def pins(self, deploy: Deploy) -> frozenset[int]:
         """The numbers of the deploy's releases whose builds pruning never takes."""
         with in_words(self._home.database):
-            return self._pins(deploy)
+            return read_pins(self._connection, deploy)
 
     def record(self, deploy: Deploy, number: int) -> Record:
         """The release by this number. Raises: UnknownRelease."""
@@ -146,7 +195,20 @@ class Ledger:
         with in_words(self._home.database):
             return read_deploys(self._connection)
 
-    def destroy(self, deploy: Deploy, actor: Actor) -> None:
+    def prune(self, pruned: Pruned, act: Act) -> None:
+        """The ledger says, of each app, which builds were pruned, and what was freed beside; nothing if nothing was."""
+        if not pruned.changes and not pruned.leftovers_bytes:
+            return
+        apps = dict.fromkeys(change.build.app for change in pruned.changes)
+        with in_words(self._home.database), writing(self._connection):
+            for app in apps:
+                changes = tuple(change for change in pruned.changes if change.build.app == app)
+                self._insert(_About(app), Kind.PRUNED, PrunedBody(act, changes))
+            if pruned.leftovers_bytes:
+                body = PrunedBody(act, (), pruned.leftovers_bytes)
+                self._insert(_About(), Kind.PRUNED, body)
+
+    def destroy(self, deploy: Deploy, act: Act) -> None:
         """The deploy is no more: its config values and release folders are gone; its entries stay, and say by whom.
 
         A deploy made under this name again goes on counting. Raises: UnknownApp.
@@ -155,33 +217,28 @@ class Ledger:
             if not is_present(self._connection, deploy):
                 raise UnknownApp(f"There is no deploy {deploy}.", hint="`trivet apps` lists what there is.")
             number = read_last_number(self._connection, deploy)
-            self._insert(deploy, Kind.DESTROYED, number, DestroyedBody(actor))
+            self._insert(_About(deploy.app, deploy.name, number), Kind.DESTROYED, DestroyedBody(act))
             erase_configs(self._connection, deploy)
         with in_words(self._home.database):
             # Erased pages are overwritten, but the write-ahead log still has their old content until it is emptied.
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         remove_folders(self._home, deploy)
 
-    def verify(self, deploy: Deploy) -> Verification:
+    def verify(self) -> Verification:
         """Whether every entry, release folder and config version says what was once written; the first that does not."""
-
-        def stored_config(version: int) -> str | None:
-            return read_document_of(self._connection, deploy, version)
-
         with in_words(self._home.database):
-            found = look_around(self._home, deploy)  # first: a release that is appended meanwhile has its entry then
-            since = read_life(self._connection, deploy).number
-            unknown = found.beyond(read_last_number(self._connection, deploy))
-            verified = verify(read_entries(self._connection, deploy), self._home, stored_config, since=since)
-            return verified.without(unknown[0]) if unknown else verified
+            disk = look_at_disk(self._home)  # first: a release that is appended meanwhile has its entry then
+            return verify(self._connection, self._home, disk)
 
-    def entries(self, deploy: Deploy) -> tuple[Entry, ...]:
-        """The raw entries, oldest first, with those from before the deploy was destroyed."""
+    def entries(self, deploy: Deploy | None = None) -> tuple[Entry, ...]:
+        """The raw entries, oldest first, with those from before the deploy was destroyed; of the whole log by default."""
         with in_words(self._home.database):
             return tuple(read_entries(self._connection, deploy))
 
-    def _pins(self, deploy: Deploy) -> frozenset[int]:
-        return read_pins(self._connection, deploy, read_life(self._connection, deploy).number)
+    def story(self, app: AppName) -> Iterator[Entry]:
+        """The raw entries about the app and all its deploys, newest first, each read when it is asked for."""
+        with in_words(self._home.database):
+            yield from read_story(self._connection, app)
 
     def _check_stored(self, draft: Draft, config: Config) -> None:
         stored = read_config(self._connection, draft.deploy, draft.config_version)
@@ -212,6 +269,7 @@ class Ledger:
             actor=draft.actor,
             created_at=self._clock(),
             origin=draft.origin,
+            tool_version=__version__,
         )
 
     def _find(self, deploy: Deploy, number: int) -> Record:
@@ -224,11 +282,12 @@ class Ledger:
             )
         return record
 
-    def _insert(self, deploy: Deploy, kind: Kind, number: int, body: object) -> None:
-        position, previous = read_last_entry(self._connection, deploy) or (0, FIRST_HASH)
-        row = (deploy.app, deploy.name, position + 1, kind.value, number, self._clock(), canonical(body), previous)
+    def _insert(self, about: _About, kind: Kind, body: object, salt: str = "") -> None:
+        last, peaks = read_last_entry(self._connection) or (0, NO_PEAKS)
+        row = (last + 1, about.app, about.deploy, kind.value, about.number, self._clock(), canonical(body))
+        leaf = entry_hash(*row)
         self._connection.execute(
-            "INSERT INTO ledger (app, deploy, position, kind, number, at, body, previous, hash) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, entry_hash(*row)),
+            "INSERT INTO ledger (position, app, deploy, kind, number, at, body, salt, hash, peaks) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, salt, leaf, grow(peaks, last, leaf)),
         )

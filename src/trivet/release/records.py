@@ -11,19 +11,27 @@ from dataclasses import dataclass
 from trivet.model.document import read_document
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.release import Outcome, Record, State
-from trivet.release.entry import Entry, ReleaseBody
+from trivet.release.entry import Entry, Kind, OutcomeBody, ReleaseBody, SupersededBody
 
 _PENDING = Outcome(State.PENDING)
 
 _RECORDS = """
-SELECT release.position, release.body, outcome.position, outcome.body, outcome.at
-FROM ledger AS release INDEXED BY ledger_numbers LEFT JOIN ledger AS outcome INDEXED BY ledger_numbers
+SELECT release.position, release.body, outcome.position, outcome.body, outcome.at, superseded.position, superseded.body
+FROM ledger AS release INDEXED BY ledger_numbers
+LEFT JOIN ledger AS outcome INDEXED BY ledger_numbers
     ON outcome.app = release.app AND outcome.deploy = release.deploy
     AND outcome.kind = 'outcome' AND outcome.number = release.number
+LEFT JOIN ledger AS superseded INDEXED BY ledger_numbers
+    ON superseded.app = release.app AND superseded.deploy = release.deploy
+    AND superseded.kind = 'superseded' AND superseded.number = release.number
 WHERE release.kind = 'release' AND release.app = ? AND release.deploy = ?
 """
 _SINCE = "AND release.number > ?"
 _NEWEST_FIRST = "ORDER BY release.number DESC"
+_COUNT = "SELECT count(*) FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? AND kind = 'outcome' AND number > ?"
+_COLUMNS = "position, app, deploy, kind, number, at, body, salt, hash, peaks"
+
+_Row = tuple[int, str, int | None, str | None, str | None, int | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,14 @@ def read_record(connection: sqlite3.Connection, deploy: Deploy, number: int) -> 
 
 
 def read_pending(connection: sqlite3.Connection, deploy: Deploy) -> tuple[Record, ...]:
-    """The releases without an outcome, newest first."""
+    """The releases without an outcome, newest first. How many there are is counted first, so none is looked for in vain."""
     life = read_life(connection, deploy)
-    query = f"{_RECORDS} {_SINCE} AND outcome.position IS NULL {_NEWEST_FIRST}"
-    rows = connection.execute(query, (deploy.app, deploy.name, life.number))
+    (concluded,) = connection.execute(_COUNT, (deploy.app, deploy.name, life.number)).fetchone()
+    count = read_last_number(connection, deploy) - life.number - concluded
+    if not count:
+        return ()
+    query = f"{_RECORDS} {_SINCE} AND outcome.position IS NULL {_NEWEST_FIRST} LIMIT ?"
+    rows = connection.execute(query, (deploy.app, deploy.name, life.number, count))
     return tuple(_record(row, deploy) for row in rows)
 
 
@@ -92,7 +104,7 @@ def read_last_number(connection: sqlite3.Connection, deploy: Deploy) -> int:
 
 def read_deploys(connection: sqlite3.Connection) -> tuple[Deploy, ...]:
     """Every deploy that exists, sorted."""
-    names = {*_names(connection, "ledger"), *_names(connection, "config_versions")}
+    names = {*_names(connection, "ledger INDEXED BY ledger_numbers"), *_names(connection, "config_versions")}
     return tuple(deploy for deploy in sorted(names) if is_present(connection, deploy))
 
 
@@ -108,37 +120,72 @@ def is_present(connection: sqlite3.Connection, deploy: Deploy) -> bool:
     return row is not None and row[0] >= life.position
 
 
-def read_entries(connection: sqlite3.Connection, deploy: Deploy) -> Iterator[Entry]:
-    """The deploy's rows as they are, oldest first."""
+def read_pins(connection: sqlite3.Connection, deploy: Deploy) -> frozenset[int]:
+    """The numbers of the deploy's releases that are pinned: the newest entry about that counts."""
+    since = read_life(connection, deploy).number
+    pinned, unpinned = (
+        dict(
+            connection.execute(
+                "SELECT number, max(position) FROM ledger INDEXED BY ledger_numbers "
+                "WHERE app = ? AND deploy = ? AND kind = ? AND number > ? GROUP BY number",
+                (deploy.app, deploy.name, kind.value, since),
+            )
+        )
+        for kind in (Kind.PINNED, Kind.UNPINNED)
+    )
+    return frozenset(number for number, position in pinned.items() if position > unpinned.get(number, 0))
+
+
+def read_entries(connection: sqlite3.Connection, deploy: Deploy | None) -> Iterator[Entry]:
+    """The rows as they are, oldest first: those about the deploy, or all there are (None)."""
+    if deploy is None:
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM ledger ORDER BY position")
+    else:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? ORDER BY position",
+            (deploy.app, deploy.name),
+        )
+    return (Entry(*row) for row in rows)
+
+
+def read_story(connection: sqlite3.Connection, app: AppName) -> Iterator[Entry]:
+    """The rows about the app, its deploys' too, newest first, each read when it is asked for."""
     rows = connection.execute(
-        "SELECT app, deploy, position, kind, number, at, body, previous, hash FROM ledger "
-        "WHERE app = ? AND deploy = ? ORDER BY position",
-        (deploy.app, deploy.name),
+        f"SELECT {_COLUMNS} FROM ledger INDEXED BY ledger_apps WHERE app = ? ORDER BY position DESC", (app,)
     )
     return (Entry(*row) for row in rows)
 
 
-def read_last_entry(connection: sqlite3.Connection, deploy: Deploy) -> tuple[int, str] | None:
-    """Position and hash of the deploy's newest entry."""
+def read_last_entry(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
+    """Position and peaks of the newest entry of all."""
     row = connection.execute(
-        "SELECT position, hash FROM ledger WHERE app = ? AND deploy = ? ORDER BY position DESC LIMIT 1",
-        (deploy.app, deploy.name),
+        "SELECT position, peaks FROM ledger WHERE position = (SELECT max(position) FROM ledger)"
     ).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def _names(connection: sqlite3.Connection, table: str) -> Iterator[Deploy]:
     """Every deploy that the table has ever named, in one step through the key for each: the rows are not scanned."""
-    query = f"SELECT app, deploy FROM {table} WHERE (app, deploy) > (?, ?) ORDER BY app, deploy LIMIT 1"
-    row = ("", "")
-    while (row := connection.execute(query, row).fetchone()) is not None:
-        yield Deploy(AppName(row[0]), DeployName(row[1]))
+    for app in _after(connection, f"SELECT min(app) FROM {table} WHERE app > ?"):
+        for name in _after(connection, f"SELECT min(deploy) FROM {table} WHERE app = ? AND deploy > ?", app):
+            yield Deploy(AppName(app), DeployName(name))
 
 
-def _record(row: tuple[int, str, int | None, str | None, str | None], deploy: Deploy) -> Record:
-    position, body, outcome_position, outcome, ended_at = row
+def _after(connection: sqlite3.Connection, query: str, *given: str) -> Iterator[str]:
+    name: str | None = ""
+    while name is not None:
+        (name,) = connection.execute(query, (*given, name)).fetchone()
+        if name is not None:
+            yield name
+
+
+def _record(row: _Row, deploy: Deploy) -> Record:
+    position, body, outcome_position, outcome, ended_at, superseded_position, superseded = row
     release = read_document(ReleaseBody, body, name=f"entry {position} of {deploy}").release
     if outcome is None:
         return Record(release, _PENDING, None)
-    name = f"entry {outcome_position} of {deploy}"
-    return Record(release, read_document(Outcome, outcome, name=name), ended_at)
+    found = read_document(OutcomeBody, outcome, name=f"entry {outcome_position} of {deploy}").outcome
+    if superseded is None:
+        return Record(release, found, ended_at)
+    by = read_document(SupersededBody, superseded, name=f"entry {superseded_position} of {deploy}").by
+    return Record(release, found, ended_at, by)

@@ -4,27 +4,28 @@ Every way of changing a row that SQLite knows is refused by the database itself,
 
 * UPDATE and DELETE meet a trigger.
 * INSERT OR REPLACE deletes the row it conflicts with without firing a DELETE trigger (unless the connection has set
-  `recursive_triggers`), so an INSERT must be the next entry and can conflict with nothing. For the same reason the tables
-  have no rowid, which would be one more key to conflict on. https://www.sqlite.org/lang_conflict.html
-* An INSERT is checked with `trivet_entry_hash`, a function that only our connections have: another client cannot
-  even prepare one ("no such function").
+  `recursive_triggers`), so an INSERT must be the next entry and can conflict with nothing. For the same reason the
+  ledger's rowid is its position, and the config versions have none: it would be one more key to conflict on.
+  https://www.sqlite.org/lang_conflict.html
+* An INSERT is checked with `trivet_entry_hash` and `trivet_grow`, functions that only our connections have: another client
+  cannot even prepare one ("no such function").
 
 Whoever owns the file can drop the triggers; `Ledger.verify` finds what was done then.
 """
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS ledger (
+    position INTEGER PRIMARY KEY,
     app TEXT NOT NULL,
     deploy TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('release', 'outcome', 'destroyed')),
+    kind TEXT NOT NULL,
     number INTEGER NOT NULL,
     at TEXT NOT NULL,
     body TEXT NOT NULL,
-    previous TEXT NOT NULL,
-    hash TEXT NOT NULL,
-    PRIMARY KEY (app, deploy, position)
-) STRICT, WITHOUT ROWID
+    salt TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    peaks BLOB NOT NULL
+) STRICT
 """
 
 _CONFIG_VERSIONS = """
@@ -39,11 +40,15 @@ CREATE TABLE IF NOT EXISTS config_versions (
 ) STRICT, WITHOUT ROWID
 """
 
-# The first is for reading, and named by each query: without statistics the planner would rather read all of a deploy's
-# rows by the primary key. The second only says that there is one release and one outcome by a number.
+# The first is for reading, and named by each query; the second for what is told of an app in the order in which it
+# happened. The third only says that there is one of each of these by a number.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS ledger_numbers ON ledger (app, deploy, kind, number)",
-    "CREATE UNIQUE INDEX IF NOT EXISTS ledger_once ON ledger (app, deploy, kind, number) WHERE kind <> 'destroyed'",
+    "CREATE INDEX IF NOT EXISTS ledger_apps ON ledger (app)",
+    """
+CREATE UNIQUE INDEX IF NOT EXISTS ledger_once ON ledger (app, deploy, kind, number)
+    WHERE kind IN ('release', 'roll_out', 'outcome', 'superseded')
+""",
 )
 
 _REFUSALS = tuple(
@@ -62,28 +67,27 @@ _NEXT_ENTRY = """
 CREATE TRIGGER IF NOT EXISTS ledger_next BEFORE INSERT ON ledger
 BEGIN
     SELECT RAISE(ABORT, 'not the next position')
-    WHERE NEW.position IS NOT 1 + coalesce(
-        (SELECT max(position) FROM ledger WHERE app = NEW.app AND deploy = NEW.deploy), 0);
-    SELECT RAISE(ABORT, 'not the hash of the entry before')
-    WHERE NEW.previous IS NOT coalesce(
-        (SELECT hash FROM ledger WHERE app = NEW.app AND deploy = NEW.deploy AND position = NEW.position - 1),
-        trivet_first_hash());
+    WHERE NEW.position IS NOT 1 + coalesce((SELECT max(position) FROM ledger), 0);
+    SELECT RAISE(ABORT, 'a line break')
+    WHERE instr(NEW.app || NEW.deploy || NEW.kind || NEW.at, char(10));
     SELECT RAISE(ABORT, 'not the next number')
-    WHERE NEW.number IS NOT (NEW.kind = 'release') + coalesce(
+    WHERE NEW.kind IN ('release', 'destroyed') AND NEW.number IS NOT (NEW.kind = 'release') + coalesce(
         (SELECT max(number) FROM ledger INDEXED BY ledger_numbers
-        WHERE app = NEW.app AND deploy = NEW.deploy AND kind = 'release'), 0)
-    AND NEW.kind <> 'outcome';
+        WHERE app = NEW.app AND deploy = NEW.deploy AND kind = 'release'), 0);
     SELECT RAISE(ABORT, 'no such release')
-    WHERE NEW.kind = 'outcome' AND NOT EXISTS (
+    WHERE NEW.kind NOT IN ('release', 'destroyed') AND (NEW.number <> 0 OR NEW.deploy <> '') AND NOT EXISTS (
         SELECT 1 FROM ledger INDEXED BY ledger_numbers
         WHERE app = NEW.app AND deploy = NEW.deploy AND kind = 'release' AND number = NEW.number);
-    SELECT RAISE(ABORT, 'the release has its outcome')
-    WHERE NEW.kind = 'outcome' AND EXISTS (
+    SELECT RAISE(ABORT, 'the release has such an entry')
+    WHERE NEW.kind IN ('release', 'roll_out', 'outcome', 'superseded') AND EXISTS (
         SELECT 1 FROM ledger INDEXED BY ledger_numbers
-        WHERE app = NEW.app AND deploy = NEW.deploy AND kind = 'outcome' AND number = NEW.number);
+        WHERE app = NEW.app AND deploy = NEW.deploy AND kind = NEW.kind AND number = NEW.number);
     SELECT RAISE(ABORT, 'not the hash of the entry')
     WHERE NEW.hash IS NOT trivet_entry_hash(
-        NEW.app, NEW.deploy, NEW.position, NEW.kind, NEW.number, NEW.at, NEW.body, NEW.previous);
+        NEW.position, NEW.app, NEW.deploy, NEW.kind, NEW.number, NEW.at, NEW.body);
+    SELECT RAISE(ABORT, 'not the peaks of the tree')
+    WHERE NEW.peaks IS NOT trivet_grow(
+        coalesce((SELECT peaks FROM ledger WHERE position = NEW.position - 1), x''), NEW.position - 1, NEW.hash);
 END
 """
 
@@ -95,8 +99,7 @@ BEGIN
     WHERE NEW.version IS NOT 1 + coalesce(
         (SELECT max(version) FROM config_versions WHERE app = NEW.app AND deploy = NEW.deploy), 0);
     SELECT RAISE(ABORT, 'not the position of the ledger')
-    WHERE NEW.position IS NOT coalesce(
-        (SELECT max(position) FROM ledger WHERE app = NEW.app AND deploy = NEW.deploy), 0);
+    WHERE NEW.position IS NOT coalesce((SELECT max(position) FROM ledger), 0);
     SELECT RAISE(ABORT, 'a config version without its values') WHERE NEW.body IS NULL;
 END
 """
