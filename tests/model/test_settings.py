@@ -69,7 +69,7 @@ def test_an_empty_file_says_nothing(text: str) -> None:
     ("text", "message", "hint"),
     [
         ("ap = 'x'", "trivet.toml:1: unknown setting 'ap'.", "Did you mean 'app'?"),
-        ("zzz = 1", "trivet.toml:1: unknown setting 'zzz'.", "There is: app, build, processes, deploys."),
+        ("zzz = 1", "trivet.toml:1: unknown setting 'zzz'.", "There is: app, build, processes, deploys, config."),
         (
             "\n[processes.web]\ntimeout = 1\nhealt = '/'",
             "trivet.toml:4: unknown setting 'healt' in [processes.web].",

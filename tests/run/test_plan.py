@@ -1,9 +1,11 @@
 """Release + config + formation → run plan."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from run.shop import Shop
 from trivet.model.config import Config
+from trivet.model.declaration import Declaration
 from trivet.model.formation import Formation
 from trivet.model.process import ProcessType
 from trivet.run.plan import plan, process_environment, release_environment
@@ -56,3 +58,16 @@ def test_nothing_of_the_callers_environment_reaches_a_process(shop: Shop) -> Non
     names = {line.partition("=")[0] for line in shop.fetch("/environment").splitlines()}
     expected = "BUNDLE HOME LANG PATH PORT PWD TMPDIR TRIVET_APP TRIVET_COMMIT TRIVET_DEPLOY TRIVET_PROCESS "
     assert names - {"LC_CTYPE"} == {*expected.split(), "TRIVET_RELEASE", "TRIVET_STORAGE"}
+
+
+def test_a_default_stands_where_the_config_says_nothing(quiet_shop: Shop) -> None:
+    release, _ = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
+    declared = (
+        Declaration("WORKERS", default="4"),
+        Declaration("REGION", default="eu"),
+        Declaration("BUNDLE", default="x"),
+    )
+    release = replace(release, build=replace(release.build, declarations=declared))
+    environment = release_environment(quiet_shop.home, release, Config({"REGION": "us"}))
+    assert (environment["WORKERS"], environment["REGION"]) == ("4", "us")
+    assert environment["BUNDLE"] == str(quiet_shop.home.bundle(quiet_shop.deploy.app, release.build.id))

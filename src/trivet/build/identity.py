@@ -42,7 +42,7 @@ def layer_key(plan: LayerPlan, inputs: LayerInputs) -> str:
 def build_id(
     source: Source, layers: Sequence[Layer], processes: Sequence[ProcessType], environment: Mapping[str, str]
 ) -> str:
-    """12 hex digits for what the build is made from and consists of."""
+    """12 hex digits for what the build is made from and consists of; what it declares of config is in the commit."""
     return _digest(["build", source.commit, source.directory, layers, processes, environment])[:12]
 
 

@@ -220,6 +220,7 @@ class _Making:
             confinement=self._workshop.confinement.describe(),
             folder=self._workshop.folder,
             made_with=tuple(layer for layer in made if layer.name in for_build),
+            declarations=self._job.settings.config,
         )
 
 

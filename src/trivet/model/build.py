@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trivet.model.declaration import Declaration
 from trivet.model.names import AppName
 from trivet.model.process import ProcessType
 from trivet.model.source import Source
@@ -47,6 +48,7 @@ class Build:
     made it, `runtime` the one among them that the bundle relies on when it runs (None: none), checked before a start.
     `created_at` is ISO 8601 in UTC. `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`,
     `network`. `made_with` are layers that only the making needed: no part of the bundle, kept with it for the next build.
+    `declarations` say which config a release of it needs; they hold no config.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Build:
     confinement: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
     made_with: tuple[Layer, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
 
     @property
     def size_bytes(self) -> int:

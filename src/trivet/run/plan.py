@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trivet.model.config import Config
+from trivet.model.declaration import defaults
 from trivet.model.formation import Formation
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -34,6 +35,7 @@ def release_environment(home: Home, release: Release, config: Config) -> Mapping
     path = f"{built['PATH']}:{_SYSTEM_PATH}" if built.get("PATH") else _SYSTEM_PATH
     return {
         "LANG": "C.UTF-8",
+        **defaults(release.build.declarations),
         **config.values,
         **built,
         "PATH": path,

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import InvalidName
+from trivet.model.declaration import Declaration
 from trivet.model.names import AppName, parse_app_name, parse_deploy_name, parse_process_type
 from trivet.model.settings.build import EVERY, BuildSettings, read_build
+from trivet.model.settings.config import read_config
 from trivet.model.settings.file import (
     FILE,
     Place,
@@ -64,6 +66,7 @@ class Settings:
     build: BuildSettings = field(default_factory=BuildSettings)
     processes: Mapping[str, ProcessSettings] = field(default_factory=dict)
     deploys: Mapping[str, DeploySettings] = field(default_factory=dict)
+    config: tuple[Declaration, ...] = ()
 
 
 def parse_settings(text: str) -> Settings:
@@ -121,6 +124,7 @@ _TOP: Mapping[str, tuple[str, Reader]] = {
     "build": ("build", read_build),
     "processes": ("processes", _read_processes),
     "deploys": ("deploys", _read_deploys),
+    "config": ("config", read_config),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),
