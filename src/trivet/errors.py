@@ -21,6 +21,7 @@
     │   ├── LayersPruned          the build's layers are not checked out, so that it cannot be started
     │   ├── NothingReleased       the deploy has no release that could be used
     │   ├── ConfigError           a key that may not be set, or is not there
+    │   ├── UnfitConfig           a release whose config is not what the app declares in trivet.toml
     │   ├── Quarantined      31   a rollback has left this build, and nobody says why it is to be released again
     │   ├── PlanOutdated     32   the plan is not the one that was expected: something has changed since
     │   └── LedgerError           the ledger was altered, or the database refused
@@ -149,6 +150,10 @@ class PlanOutdated(ReleaseError):
     """The plan is not the one that was expected: the deploy, or what is to be released, has changed since."""
 
     exit_code = 32
+
+
+class UnfitConfig(ReleaseError):
+    """The config lacks a key that the app requires, or has a value of another type than declared."""
 
 
 class LedgerError(ReleaseError):

@@ -69,7 +69,11 @@ def test_values_are_masked_unless_asked_for(deployed: Trivet) -> None:
         done = deployed.ok(*arguments)
         assert "TOKEN" in done.out
         assert "s3cret" not in done.out + done.err
-    assert deployed.ok("config", "--reveal", "--json").json() == {"EMPTY": "", "TOKEN": "s3cret\nsecond line"}
+    unmarked = {"secret": False, "live": False}
+    assert deployed.ok("config", "--reveal", "--json").json() == {
+        "EMPTY": {"value": "", **unmarked},
+        "TOKEN": {"value": "s3cret\nsecond line", **unmarked},
+    }
     assert deployed.ok("config", "get", "TOKEN").out == "s3cret\nsecond line\n"
     assert deployed.ok("run", "printenv", "TOKEN").out == "s3cret\nsecond line\n"
 
@@ -77,7 +81,8 @@ def test_values_are_masked_unless_asked_for(deployed: Trivet) -> None:
 def test_many_keys_and_a_file_are_one_release(deployed: Trivet, repository: Repository) -> None:
     repository.write({"production.env": "# theirs\nexport A=1\nB='two words'\nC=\"x\\ny\"\nD=${A}\n"})
     deployed.ok("config", "set", "--file", "production.env", "A=2", "E=5")
-    assert deployed.ok("config", "--reveal", "--json").json() == {
+    listed = deployed.ok("config", "--reveal", "--json").json()
+    assert {key: each["value"] for key, each in listed.items()} == {
         "A": "2",
         "B": "two words",
         "C": "x\ny",

@@ -155,7 +155,7 @@ def test_rolling_back_to_what_cannot_be(trivet: Trivet, repository: Repository) 
             ("config", "set", "A"),
             2,
             "'A' has no value.",
-            "Write KEY=VALUE; KEY= for an empty value, KEY=- for standard input.",
+            "Write KEY=VALUE; KEY= for an empty value, KEY=- for standard input. On a terminal, KEY alone asks for the value.",
         ),
         (
             ("config", "set", "A=1", "A=2"),

@@ -21,7 +21,7 @@ def test_a_rollback_shows_what_will_change_and_asks(deployed: Trivet) -> None:
     terminal = Terminal(deployed, "rollback")
     terminal.expect("Roll back? [y/N]: ")
     assert "Rolling back shop/production to v1:\n" in terminal.shown
-    assert "  config     - GREETING\n" in terminal.shown
+    assert "  config     - GREETING is taken away\n" in terminal.shown
     terminal.type("n\n")
     assert terminal.end() == 130
     assert "Nothing was changed." in terminal.shown

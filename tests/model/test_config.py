@@ -1,6 +1,6 @@
-"""Config: keys and values, the marks that keys carry, and what differs between two."""
+"""Config: keys and values, their marks, what differs between two, and what a rollback makes of them."""
 
-from trivet.model.config import Config, ConfigChange, Marking, compare
+from trivet.model.config import Config, ConfigChange, Fate, Marking, compare, fates, roll_back
 
 
 def test_a_key_keeps_its_marks_when_its_value_changes() -> None:
@@ -31,3 +31,24 @@ def test_a_comparison_tells_the_marks_that_keys_have_from_now_on() -> None:
 
 def test_no_value_shows_in_a_repr() -> None:
     assert "hunter2" not in repr(Config({"A": "hunter2"}, secret=("A",)))
+
+
+def test_a_rollback_takes_the_targets_config_but_live_keys_as_they_are() -> None:
+    present = Config({"A": "new", "B": "new", "NEW": "1", "KEPT": "1"}, secret=("A", "B"), live=("B", "KEPT"))
+    target = Config({"A": "old", "B": "old", "GONE": "0"}, secret=("GONE",), live=("A",))
+    assert roll_back(present, target) == Config(
+        {"A": "old", "B": "new", "GONE": "0", "KEPT": "1"}, secret=("A", "B", "GONE"), live=("B", "KEPT")
+    )
+    assert fates(present, target) == {
+        "A": Fate.GOES_BACK,
+        "B": Fate.KEEPS,
+        "GONE": Fate.COMES_BACK,
+        "KEPT": Fate.KEEPS,
+        "NEW": Fate.TAKEN_AWAY,
+    }
+
+
+def test_a_rollback_between_equal_configs_changes_no_key() -> None:
+    config = Config({"A": "1", "B": "2"}, live=("A",))
+    assert roll_back(config, config) == config
+    assert fates(config, config) == {}

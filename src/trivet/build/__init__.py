@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trivet.build.pruning import Removal
     from trivet.host.integrity import Fault
     from trivet.model.checked import Checked
+    from trivet.model.settings import Settings
 
 __all__ = [
     "BuildRequest",
@@ -40,6 +41,7 @@ __all__ = [
     "read_beside",
     "read_build",
     "read_log",
+    "read_settings",
     "remove_builds",
     "sign_build",
     "verify_builds",
@@ -65,6 +67,13 @@ def check_build(request: BuildRequest, listener: Listener) -> "Checked":
     from trivet.build import check
 
     return check.check_build(request, listener)
+
+
+def read_settings(repository: Path, revision: str, directory: str) -> "Settings":
+    """What the commit's `trivet.toml` says; nothing is built. Raises: SourceError, InvalidFile, MachineError."""
+    from trivet.build import lookup
+
+    return lookup.read_settings(repository, revision, directory)
 
 
 def read_build(home: Home, app: AppName, build_id: str) -> Build:

@@ -1,5 +1,7 @@
 """Lookup: the build of a commit, found by its input key; only if there is none is anything of the making imported."""
 
+from pathlib import Path
+
 from trivet.build.confinement import check_home
 from trivet.build.identity import input_key
 from trivet.build.record import Records
@@ -11,7 +13,7 @@ from trivet.build.toolbox import is_still_there
 from trivet.build.uv import uv_version
 from trivet.host.files import refused
 from trivet.model.build import Build
-from trivet.model.settings import parse_settings
+from trivet.model.settings import Settings, parse_settings
 
 _UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
 
@@ -43,6 +45,11 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
             return stage.make(job, records, listener)
     except OSError as error:
         raise refused(error, "build") from error
+
+
+def read_settings(repository: Path, revision: str, directory: str) -> Settings:
+    """What the commit's `trivet.toml` says; nothing is built. Raises: SourceError, InvalidFile, MachineError."""
+    return parse_settings(read_commit(repository, revision, directory).read("trivet.toml") or "")
 
 
 def _still_runs(build: Build) -> bool:

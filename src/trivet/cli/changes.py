@@ -1,6 +1,15 @@
 """Changes between releases, as lines of a comparison."""
 
-from trivet.model.config import ConfigChange
+from collections.abc import Mapping
+
+from trivet.model.config import ConfigChange, Fate
+
+_FATES = {
+    Fate.GOES_BACK: "~ {key} goes back to its value of {release}",
+    Fate.KEEPS: "= {key} keeps its present value (live)",
+    Fate.TAKEN_AWAY: "- {key} is taken away",
+    Fate.COMES_BACK: "+ {key} comes back as it was in {release}",
+}
 
 
 def process_lines(lines: tuple[str, ...]) -> str:
@@ -20,3 +29,8 @@ def mark_texts(change: ConfigChange) -> tuple[str, ...]:
     return tuple(
         f"{key} is {', '.join(marks)}" if marks else f"{key} has no mark" for key, marks in change.marks.items()
     )
+
+
+def fate_lines(fates: Mapping[str, Fate], release: str) -> str:
+    """What a rollback to the release does to each key, one a line; keys that stay as they are, left out."""
+    return "\n".join(_FATES[fate].format(key=key, release=release) for key, fate in fates.items()) or "the same config"

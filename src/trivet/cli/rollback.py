@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import click
 
-from trivet.cli.changes import config_lines, process_lines
+from trivet.cli.changes import fate_lines, process_lines
 from trivet.cli.deploying import print_released
 from trivet.cli.options import (
     RELEASE,
@@ -42,8 +42,9 @@ def rollback(
 ) -> None:
     """Bring back an earlier release, as a new one.
 
-    Its build, its config and its process types come back. Default: the good release before the running one (after
-    a rollback: before the one it brought back). Shows what will change, and asks on a terminal.
+    Its build, its config and its process types come back; keys that are marked live keep their present value. Default: the
+    good release before the running one (after a rollback: before the one it brought back). Shows what will change, and
+    asks on a terminal.
 
     If its build was pruned, it can be built again from its commit; unless every layer has the digest that it had, nothing is
     rolled back.
@@ -79,7 +80,7 @@ def _print_plan(plan: RollbackPlan) -> None:
     for name, text in (
         ("commit", f"{was}{source.short} {source.subject}{same}"),
         ("processes", process_lines(lines)),
-        ("config", config_lines(planned.config)),
+        ("config", fate_lines(plan.fates, target.name)),
     ):
         for index, line in enumerate(text.splitlines()):
             click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)

@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass, field
 
+from trivet.build import read_settings
 from trivet.errors import MachineError
 from trivet.flows.build import BuildChoice, build
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.planning import Decision, Proposal, Terms, check_quarantine, decide, draft, options, reason
+from trivet.flows.planning import (
+    Decision,
+    Proposal,
+    Terms,
+    check_quarantine,
+    decide,
+    draft,
+    options,
+    reason,
+    store_config,
+)
 from trivet.flows.present import check_types_kept
 from trivet.flows.prune import prune_after_deploy
 from trivet.flows.releasing import Released, Releasing, prepare
@@ -19,7 +30,7 @@ from trivet.model.process import runnable
 from trivet.model.release import Cause
 from trivet.model.run import Address
 from trivet.model.settings import Settings
-from trivet.release import ConfigStore, Ledger
+from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
 
 DEFAULT_HOST = "127.0.0.1"
@@ -50,6 +61,7 @@ def _deploy(
     installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice, progress: Progress
 ) -> Released:
     with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
+        _check_config_early(installation, ledger, target, source)
         built = build(installation, target.app, source, progress)
         _refuse_image(built.build)
         machine = prepare(installation, ledger, target, progress)
@@ -61,7 +73,8 @@ def _deploy(
         decision.insist(choice.terms.expect)
         if signer := check_trusted(installation, target, situation.current, built.build):
             progress.step("build", f"{built.build.id}: signed by {signer.name} ({signer.fingerprint})")
-        release = draft(installation, decision.plan, built.build, situation.config)
+        with ConfigStore(installation.home) as store:
+            release = draft(installation, decision.plan, built.build, store_config(store, decision))
         releasing = Releasing(ledger, machine, progress)
         released = releasing.bring_into_service(release, decision.config, options(decision.plan))
         if situation.current is None:
@@ -81,13 +94,15 @@ class Candidate:
 def _decide(installation: Installation, situation: Situation, candidate: Candidate, choice: DeployChoice) -> Decision:
     target, current, new = situation.deploy, situation.current, candidate.build
     source, made = new.source, candidate.made
+    stored, declarations = situation.config, candidate.settings.config
+    config = complete(declarations, stored.config)
     proposal = Proposal(
         Cause.DEPLOY,
         reason(f"deploy {source.short} {source.subject}", choice.terms),
         new,
-        situation.config.config,
-        compare(situation.released_config, situation.config.config),
-        situation.config.version,
+        config,
+        compare(situation.released_config, config),
+        stored.version if config == stored.config else None,
         address=_address(target, choice, candidate.settings),
     )
     before = current.release.processes if current else ()
@@ -95,10 +110,22 @@ def _decide(installation: Installation, situation: Situation, candidate: Candida
     return decide(
         situation,
         proposal,
+        lambda: check_declared(target, declarations, stored.config),
         lambda: check_quarantine(situation, new, choice.terms),
         lambda: check_trusted(installation, target, current, made) if made else None,
         lambda: check_types_kept(machine, target, before, new.processes),
     )
+
+
+def _check_config_early(installation: Installation, ledger: Ledger, target: Deploy, source: BuildChoice) -> None:
+    """Raises: UnfitConfig, if the deploy's config lacks what the commit declares: nobody should wait for a build first.
+
+    While an interrupted command's release has no outcome, nobody can tell yet which config is current.
+    """
+    if not ledger.pending(target):
+        settings = read_settings(source.repository, source.revision, source.directory)
+        with ConfigStore(installation.home) as store:
+            check_declared(target, settings.config, store.current(target).config)
 
 
 def _refuse_image(build: Build) -> None:

@@ -19,6 +19,7 @@ from trivet.model.plan import Plan, PlannedBuild, Refusal, Start
 from trivet.model.process import ProcessType, compare_processes, find_process_type
 from trivet.model.release import Cause, Draft, Origin
 from trivet.model.run import Address
+from trivet.release import ConfigStore
 
 Check = Callable[[], object]
 
@@ -103,6 +104,14 @@ def _with_release(plan: Plan, situation: Situation, build: PlannedBuild, *, runs
         release_command=command.command if command else None,
         runs_release_command=command is not None and runs_release_command,
     )
+
+
+def store_config(store: ConfigStore, decision: Decision) -> ConfigVersion:
+    """The config that was decided is stored: under the version that the plan names, or else a new one."""
+    plan = decision.plan
+    if plan.config_version is None:
+        return store.add(plan.deploy, decision.config)
+    return ConfigVersion(plan.config_version, decision.config)
 
 
 def draft(installation: Installation, plan: Plan, build: Build, config: ConfigVersion) -> Draft:

@@ -4,7 +4,17 @@ from dataclasses import dataclass, field
 
 from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.planning import Decision, Proposal, Terms, check_quarantine, decide, draft, options, reason
+from trivet.flows.planning import (
+    Decision,
+    Proposal,
+    Terms,
+    check_quarantine,
+    decide,
+    draft,
+    options,
+    reason,
+    store_config,
+)
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.situation import Situation, find_situation
@@ -13,7 +23,7 @@ from trivet.model.config import compare
 from trivet.model.names import Deploy
 from trivet.model.plan import planned
 from trivet.model.release import Cause, Origin, Record
-from trivet.release import ConfigStore, Ledger
+from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
 
 
@@ -45,7 +55,7 @@ def plan_promotion(installation: Installation, promotion: Promotion) -> Decision
 def promote(installation: Installation, promotion: Promotion, progress: Progress) -> Released:
     """What serves in `source` serves in `target` as well, with the target's own config.
 
-    Raises: NothingReleased, InputError, PlanOutdated, Quarantined, RunError.
+    Raises: NothingReleased, InputError, UnfitConfig, PlanOutdated, Quarantined, RunError.
     """
     _check_two(promotion)
     source, target = promotion.source, promotion.target
@@ -58,7 +68,8 @@ def promote(installation: Installation, promotion: Promotion, progress: Progress
         plan, build = promoted.decision.plan, promoted.record.release.build
         if signer := check_trusted(installation, target, promoted.situation.current, build):
             progress.step("release", f"{build.id}: signed by {signer.name} ({signer.fingerprint})")
-        release = draft(installation, plan, build, promoted.situation.config)
+        with ConfigStore(installation.home) as store:
+            release = draft(installation, plan, build, store_config(store, promoted.decision))
         return Releasing(ledger, machine, progress).bring_into_service(release, promoted.decision.config, options(plan))
 
 
@@ -67,20 +78,23 @@ def _decide(installation: Installation, ledger: Ledger, store: ConfigStore, prom
     record, machine = _find_promoted(ledger, promotion.source), Machine(installation.home)
     situation = find_situation(ledger, store, machine, target)
     current, release = situation.current, record.release
-    build = planned(release.build)
+    build, declarations = planned(release.build), release.build.declarations
+    stored = situation.config
+    config = complete(declarations, stored.config)
     proposal = Proposal(
         Cause.PROMOTE,
         reason(f"promote {promotion.source.name} {release.name}", terms),
         build,
-        situation.config.config,
-        compare(situation.released_config, situation.config.config),
-        situation.config.version,
+        config,
+        compare(situation.released_config, config),
+        stored.version if config == stored.config else None,
         Origin(promotion.source, release.number),
     )
     before = current.release.processes if current else ()
     decision = decide(
         situation,
         proposal,
+        lambda: check_declared(target, declarations, stored.config),
         lambda: check_quarantine(situation, build, terms),
         lambda: check_trusted(installation, target, current, release.build),
         lambda: check_types_kept(machine, target, before, release.processes),

@@ -1,6 +1,6 @@
 """Reconfigure: changed config, one or many keys, becomes one new release of the same build."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import ConfigError
@@ -8,17 +8,18 @@ from trivet.flows.installation import Installation, Progress
 from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.situation import Situation, find_situation, read_situation
-from trivet.model.config import Config, ConfigChange, ConfigVersion, compare, parse_config
+from trivet.model.config import Config, ConfigChange, ConfigVersion, Marking, compare, parse_config
+from trivet.model.declaration import Declaration
 from trivet.model.names import Deploy
 from trivet.model.plan import planned
 from trivet.model.release import Cause
-from trivet.release import ConfigStore, Ledger
+from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
 
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """What a change of config did: `change` is empty if every key had its value already.
+    """What a change of config did: `change` is empty if every key had its value and its marks already.
 
     `released` is None then, and also when the deploy has no good release yet: the config waits for the first deploy.
     """
@@ -35,10 +36,11 @@ def read_config(installation: Installation, deploy: Deploy) -> ConfigVersion:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The keys that are to be changed, with their new values (None takes a key away)."""
+    """The keys that are to be changed, with their new values (None takes a key away), and how they are to be marked."""
 
     deploy: Deploy
-    values: Mapping[str, str | None] = field(repr=False)
+    values: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    marking: Marking = field(default_factory=Marking)
     terms: Terms = field(default_factory=Terms)
 
 
@@ -49,10 +51,10 @@ def plan_changes(installation: Installation, changes: Changes) -> Decision:
 
 
 def reconfigure(installation: Installation, changes: Changes, progress: Progress) -> Reconfigured:
-    """The config has these values, in one new release that serves.
+    """The config has these values and marks, in one new release that serves.
 
-    Raises: ConfigError, PlanOutdated before anything changes; RunError if the app does not come up with the new config,
-    which then stays on record as failed while the old release and the old config stay current.
+    Raises: ConfigError, UnfitConfig, PlanOutdated before anything changes; RunError if the app does not come up with the
+    new config, which then stays on record as failed while the old release and the old config stay current.
     """
     _check_valid(changes)
     deploy = changes.deploy
@@ -79,30 +81,51 @@ def reconfigure(installation: Installation, changes: Changes, progress: Progress
 
 def _decide(situation: Situation, changes: Changes) -> Decision:
     old, current = situation.config.config, situation.current
-    _check_present(changes.deploy, old, changes.values)
-    new = old.changed(changes.values)
+    _check_present(changes.deploy, old, changes)
+    declarations = current.release.build.declarations if current else ()
+    wanted = old.changed(changes.values, changes.marking)
+    new = complete(declarations, wanted)
     change = compare(old, new)
     build = planned(current.release.build) if current and change else None
-    return decide(situation, Proposal(Cause.CONFIG, reason(_describe(change), changes.terms), build, new, change))
+    return decide(
+        situation,
+        Proposal(Cause.CONFIG, reason("; ".join(_describe(change)), changes.terms), build, new, change),
+        lambda: check_declared(changes.deploy, declarations, wanted),
+        lambda: _check_marks(declarations, changes.marking),
+    )
 
 
 def _check_valid(changes: Changes) -> None:
     parse_config({key: value or "" for key, value in changes.values.items()})
 
 
-def _describe(change: ConfigChange) -> str:
-    parts = []
+def _describe(change: ConfigChange) -> Iterator[str]:
     if names := (*change.added, *change.changed):
-        parts.append(f"set {', '.join(sorted(names))}")
+        yield f"set {', '.join(sorted(names))}"
     if change.removed:
-        parts.append(f"unset {', '.join(change.removed)}")
-    return "; ".join(parts)
+        yield f"unset {', '.join(change.removed)}"
+    for key, marks in change.marks.items():
+        yield f"mark {key} {', '.join(marks)}" if marks else f"take the marks off {key}"
 
 
-def _check_present(deploy: Deploy, config: Config, changes: Mapping[str, str | None]) -> None:
-    absent = sorted(key for key, value in changes.items() if value is None and key not in config.values)
+def _check_present(deploy: Deploy, config: Config, changes: Changes) -> None:
+    unset = {key for key, value in changes.values.items() if value is None}
+    absent = sorted((unset | (changes.marking.keys - changes.values.keys())) - config.values.keys())
     if absent:
         raise ConfigError(
             f"{deploy} has no config key {', '.join(absent)}.",
             hint=f"It has: {', '.join(config.values) or 'none'}. Nothing was changed.",
         )
+
+
+def _check_marks(declarations: Iterable[Declaration], marking: Marking) -> None:
+    """Raises: ConfigError, if a mark is to go that the running build declares: its next release would have it again."""
+    secret = {each.key for each in declarations if each.secret}
+    live = {each.key for each in declarations if each.live}
+    for mark, declared, wanted in (("secret", secret, marking.secret), ("live", live, marking.live)):
+        kept = sorted(key for key, has in wanted.items() if not has and key in declared)
+        if kept:
+            raise ConfigError(
+                f"{', '.join(kept)} {'is' if len(kept) == 1 else 'are'} declared {mark} in the app's trivet.toml.",
+                hint="Change it there, commit, and deploy; then take the mark off. Nothing was changed.",
+            )

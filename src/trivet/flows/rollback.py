@@ -1,18 +1,19 @@
 """Rollback: a new release that names an old build and its config; the same path as a deploy, with an older input."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason
+from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason, store_config
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.situation import find_situation
 from trivet.model.build import Build
-from trivet.model.config import ConfigVersion, compare
+from trivet.model.config import Config, Fate, compare, fates, roll_back
 from trivet.model.names import Deploy
 from trivet.model.plan import planned
 from trivet.model.release import Cause, Origin, Record
-from trivet.release import ConfigStore, Ledger, choose_rollback_target
+from trivet.release import ConfigStore, Ledger, check_declared, choose_rollback_target, complete
 from trivet.run import Machine
 
 
@@ -32,11 +33,14 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build."""
+    """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build.
+
+    `fates` says what becomes of each key of the config: live ones stay as they are.
+    """
 
     decision: Decision
     target: Record
-    config: ConfigVersion
+    fates: Mapping[str, Fate]
 
 
 def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
@@ -48,7 +52,7 @@ def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
 def rollback(installation: Installation, back: Return, progress: Progress) -> Released:
     """The build and config of an earlier release serve again, as a new release.
 
-    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; PlanOutdated, RunError.
+    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; UnfitConfig, PlanOutdated, RunError.
     """
     deploy = back.deploy
     with installation.working_on(deploy, _name(back), progress), Ledger(installation.home) as ledger:
@@ -57,27 +61,46 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
             agreed = _plan(installation, ledger, store, back)
         agreed.decision.insist(back.terms.expect)
         plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
-        release = draft(installation, plan, build, agreed.config)
-        return Releasing(ledger, machine, progress).bring_into_service(release, agreed.config.config, options(plan))
+        with ConfigStore(installation.home) as store:
+            release = draft(installation, plan, build, store_config(store, agreed.decision))
+        return Releasing(ledger, machine, progress).bring_into_service(release, agreed.decision.config, options(plan))
 
 
 def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: Return) -> RollbackPlan:
-    target = choose_rollback_target(ledger.walk(back.deploy), back.number)
-    config = store.at(back.deploy, target.release.config_version)
     situation = find_situation(ledger, store, Machine(installation.home), back.deploy)
+    present = situation.released_config
+    target = _find_target(ledger, store, back, present)
+    left, declarations = store.at(back.deploy, target.release.config_version), target.release.build.declarations
+    wanted = roll_back(present, left.config)
+    config = complete(declarations, wanted)
     proposal = Proposal(
         Cause.ROLLBACK,
         reason(f"rollback to {target.release.name}", back.terms),
         planned(target.release.build),
-        config.config,
-        compare(situation.released_config, config.config),
-        config.version,
+        config,
+        compare(present, config),
+        left.version if config == left.config else None,
         Origin(back.deploy, target.release.number),
         runs_release_command=back.release_command,
     )
     build = back.instead or target.release.build
-    decision = decide(situation, proposal, lambda: _check_layers(installation, target, build))
-    return RollbackPlan(decision, target, config)
+    decision = decide(
+        situation,
+        proposal,
+        lambda: check_declared(back.deploy, declarations, wanted),
+        lambda: _check_layers(installation, target, build),
+    )
+    return RollbackPlan(decision, target, fates(present, left.config))
+
+
+def _find_target(ledger: Ledger, store: ConfigStore, back: Return, present: Config) -> Record:
+    """The release to go back to: by default one that would change something although live keys stay as they are."""
+
+    def content(record: Record) -> object:
+        config = store.at(back.deploy, record.release.config_version).config
+        return record.release.build.id, roll_back(present, config).values
+
+    return choose_rollback_target(ledger.walk(back.deploy), back.number, content)
 
 
 def _check_layers(installation: Installation, target: Record, build: Build) -> None:

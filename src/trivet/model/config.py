@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from trivet.errors import ConfigError
 from trivet.model.names import parse_variable
@@ -87,6 +88,50 @@ def compare(old: Config, new: Config) -> ConfigChange:
         removed=tuple(sorted(before.keys() - after.keys())),
         marks={key: new.marks(key) for key in sorted(after) if new.marks(key) != old.marks(key)},
     )
+
+
+class Fate(StrEnum):
+    """What becomes of a key in a rollback, where anything does."""
+
+    GOES_BACK = "goes back"
+    KEEPS = "keeps its present value"
+    COMES_BACK = "comes back"
+    TAKEN_AWAY = "taken away"
+
+
+def roll_back(present: Config, target: Config) -> Config:
+    """The config of a rollback: the target's, but live keys as they are at present.
+
+    A key has the marks that it has at present, which say how it is to be treated from now on; one that comes back, those
+    that it had.
+    """
+    live = {key: present.values[key] for key in present.live}
+    returning = tuple(key for key in target.values if key not in present.values)
+    return Config({**target.values, **live}).changed(
+        {},
+        Marking(
+            secret=dict.fromkeys((*present.secret, *(key for key in returning if key in target.secret)), True),
+            live=dict.fromkeys((*present.live, *(key for key in returning if key in target.live)), True),
+        ),
+    )
+
+
+def fates(present: Config, target: Config) -> Mapping[str, Fate]:
+    """What becomes of each key in a rollback from the present config to the target's; keys that stay as they are, left out."""
+    before, after = present.values, target.values
+    found = {}
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            found[key] = _fate(key, present, target)
+    return found
+
+
+def _fate(key: str, present: Config, target: Config) -> Fate:
+    if key in present.live:
+        return Fate.KEEPS
+    if key not in present.values:
+        return Fate.COMES_BACK
+    return Fate.GOES_BACK if key in target.values else Fate.TAKEN_AWAY
 
 
 def parse_config(values: Mapping[str, str]) -> Config:

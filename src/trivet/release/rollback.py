@@ -1,14 +1,20 @@
 """Which release a rollback goes back to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from trivet.errors import NotARollbackTarget
 from trivet.model.release import Cause, Record, Release, State
 
 _LISTED = 10
 
+Content = Callable[[Record], object]
 
-def choose_rollback_target(newest_first: Iterable[Record], number: int | None) -> Record:
+
+def _content(record: Record) -> object:
+    return record.release.build.id, record.release.config_version
+
+
+def choose_rollback_target(newest_first: Iterable[Record], number: int | None, content: Content = _content) -> Record:
     """The release to go back to: the one by this number, or by default the good one before the running one.
 
     The running one is the newest good release. By default, releases with the same build and config as it are passed
@@ -17,10 +23,10 @@ def choose_rollback_target(newest_first: Iterable[Record], number: int | None) -
     No more records are read than it takes. Raises: NotARollbackTarget.
     """
     records = iter(newest_first)
-    return _before_running(records) if number is None else _named(records, number)
+    return _before_running(records, content) if number is None else _named(records, number)
 
 
-def _before_running(records: Iterator[Record]) -> Record:
+def _before_running(records: Iterator[Record], content: Content) -> Record:
     current = next((record for record in records if record.is_good), None)
     if current is None:
         raise NotARollbackTarget(
@@ -31,7 +37,7 @@ def _before_running(records: Iterator[Record]) -> Record:
     for record in records:
         if record.release.number == _went_back_to(first):
             first = record.release
-        elif record.is_good and _went_back_to(first) is None and _content(record) != _content(current):
+        elif record.is_good and _went_back_to(first) is None and content(record) != content(current):
             return record
         if record.is_good:
             passed.append(record)
@@ -72,10 +78,6 @@ def _refusal(record: Record | None, number: int) -> str:
     if record.outcome.state is State.PENDING:
         return f"v{number} is not finished, so it cannot be rolled back to."
     return f"v{number} is the running release."
-
-
-def _content(record: Record) -> tuple[str, int]:
-    return record.release.build.id, record.release.config_version
 
 
 def _good_releases(records: Iterable[Record]) -> str:
