@@ -34,7 +34,7 @@ def find_deploys(home: Home) -> tuple[Deploy, ...]:
 
 def make_folders(home: Home, deploy: Deploy) -> None:
     """The folders that the run stage writes in exist; nobody else may look into them."""
-    for name in ("status", "logs", "rollouts"):
+    for name in ("status", "logs", "rollouts", "events"):
         files.make_directories(home.run(deploy) / name, mode=0o700)
     files.make_directories(home.storage(deploy), mode=0o700)
 

@@ -14,6 +14,7 @@ from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.build import Build
 from trivet.model.document import from_json, to_json
+from trivet.model.event import By, Event
 from trivet.model.formation import Formation
 from trivet.model.home import Home
 from trivet.model.names import RELEASE_PROCESS, AppName, Deploy, parse_deploy
@@ -23,6 +24,7 @@ from trivet.run import desired, in_use, one_off, roll_outs
 from trivet.run.bundle import check_bundle
 from trivet.run.command import shell_argv
 from trivet.run.door import link as door_link
+from trivet.run.events import read_events
 from trivet.run.log_files import last_lines
 from trivet.run.logs import LogLine, read_lines
 from trivet.run.one_off import OneOff
@@ -50,34 +52,34 @@ class Machine:
         """Whether the supervisor runs."""
         return link.is_listening(self._home)
 
-    def up(self) -> Mapping[Deploy, AlteredLayer]:
+    def up(self, by: By | None = None) -> Mapping[Deploy, AlteredLayer]:
         """The supervisor runs, and so does what ran before, but for the deploys it names, whose build was altered.
 
-        Raises: CannotSeal, SupervisorUnreachable.
+        `by`, here and below, is who asks, for the journal. Raises: CannotSeal, SupervisorUnreachable.
         """
         altered = {} if self.is_up() else self._find_altered()
         deadline = time.monotonic() + _STARTS_WITHIN_S
         while not self._answers(deadline):
             # None runs, or one that was just killed has not let go of its lock and socket yet.
             if not link.is_listening(self._home):
-                self._start(altered, deadline)
+                self._start(self._command(altered, by), deadline)
         return altered
 
-    def run_foreground(self) -> NoReturn:
+    def run_foreground(self, by: By | None = None) -> NoReturn:
         """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
         if self.is_up():
             raise SupervisorUnreachable("A supervisor of this home runs already.", hint="End it first: trivet down")
         files.make_directories(self._home.supervisor, mode=0o700)
-        spawn.become(self._command(self._find_altered(), (0, 1, 2)))
+        spawn.become(self._command(self._find_altered(), by))
 
-    def down(self) -> None:
+    def down(self, by: By | None = None) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
         if not self.is_up() and not strays.find(self._home) and not _is_door_there(self._home):
             return
         self.up()  # a supervisor that was killed left something behind: one that finds it can end it
         pid = int(self._ask({"do": "hello"}, within_s=_STARTS_WITHIN_S)["pid"])
         started = processes.start_time(pid)
-        self._ask({"do": "down"})
+        self._ask({"do": "down", "by": to_json(by)})
         deadline = time.monotonic() + _ENDS_WITHIN_S
         while started is not None and processes.start_time(pid) == started and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -107,14 +109,14 @@ class Machine:
         except InvalidDocument as error:
             return RollOut(deploy, number, self._is_current(deploy, number), error.message.rstrip("."))
 
-    def scale(self, deploy: Deploy, changes: Mapping[str, int]) -> Formation:
+    def scale(self, deploy: Deploy, changes: Mapping[str, int], by: By | None = None) -> Formation:
         """That many processes of these types run.
 
         Raises: UnknownProcess, NothingReleased, AlteredLayer, RollOutFailed, Busy.
         """
         self._settle(deploy)
         self._check_current(deploy)
-        answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes)})
+        answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes), "by": to_json(by)})
         return from_json(Formation, answer, name="the formation")
 
     def is_stopped(self, deploy: Deploy) -> bool:
@@ -125,7 +127,7 @@ class Machine:
         """The counts that somebody has chosen."""
         return desired.read_formation(self._home, deploy)
 
-    def restart(self, deploy: Deploy, process: str | None) -> None:
+    def restart(self, deploy: Deploy, process: str | None, by: By | None = None) -> None:
         """New processes of the same release have taken the place of all, of a type's, or of one.
 
         As in a roll-out, nothing of the old ends before the new is ready.
@@ -133,18 +135,18 @@ class Machine:
         """
         self._settle(deploy)
         self._check_current(deploy)
-        self._ask({"do": "restart", "deploy": str(deploy), "process": process})
+        self._ask({"do": "restart", "deploy": str(deploy), "process": process, "by": to_json(by)})
 
-    def stop(self, deploy: Deploy) -> None:
+    def stop(self, deploy: Deploy, by: By | None = None) -> None:
         """No process of the deploy runs until `start`, also after a reboot; its address answers 503."""
         self._settle(deploy)
-        self._ask({"do": "stop", "deploy": str(deploy)})
+        self._ask({"do": "stop", "deploy": str(deploy), "by": to_json(by)})
 
-    def start(self, deploy: Deploy) -> None:
+    def start(self, deploy: Deploy, by: By | None = None) -> None:
         """The deploy's formation runs again. Raises: NothingReleased, AlteredLayer, RunError, Busy."""
         self._settle(deploy)
         self._check_current(deploy)
-        self._ask({"do": "start", "deploy": str(deploy)})
+        self._ask({"do": "start", "deploy": str(deploy), "by": to_json(by)})
 
     def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
@@ -203,6 +205,10 @@ class Machine:
         Raises: UnknownProcess.
         """
         return read_lines(self._home, deploy, processes, lines, follow=follow)
+
+    def events(self, deploy: Deploy) -> tuple[Event, ...]:
+        """What happened to the deploy's processes, and what people did to them, oldest first. Raises: MachineError."""
+        return read_events(self._home, deploy)
 
     def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
         """The exit status of the command, run in the release's environment, attached to our terminal or files.
@@ -306,14 +312,14 @@ class Machine:
                 continue
         return altered
 
-    def _start(self, altered: Iterable[Deploy], deadline: float) -> None:
+    def _start(self, command: spawn.Command, deadline: float) -> None:
         """A supervisor is started, and listens or has ended: well, if another one was there first."""
         self._walls()
         files.make_directories(self._home.supervisor, mode=0o700)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = os.open(launch.log_path(self._home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            child = spawn.spawn(self._command(altered, (null, log, log)))
+            child = spawn.spawn(replace(command, files=(null, log, log)))
         finally:
             os.close(log)
             os.close(null)
@@ -338,10 +344,12 @@ class Machine:
             f"The supervisor did not start: it {ended.told}.", hint=f"{log} says more.", detail=last_lines(log, 5)
         )
 
-    def _command(self, altered: Iterable[Deploy], descriptors: tuple[int, int, int]) -> spawn.Command:
+    def _command(self, altered: Iterable[Deploy], by: By | None) -> spawn.Command:
         mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
         options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
-        return spawn.Command(launch.argv(self._home, *options), _ENVIRONMENT, Path("/"), descriptors)
+        return spawn.Command(
+            launch.argv(self._home, *options), {**_ENVIRONMENT, **launch.environment_saying(by)}, Path("/"), (0, 1, 2)
+        )
 
 
 def _refusal(read: Callable[[Deploy], object], deploy: Deploy) -> TrivetError | None:

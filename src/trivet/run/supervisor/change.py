@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from trivet.errors import TrivetError
+from trivet.model.event import EventKind
 from trivet.run.log_files import last_lines
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.gate import Candidate, Gate, Verdict
@@ -98,6 +99,7 @@ class Change:
         if verdict.reason is not None:
             self._fail(self._failure_of(process, verdict.reason))
             return
+        process.tell(EventKind.READY, after_s=self._elapsed_s())
         self._deed.report("ready", {"process": process.plan.name, "after_s": self._elapsed_s()})
         self._shift_when_ready()
 

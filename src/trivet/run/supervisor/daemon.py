@@ -12,6 +12,7 @@ from trivet.host.files import make_directories
 from trivet.host.processes import boot_id
 from trivet.model.home import Home
 from trivet.run.supervisor import launch, yard
+from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
@@ -44,8 +45,9 @@ def _supervise(home: Home, options: list[str]) -> None:
     loop = Loop()
     limit = yard.raise_open_files()
     altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
-    surroundings = yard.Yard(home, loop, walls, Ports(), LogTimes(loop), Leftovers(loop), boot_id(), limit, altered)
-    supervisor = Supervisor(surroundings)
+    keeping = (Ports(), LogTimes(loop), Leftovers(loop), Journal(home, loop))
+    by = launch.said_by(os.environ)
+    supervisor = Supervisor(yard.Yard(home, loop, walls, *keeping, boot_id(), limit, altered, by))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)
     supervisor.run()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from trivet.errors import Busy, MachineError, SupervisorUnreachable
+from trivet.model.event import Event
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.run import Address, ProcessStatus
@@ -67,6 +68,10 @@ class Keeper:
     def all(self) -> tuple[Process, ...]:
         """Every process there is, those that leave last."""
         return tuple(dict.fromkeys((*self.members.values(), *self._starting, *self.leaving)))
+
+    def tell(self, event: Event) -> None:
+        """The journal says that this happened to the deploy."""
+        self.yard.journal.tell(self.deploy, event)
 
     def check_free(self) -> None:
         """Raises: Busy, while a change is in flight."""

@@ -1,12 +1,17 @@
 """How the supervisor is started, and where it is found."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from trivet.model.document import canonical, read_document
+from trivet.model.event import By
 from trivet.model.home import Home
 
 ALLOW_MUTABLE = "--allow-mutable"
 ALTERED = "--altered="  # and a deploy of whose release nothing is to be started
+
+_BY = "TRIVET_BY"
 
 
 def argv(home: Home, *options: str) -> tuple[str, ...]:
@@ -15,6 +20,17 @@ def argv(home: Home, *options: str) -> tuple[str, ...]:
     `-I -S -OO`: nothing of the caller's environment, no site-packages, no docstrings in memory.
     """
     return (sys.executable, "-I", "-S", "-OO", str(Path(__file__).parents[1] / "__main__.py"), str(home.root), *options)
+
+
+def environment_saying(by: By | None) -> Mapping[str, str]:
+    """What tells the supervisor who starts it, and why: in its environment, since every user sees what is in an argv."""
+    return {} if by is None else {_BY: canonical(by)}
+
+
+def said_by(environment: Mapping[str, str]) -> By | None:
+    """Who starts the supervisor that has this environment, if they said. Raises: InvalidDocument."""
+    text = environment.get(_BY)
+    return None if text is None else read_document(By, text, name=_BY)
 
 
 def socket_path(home: Home) -> Path:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from trivet.errors import MachineError
 from trivet.host import processes, spawn
+from trivet.host.clock import now
 from trivet.host.sandbox import Walls
+from trivet.model.event import Event, EventKind
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
@@ -110,6 +112,7 @@ class Process:
         yard.loop.watch(self._child.pidfd, self._on_exit)
         yard.loop.watch(self._child.report, self._on_report)
         yard.logs.follow(self.log)
+        self.tell(EventKind.RESTARTED if self.status.restarts else EventKind.STARTED)
 
     def start_for_good(self) -> None:
         """It runs, and is started again whenever it ends or cannot be started: what once was good is kept alive."""
@@ -124,11 +127,18 @@ class Process:
             self._yard.ports.keep(self.status.port)
         self._yard.loop.watch(pidfd, self._on_exit)
         self._yard.logs.follow(self.log)
+        self.tell(EventKind.ADOPTED)
 
     def become_ready(self) -> None:
         """From now on it is started again whenever it ends."""
         self.on_end = None
         self._set(state=ProcessState.RUNNING)
+
+    def tell(self, kind: EventKind, how: str = "", after_s: float | None = None) -> None:
+        """The journal says that this happened to the process."""
+        spent_s = None if after_s is None else round(after_s, 3)
+        event = Event(now(), kind, self.belonging.release, self.plan.name, self.status.pid, how, spent_s)
+        self._yard.journal.tell(self.belonging.deploy, event)
 
     def stop(self, gone: Gone, grace_s: float | None = None) -> None:
         """It has been told to end, and is killed with its whole group after its grace; `gone` is called once it is."""
@@ -181,6 +191,7 @@ class Process:
         self._close()
         temporary = self.status.temporary
         how = f"could not be started ({failure})" if failure else ended.told
+        self.tell(self._kind_of_end(), how, up_s)
         self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
         if self._gone is None and self.on_end is None:
             self._start_again(how, up_s)
@@ -188,6 +199,12 @@ class Process:
         else:
             self._discard(temporary)
             self._leave(how if failure else f"{how} after {up_s:.1f} s")
+
+    def _kind_of_end(self) -> EventKind:
+        if self._gone is None and self.on_end is None:
+            return EventKind.CRASHED
+        is_new = self._gone is None and self.status.state is ProcessState.STARTING
+        return EventKind.FAILED if is_new else EventKind.ENDED
 
     def _leave(self, how: str) -> None:
         if self._gone is not None:
@@ -214,7 +231,9 @@ class Process:
             self.start()
         except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
             self._discard(self.status.temporary)
-            self._start_again(f"could not be started ({error})", 0.0)
+            how = f"could not be started ({error})"
+            self.tell(EventKind.CRASHED, how)
+            self._start_again(how, 0.0)
 
     def _leave_lost_port(self) -> None:
         port, ports = self.status.port, self._yard.ports

@@ -3,11 +3,14 @@
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.errors import AlteredLayer, InvalidDocument, TrivetError
 from trivet.host import files, processes
+from trivet.host.clock import now
 from trivet.host.descendants import find_processes_marked
+from trivet.model.event import Event, EventKind
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
 from trivet.model.process import find_process_type
@@ -19,7 +22,7 @@ from trivet.run.plan import plan
 from trivet.run.released import read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status as statuses
-from trivet.run.supervisor.intent import Intent, Recovery
+from trivet.run.supervisor.intent import Intent, Phase, Recovery
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Belonging, Process
 from trivet.run.supervisor.status import Status
@@ -56,7 +59,10 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
         _tell(keeper.deploy, keeper.unread)
         wanted = _plan_of_found(keeper, found)
     _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted)))
+    kept = len(keeper.members)
     _bring_up(keeper, wanted)
+    how = f"{kept} of its processes still ran, {len(keeper.members) - kept} started"
+    keeper.tell(Event(now(), EventKind.SUPERVISOR_UP, wanted.release or None, how=how, by=keeper.yard.by))
     if intent is not None:
         _conclude(keeper, intent, finished=finish)
 
@@ -228,10 +234,22 @@ def _reach_again(keeper: Keeper) -> None:
 
 def _conclude(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
     home, deploy = keeper.home, keeper.deploy
+    _tell_end(keeper, intent, finished=finished)
     if intent.recorded and not _is_recorded(keeper, intent.release):
         reason, address = ("", intent.address) if finished else (INTERRUPTED, None)
         roll_outs.write_roll_out(home, RollOut(deploy, intent.release, finished, reason, address=address))
     files.remove(intent_path(keeper))
+
+
+def _tell_end(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
+    """What had shifted was told when it did, and so was the end of what is on record."""
+    if intent.phase is Phase.SHIFTED or (intent.recorded and _is_recorded(keeper, intent.release)):
+        return
+    done, undone = EventKind.SWITCHED, EventKind.ROLL_OUT_FAILED
+    if not intent.recorded:
+        done, undone = EventKind.DEPLOY_RESTARTED, EventKind.RESTART_FAILED
+    event = Event(now(), done, intent.release)
+    keeper.tell(event if finished else replace(event, kind=undone, how=INTERRUPTED))
 
 
 def _is_recorded(keeper: Keeper, release: int) -> bool:

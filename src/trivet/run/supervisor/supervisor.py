@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from trivet.errors import RunError, TrivetError
+from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.model.document import from_json
+from trivet.model.event import By, Event, EventKind
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy
 from trivet.model.run import Address
@@ -60,13 +62,16 @@ class Supervisor:
         guarded(self._discard_leftovers)
         self._yard.loop.run()
         control.close()
+        self._yard.journal.flush()
         self._yard.leftovers.finish()
 
-    def end(self) -> None:
+    def end(self, by: By | None = None) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
         if self._is_ending:
             return
         self._is_ending = True
+        for keeper in self._keepers.values():
+            keeper.tell(Event(now(), EventKind.SUPERVISOR_DOWN, by=by))
         for keeper in self._keepers.values():
             keeper.abort(_ABORTED)
             keeper.when_settled(partial(keeper.let_all_go, self._end_when_empty))
@@ -139,12 +144,12 @@ class Supervisor:
         self._keeper_of(request).check_address(_address(request))
         client.done(None)
 
-    def _down(self, client: Client, _: Request) -> None:
+    def _down(self, client: Client, request: Request) -> None:
         self._ending.append(client)
-        self.end()
+        self.end(_by(request))
 
     def _roll_out(self, client: Client, request: Request) -> None:
-        verbs.roll_out(self._keeper_of(request), int(request["number"]), _address(request), _listener(client))
+        verbs.roll_out(self._keeper_of(request), int(request["number"]), _address(request), _listener(client, request))
 
     def _abort(self, client: Client, request: Request) -> None:
         self._keeper_of(request).abort(_ABORTED)
@@ -155,16 +160,16 @@ class Supervisor:
 
     def _scale(self, client: Client, request: Request) -> None:
         changes = {str(name): int(count) for name, count in request["changes"].items()}
-        verbs.scale(self._keeper_of(request), changes, _listener(client))
+        verbs.scale(self._keeper_of(request), changes, _listener(client, request))
 
     def _restart(self, client: Client, request: Request) -> None:
-        verbs.restart(self._keeper_of(request), request["process"], _listener(client))
+        verbs.restart(self._keeper_of(request), request["process"], _listener(client, request))
 
     def _stop(self, client: Client, request: Request) -> None:
-        verbs.stop(self._keeper_of(request), _listener(client))
+        verbs.stop(self._keeper_of(request), _listener(client, request))
 
     def _start(self, client: Client, request: Request) -> None:
-        verbs.start(self._keeper_of(request), _listener(client))
+        verbs.start(self._keeper_of(request), _listener(client, request))
 
     def _destroy(self, client: Client, request: Request) -> None:
         keeper = self._keeper_of(request)
@@ -185,8 +190,12 @@ def _address(request: Request) -> Address | None:
     return from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
 
 
-def _listener(client: Client) -> verbs.Listener:
-    return verbs.Listener(client.report, client.done, client.refused)
+def _by(request: Request) -> By | None:
+    return from_json(By | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
+
+
+def _listener(client: Client, request: Request) -> verbs.Listener:
+    return verbs.Listener(client.report, client.done, client.refused, _by(request))
 
 
 def _stumbled(request: Request, error: Exception) -> RunError:

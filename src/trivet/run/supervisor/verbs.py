@@ -12,6 +12,7 @@ from pathlib import Path
 from trivet.errors import InvalidDocument, NothingReleased, RollOutFailed, RunError, TrivetError, UnknownProcess
 from trivet.host import files
 from trivet.host.clock import now
+from trivet.model.event import By, Event, EventKind
 from trivet.model.formation import check_scalable
 from trivet.model.names import Deploy
 from trivet.model.run import Address, RollOut
@@ -28,18 +29,22 @@ from trivet.run.supervisor.process import Process
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who asked: told of events, then once of the end. `done` takes a value that has a JSON form."""
+    """Who asked: told of events, then once of the end. `done` takes a value that has a JSON form.
+
+    `by` is for the journal; what asks for a roll-out is in the ledger.
+    """
 
     report: Report
     done: Callable[[object], None]
     refused: Callable[[TrivetError], None]
+    by: By | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
     """What a change is to achieve: this release at this address. `before` and `address_before`: as it was.
 
-    `recorded`: how it ends is kept in run/rollouts.
+    `recorded`: how it ends is kept in run/rollouts; else it is a restart, of what is `chosen` (None: of all).
     """
 
     release: int
@@ -47,6 +52,7 @@ class Aim:
     address: Address | None
     address_before: Address | None
     recorded: bool
+    chosen: str | None = None
 
 
 class Rolling:
@@ -74,6 +80,7 @@ class Rolling:
         keeper, number = self._keeper, self._aim.release
         commit = partial(desired.write_current, keeper.home, keeper.deploy, number)
         keeper.take_over(self._starts, self._drops, self._aim.address, commit)
+        self._tell(EventKind.SWITCHED if self._aim.recorded else EventKind.DEPLOY_RESTARTED)
 
     def _report(self, event: str, facts: Mapping[str, object]) -> None:
         if event == "shifted" and self._aim.address is not None:
@@ -97,11 +104,16 @@ class Rolling:
             roll_out = replace(
                 roll_out, reason=failure.reason, process=failure.process, output=failure.output, address=None
             )
+            self._tell(EventKind.ROLL_OUT_FAILED if aim.recorded else EventKind.RESTART_FAILED, failure.reason)
         self._record(roll_out)
         if failure is not None and not aim.recorded:
             self._listener.refused(failed(keeper.deploy, failure))
         else:
             self._listener.done(roll_out)
+
+    def _tell(self, kind: EventKind, how: str = "") -> None:
+        aim = self._aim
+        self._keeper.tell(Event(now(), kind, aim.release, aim.chosen, how=how, by=self._listener.by))
 
     def _record(self, roll_out: RollOut) -> None:
         """As far as the machine lets us: what runs, runs, and whoever asked is told in any case."""
@@ -146,7 +158,7 @@ def restart(keeper: Keeper, chosen: str | None, listener: Listener) -> None:
         raise _unknown(chosen, wanted)
     before = desired.read_address(keeper.home, keeper.deploy)
     address = keeper.reserve(None) if wanted.has_ports else None
-    aim = Aim(wanted.release, wanted.release, address, before, recorded=False)
+    aim = Aim(wanted.release, wanted.release, address, before, recorded=False, chosen=chosen)
     names = {process.name for process in plans}
     drops = tuple(process for name, process in keeper.members.items() if name in names)
     done = replace(listener, done=lambda _: listener.done(None))
@@ -162,9 +174,13 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
     home, deploy = keeper.home, keeper.deploy
     release, config = read_release(home, deploy, current_of(keeper))
     check_scalable(release.processes, changes)
-    formation = desired.read_formation(home, deploy).scaled(changes)
+    present = desired.read_formation(home, deploy)
+    formation = present.scaled(changes)
+    counts, counted = dict(changes), {name: present.count(name) for name in changes}
+    event = Event(now(), EventKind.SCALED, release.number, counts=counts, before=counted, by=listener.by)
     if keeper.is_stopped:
         desired.write_formation(home, deploy, formation)
+        keeper.tell(event)
         listener.done(formation)
         return
     wanted = plan(home, release, config, formation)
@@ -177,6 +193,7 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
 
     def shift() -> None:
         keeper.take_over(starts, drops, address, partial(desired.write_formation, home, deploy, formation))
+        keeper.tell(replace(event, at=now()))
 
     def end(failure: Failure | None) -> None:
         if failure is None:
@@ -185,6 +202,7 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
         try:
             keeper.put_back(before)
         finally:
+            keeper.tell(replace(event, at=now(), kind=EventKind.SCALE_FAILED, how=failure.reason))
             listener.refused(failed(deploy, failure))
 
     keeper.begin(Deed(starts, drops, lambda _: None, shift, end, listener.report))
@@ -193,8 +211,9 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
 def stop(keeper: Keeper, listener: Listener) -> None:
     """No process runs, until `start`: told None once all have ended. Raises: Busy, NothingReleased."""
     keeper.check_free()
-    current_of(keeper)
+    number = current_of(keeper)
     desired.write_stopped(keeper.home, keeper.deploy, stopped=True)
+    keeper.tell(Event(now(), EventKind.DEPLOY_STOPPED, number, by=listener.by))
     keeper.let_all_go(lambda: listener.done(None))
 
 
@@ -205,6 +224,7 @@ def start(keeper: Keeper, listener: Listener) -> None:
     bring_up(keeper, wanted, keeper.reserve(None) if wanted.has_ports else None)
     desired.write_stopped(keeper.home, keeper.deploy, stopped=False)
     keeper.unread = None
+    keeper.tell(Event(now(), EventKind.DEPLOY_STARTED, wanted.release, by=listener.by))
     listener.done(None)
 
 
@@ -246,6 +266,7 @@ def _move_current(keeper: Keeper, number: int, listener: Listener) -> None:
     desired.write_current(keeper.home, keeper.deploy, number)
     roll_out = RollOut(keeper.deploy, number, succeeded=True, address=desired.read_address(keeper.home, keeper.deploy))
     roll_outs.write_roll_out(keeper.home, roll_out)
+    keeper.tell(Event(now(), EventKind.SWITCHED, number, how="it is stopped: nothing was started"))
     listener.done(roll_out)
 
 

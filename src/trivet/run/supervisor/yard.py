@@ -7,7 +7,9 @@ from pathlib import Path
 
 from trivet.host.files import make_directories
 from trivet.host.sandbox import Sandbox
+from trivet.model.event import By
 from trivet.model.home import Home
+from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
@@ -18,7 +20,8 @@ from trivet.run.supervisor.ports import Ports
 class Yard:
     """One supervisor's surroundings. `open_files` is the soft limit that processes get, as it was before ours rose.
 
-    `altered` are the deploys ("shop/production") whose build whoever starts us found altered: nothing of them is started.
+    `altered` are the deploys ("shop/production") whose build whoever starts us found altered: nothing of them is started. `by`
+    is whoever started us, if they said.
     """
 
     home: Home
@@ -27,9 +30,11 @@ class Yard:
     ports: Ports
     logs: LogTimes
     leftovers: Leftovers
+    journal: Journal
     boot_id: str
     open_files: int
     altered: frozenset[str] = frozenset()
+    by: By | None = None
 
     def make_temporary(self) -> Path:
         """A new empty folder of a process's own. The path is short: Unix sockets lie in it."""

@@ -1,0 +1,81 @@
+"""Events: what happens to a deploy's processes, and what people do to them; the lines of the run stage's journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trivet.model.release import Actor
+
+
+class EventKind(StrEnum):
+    """What happened: first to one process, then to the deploy.
+
+    STARTED, READY, RESTARTED (after it CRASHED), ADOPTED (found running by a supervisor that came up), FAILED (it ended
+    before it was ready), ENDED (it was told to). SWITCHED: another release serves. LOST: something could not be written
+    to the journal, or cannot be read from it.
+    """
+
+    STARTED = "started"
+    READY = "ready"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    RESTARTED = "restarted"
+    ADOPTED = "adopted"
+    ENDED = "ended"
+    SWITCHED = "switched"
+    ROLL_OUT_FAILED = "roll_out_failed"
+    SCALED = "scaled"
+    SCALE_FAILED = "scale_failed"
+    DEPLOY_RESTARTED = "deploy_restarted"
+    RESTART_FAILED = "restart_failed"
+    DEPLOY_STOPPED = "deploy_stopped"
+    DEPLOY_STARTED = "deploy_started"
+    SUPERVISOR_UP = "supervisor_up"
+    SUPERVISOR_DOWN = "supervisor_down"
+    LOST = "lost"
+
+    @property
+    def is_of_process(self) -> bool:
+        """Whether it happens by itself, however often; the others are what people do, and seldom."""
+        return self in _OF_PROCESS
+
+
+_OF_PROCESS = frozenset(
+    (
+        EventKind.STARTED,
+        EventKind.READY,
+        EventKind.FAILED,
+        EventKind.CRASHED,
+        EventKind.RESTARTED,
+        EventKind.ADOPTED,
+        EventKind.ENDED,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asked for it, and why, if they said."""
+
+    actor: Actor
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `at` is ISO 8601 in UTC. What does not apply is None or empty.
+
+    `how` goes on after the kind, in words: "exited with 3", "was ended by SIGKILL", why a roll-out failed. `after_s` is
+    how long the process had run, or taken to be ready. `counts` is the formation that was asked for, `before` what it was.
+    """
+
+    at: str
+    kind: EventKind
+    release: int | None = None
+    process: str | None = None
+    pid: int | None = None
+    how: str = ""
+    after_s: float | None = None
+    counts: Mapping[str, int] | None = None
+    before: Mapping[str, int] | None = None
+    by: By | None = None
