@@ -5,7 +5,7 @@ from collections import Counter
 
 import click
 
-from trivet.cli.options import json_option
+from trivet.cli.options import json_option, reason_option
 from trivet.cli.output import print_json, print_notes
 from trivet.cli.place import installation
 from trivet.errors import AlteredLayer
@@ -20,7 +20,8 @@ _MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.WEAK: ("weak", "yellow"), Verdi
 @click.option(
     "--foreground", is_flag=True, help="Be the supervisor, in this process: for systemd and other init systems."
 )
-def up(foreground: bool) -> None:
+@reason_option
+def up(foreground: bool, reason: str) -> None:
     """Start the supervisor, and with it everything that ran before.
 
     Deploying starts it as well. After a reboot, or in an init script, this is the command.
@@ -30,7 +31,7 @@ def up(foreground: bool) -> None:
       trivet up
       trivet up --foreground
     """
-    place = installation()
+    place = installation(reason=reason)
     if foreground:
         power.run_in_foreground(place)
         return
@@ -44,14 +45,16 @@ def up(foreground: bool) -> None:
 
 
 @click.command()
-def down() -> None:
+@reason_option
+def down(reason: str) -> None:
     """Stop the supervisor and everything it runs, until `trivet up`.
 
     \b
     Examples:
       trivet down
+      trivet down -m "moving to another disk"
     """
-    click.echo("down" if power.down(installation()) else "nothing was running")
+    click.echo("down" if power.down(installation(reason=reason)) else "nothing was running")
 
 
 @click.command()

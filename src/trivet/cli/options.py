@@ -17,6 +17,8 @@ from trivet.model.names import DEFAULT_DEPLOY
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_LONGEST_REASON = 1000  # a line of the journal stays a line
+
 
 class ReleaseNumber(click.ParamType[int]):
     """A release, `v3` or `3`."""
@@ -100,6 +102,19 @@ def message_option(command: Command) -> Command:
     return click.option(
         "-m", "--message", metavar="TEXT", default="", help="Why, for the ledger; default: what was done."
     )(command)
+
+
+def reason_option(command: Command) -> Command:
+    """`-m TEXT`, of what makes no release."""
+    return click.option(
+        "-m", "--message", "reason", metavar="TEXT", default="", callback=_check_length, help="Why, for `trivet log`."
+    )(command)
+
+
+def _check_length(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if len(value) > _LONGEST_REASON:
+        raise click.BadParameter(f"at most {_LONGEST_REASON} characters, not {len(value)}.", ctx, param)
+    return value
 
 
 def again_option(command: Command) -> Command:

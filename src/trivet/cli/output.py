@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from trivet.errors import TrivetError
-from trivet.model.document import to_json
+from trivet.model.document import canonical, to_json
 from trivet.model.text import plain
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def visible(text: str, *, keep_color: bool = False) -> str:
 def print_json(value: object) -> None:
     """The value as JSON, for programs."""
     click.echo(json.dumps(to_json(value), indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: object) -> None:
+    """The value as JSON on one line."""
+    click.echo(canonical(value))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:

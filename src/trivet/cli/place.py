@@ -8,9 +8,9 @@ from trivet.flows.locate import locate_app
 from trivet.model.names import AppName, Deploy, parse_deploy_name
 
 
-def installation(*, no_wait: bool = False) -> Installation:
+def installation(*, no_wait: bool = False, reason: str = "") -> Installation:
     """The installation that this command works on."""
-    return open_installation(os.environ, wait=not no_wait)
+    return open_installation(os.environ, wait=not no_wait, reason=reason)
 
 
 def named_app(app: str | None) -> AppName:

@@ -11,10 +11,11 @@ from trivet.cli.options import (
     RELEASE,
     deploy_options,
     json_option,
+    reason_option,
     view,
     wait_option,
 )
-from trivet.cli.output import age, print_json, print_notes, print_table, seconds_since, visible
+from trivet.cli.output import age, print_json, print_json_line, print_notes, print_table, seconds_since, visible
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError
 from trivet.flows import overview
@@ -91,13 +92,6 @@ def logs(app: str | None, deploy_name: str, follow: bool, lines: int, names: tup
         return
 
 
-def print_json_line(value: object) -> None:
-    """The value as JSON on one line."""
-    from trivet.model.document import canonical
-
-    click.echo(canonical(value))
-
-
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
@@ -124,9 +118,12 @@ def run(app: str | None, deploy_name: str, number: int | None, command: tuple[st
 @click.command()
 @click.argument("counts", nargs=-1, metavar="[TYPE=COUNT]...", shell_complete=suggestions.counts)
 @deploy_options
+@reason_option
 @wait_option
 @json_option
-def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: bool, as_json: bool) -> None:
+def scale(
+    counts: tuple[str, ...], app: str | None, deploy_name: str, reason: str, no_wait: bool, as_json: bool
+) -> None:
     """Set how many processes of each type run.
 
     Without arguments, shows it. Makes no release.
@@ -134,9 +131,9 @@ def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: b
     \b
     Examples:
       trivet scale
-      trivet scale web=2 worker=1
+      trivet scale web=2 worker=1 -m "the sale begins"
     """
-    place = installation(no_wait=no_wait)
+    place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
     changes = dict(_parse_count(count) for count in counts)
     if changes:
@@ -152,8 +149,9 @@ def scale(counts: tuple[str, ...], app: str | None, deploy_name: str, no_wait: b
 @click.command()
 @click.argument("process", required=False, metavar="[PROCESS]", shell_complete=suggestions.process_types)
 @deploy_options
+@reason_option
 @wait_option
-def restart(process: str | None, app: str | None, deploy_name: str, no_wait: bool) -> None:
+def restart(process: str | None, app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None:
     """Restart the processes of a deploy.
 
     All of them, or one type (web), or one process (web.1).
@@ -165,7 +163,7 @@ def restart(process: str | None, app: str | None, deploy_name: str, no_wait: boo
       trivet restart
       trivet restart worker.1
     """
-    place = installation(no_wait=no_wait)
+    place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
     with view(verbose=False, quiet=False) as progress:
         formation_flow.restart(place, deploy, process, progress)
@@ -174,15 +172,16 @@ def restart(process: str | None, app: str | None, deploy_name: str, no_wait: boo
 
 @click.command()
 @deploy_options
+@reason_option
 @wait_option
-def stop(app: str | None, deploy_name: str, no_wait: bool) -> None:
+def stop(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None:
     """Stop the processes of a deploy, until `trivet start`. Its address answers 503.
 
     \b
     Examples:
       trivet stop -d staging
     """
-    place = installation(no_wait=no_wait)
+    place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
     with view(verbose=False, quiet=False) as progress:
         formation_flow.stop(place, deploy, progress)
@@ -191,15 +190,16 @@ def stop(app: str | None, deploy_name: str, no_wait: bool) -> None:
 
 @click.command()
 @deploy_options
+@reason_option
 @wait_option
-def start(app: str | None, deploy_name: str, no_wait: bool) -> None:
+def start(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None:
     """Start the processes of a stopped deploy again.
 
     \b
     Examples:
       trivet start -d staging
     """
-    place = installation(no_wait=no_wait)
+    place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
     with view(verbose=False, quiet=False) as progress:
         formation_flow.start(place, deploy, progress)

@@ -13,6 +13,7 @@ from trivet.host import lock
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.host.ssh_login import login_key
+from trivet.model.event import By
 from trivet.model.home import Home, home_from_environment
 from trivet.model.names import Deploy
 from trivet.model.release import Actor
@@ -35,13 +36,19 @@ class Progress(Protocol):
 class Installation:
     """One $TRIVET_HOME and the person at work in it.
 
-    `caller` is the person's environment, `wait` whether they wait for a lock.
+    `caller` is the person's environment, `wait` whether they wait for a lock, `reason` what they said it is for.
     """
 
     home: Home
     actor: Actor
     caller: Mapping[str, str] = field(default_factory=dict, repr=False)
     wait: bool = True
+    reason: str = ""
+
+    @property
+    def by(self) -> By:
+        """Who asks, and why, for what makes no release."""
+        return By(self.actor, self.reason)
 
     @contextmanager
     def working_on(self, deploy: Deploy, what: str, progress: Progress) -> Iterator[None]:
@@ -80,11 +87,11 @@ class Installation:
         return f"{self.actor} (trivet {what}, pid {os.getpid()}, since {now()[:19]}Z)"
 
 
-def open_installation(environment: Mapping[str, str], *, wait: bool = True) -> Installation:
+def open_installation(environment: Mapping[str, str], *, wait: bool = True, reason: str = "") -> Installation:
     """The installation that the environment points to, used by the person who runs this process."""
     home = home_from_environment(environment, is_root=os.geteuid() == 0)
     actor = Actor(_user(), platform.node() or "localhost", login_key(environment))
-    return Installation(home, actor, dict(environment), wait)
+    return Installation(home, actor, dict(environment), wait, reason)
 
 
 def refusal(error: OSError) -> MachineError:

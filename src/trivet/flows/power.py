@@ -21,18 +21,18 @@ class Up:
 def up(installation: Installation) -> Up:
     """The supervisor runs, and so does everything that ran before and is still what was built. Raises: RunError."""
     machine = Machine(installation.home)
-    altered = machine.up()
+    altered = machine.up(installation.by)
     return Up(machine.processes(None), altered)
 
 
 def run_in_foreground(installation: Installation) -> None:
     """This process is the supervisor until it ends: for init systems. Raises: RunError."""
-    Machine(installation.home).run_foreground()
+    Machine(installation.home).run_foreground(installation.by)
 
 
 def down(installation: Installation) -> bool:
     """Nothing of Trivet runs; the next `up` brings back what ran. False: nothing ran in the first place."""
     machine = Machine(installation.home)
     was_running = machine.is_up() or bool(machine.processes(None))
-    machine.down()
+    machine.down(installation.by)
     return was_running

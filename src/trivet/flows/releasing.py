@@ -47,7 +47,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
     """The machine stage is up and nothing of an earlier, interrupted command is open."""
     machine = Machine(installation.home)
     if not machine.is_up():
-        altered = machine.up()
+        altered = machine.up(installation.by)
         count = len(machine.processes(None))
         progress.step(
             "run", f"started the supervisor{f', and with it {count} processes that ran before' if count else ''}"

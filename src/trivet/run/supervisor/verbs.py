@@ -211,9 +211,10 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
 def stop(keeper: Keeper, listener: Listener) -> None:
     """No process runs, until `start`: told None once all have ended. Raises: Busy, NothingReleased."""
     keeper.check_free()
-    number = current_of(keeper)
+    number, ran = current_of(keeper), not keeper.is_stopped
     desired.write_stopped(keeper.home, keeper.deploy, stopped=True)
-    keeper.tell(Event(now(), EventKind.DEPLOY_STOPPED, number, by=listener.by))
+    if ran:
+        keeper.tell(Event(now(), EventKind.DEPLOY_STOPPED, number, by=listener.by))
     keeper.let_all_go(lambda: listener.done(None))
 
 
@@ -222,9 +223,11 @@ def start(keeper: Keeper, listener: Listener) -> None:
     keeper.check_free()
     wanted = read_plan(keeper, current_of(keeper))
     bring_up(keeper, wanted, keeper.reserve(None) if wanted.has_ports else None)
+    was_stopped = keeper.is_stopped
     desired.write_stopped(keeper.home, keeper.deploy, stopped=False)
     keeper.unread = None
-    keeper.tell(Event(now(), EventKind.DEPLOY_STARTED, wanted.release, by=listener.by))
+    if was_stopped:
+        keeper.tell(Event(now(), EventKind.DEPLOY_STARTED, wanted.release, by=listener.by))
     listener.done(None)
 
 
