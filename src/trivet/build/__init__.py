@@ -19,6 +19,7 @@ from trivet.model.source import CommitLine
 if TYPE_CHECKING:
     from trivet.build.pruning import Removal
     from trivet.host.integrity import Fault
+    from trivet.model.attempt import Attempt
     from trivet.model.checked import Checked
     from trivet.model.settings import Settings
 
@@ -34,6 +35,7 @@ __all__ = [
     "describe_confinement",
     "find_repository",
     "is_stored_whole",
+    "list_attempts",
     "list_builds",
     "make_build",
     "plan_pruning",
@@ -88,6 +90,13 @@ def list_builds(home: Home, app: AppName) -> tuple[Build, ...]:
     from trivet.build import record
 
     return record.list_builds(home, app)
+
+
+def list_attempts(home: Home, app: AppName, limit: int | None = None) -> "tuple[Attempt, ...]":
+    """What was asked to be built of the app and what came of it, newest first; only the newest `limit` are read."""
+    from trivet.build import attempts
+
+    return attempts.list_attempts(home, app, limit)
 
 
 def read_log(home: Home, app: AppName, build_id: str) -> str:

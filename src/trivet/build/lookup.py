@@ -1,17 +1,22 @@
 """Lookup: the build of a commit, found by its input key; only if there is none is anything of the making imported."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from trivet.build.attempts import add_attempt
 from trivet.build.confinement import check_home
 from trivet.build.identity import input_key
 from trivet.build.record import Records
 from trivet.build.request import BuildRequest, Built, Listener
 from trivet.build.scratch import sweep
 from trivet.build.signers import read_signers
-from trivet.build.source import has_uncommitted_changes, read_commit
+from trivet.build.source import Commit, has_uncommitted_changes, read_commit
 from trivet.build.toolbox import is_still_there
 from trivet.build.uv import uv_version
+from trivet.errors import TrivetError
+from trivet.host.clock import monotonic_s, now
 from trivet.host.files import refused
+from trivet.model.attempt import Attempt
 from trivet.model.build import Build
 from trivet.model.settings import Settings, parse_settings
 
@@ -29,6 +34,27 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
     except OSError as error:
         raise refused(error, "remove what a killed build left") from error
     commit = read_commit(request.repository, request.revision, request.directory)
+    attempt = Attempt(request.app, "", commit.source.commit, commit.source.subject, request.actor, monotonic_s(), None)
+    try:
+        built = _find_or_make(request, commit, listener)
+    except TrivetError as error:
+        _end(request, replace(attempt, failure=error.message), listener)
+        raise
+    if not built.found:
+        _end(request, replace(attempt, build=built.build.id), listener)
+    return built
+
+
+def _end(request: BuildRequest, attempt: Attempt, listener: Listener) -> None:
+    """The attempt, whose duration is still the moment when it began, is on record, if the machine lets us."""
+    took_s = round(monotonic_s() - attempt.duration_s, 3)
+    try:
+        add_attempt(request.home, replace(attempt, at=now(), duration_s=took_s))
+    except TrivetError as error:
+        listener.notice(f"`trivet log` will not tell of this build. {error.message}")
+
+
+def _find_or_make(request: BuildRequest, commit: Commit, listener: Listener) -> Built:
     settings = parse_settings(commit.read("trivet.toml") or "")
     commit = commit.with_settings(settings)
     if has_uncommitted_changes(commit):

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
+from trivet.build.attempts import forget_attempts
 from trivet.build.index import in_words, open_index
 from trivet.build.store import Store, sync_file_system
 from trivet.errors import BuildError
@@ -193,6 +194,7 @@ def remove_builds(home: Home, app: AppName) -> None:
     """The app has no builds any more. Layers stay, since other apps may share them."""
     with Records(home) as records:
         records.forget(app)
+    forget_attempts(home, app)
     remove_tree(home.builds(app))
 
 

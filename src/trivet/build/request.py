@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class BuildRequest:
     """Build the commit that `revision` names; `directory` is the app's folder in the repository, "" its top.
 
-    Of `caller`, the environment of whoever asks, only the proxy and certificate settings are used.
+    Of `caller`, the environment of whoever asks, only the proxy and certificate settings are used; `actor` is who that is.
     """
 
     home: Home
@@ -28,6 +28,7 @@ class BuildRequest:
     directory: str = ""
     rebuild: bool = False
     caller: Mapping[str, str] = field(default_factory=dict, repr=False)
+    actor: str = ""
 
 
 class Listener(Protocol):

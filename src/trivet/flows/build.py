@@ -63,6 +63,7 @@ def _request(installation: Installation, app: AppName, choice: BuildChoice) -> B
         directory=choice.directory,
         rebuild=choice.rebuild,
         caller=installation.caller,
+        actor=str(installation.actor),
     )
 
 
