@@ -19,6 +19,7 @@
     │   ├── UnknownRelease        no such number
     │   ├── NotARollbackTarget    failed, unknown or current
     │   ├── LayersPruned          the build's layers are not checked out, so that it cannot be started
+    │   ├── SchemaChanged         the release to go back to was made for another schema of the database
     │   ├── NothingReleased       the deploy has no release that could be used
     │   ├── ConfigError           a key that may not be set, or is not there
     │   ├── UnfitConfig           a release whose config is not what the app declares in trivet.toml
@@ -27,13 +28,15 @@
     │   └── LedgerError           the ledger was altered, or the database refused
     ├── RunError             40
     │   ├── RollOutFailed         the new release did not come up; the old one still serves
-    │   ├── ReleaseCommandFailed  the Procfile's release command failed; nothing that runs was touched
+    │   ├── ReleaseCommandFailed  the Procfile's release command failed or took too long; nothing that runs was touched
+    │   ├── HookFailed            hooks/pre-release stopped the release; nothing that runs was touched
     │   ├── PortTaken             the address belongs to another process
     │   ├── SupervisorUnreachable not running, or it does not answer
     │   ├── CannotSeal            this machine cannot keep code read-only at run time
     │   ├── AlteredLayer          a layer is not what was built, so nothing is started from it
     │   └── UnknownProcess        no such process type or process
     ├── MachineError         50   the machine refused: disk full, permission denied, a missing program
+    │   └── NotDelivered          a notification did not reach its URL
     ├── Busy                 75   somebody else holds the lock; try again
     └── Interrupted         130   Ctrl-C or a signal; the message says what is true now
 
@@ -132,6 +135,10 @@ class LayersPruned(ReleaseError):
     """The layers of a release's build are not checked out, or are not what they were once rebuilt."""
 
 
+class SchemaChanged(ReleaseError):
+    """The release to go back to was made for another schema than the database has."""
+
+
 class NothingReleased(ReleaseError):
     """The deploy has no good release to work from."""
 
@@ -171,7 +178,11 @@ class RollOutFailed(RunError):
 
 
 class ReleaseCommandFailed(RunError):
-    """The release command ended with an error; nothing that runs was touched."""
+    """The release command ended with an error or took too long; nothing that runs was touched."""
+
+
+class HookFailed(RunError):
+    """The hook before the release ended with an error or took too long; nothing that runs was touched."""
 
 
 class PortTaken(RunError):
@@ -198,6 +209,10 @@ class MachineError(TrivetError):
     """The machine refused: no space, no permission, a program that is not there."""
 
     exit_code = 50
+
+
+class NotDelivered(MachineError):
+    """A notification did not reach the URL that it was for; it is kept and sent again."""
 
 
 class Busy(TrivetError):

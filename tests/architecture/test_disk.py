@@ -15,7 +15,7 @@ WRITERS = (
     (r"trivet\.db(-wal|-shm)?", {"build", "release"}),
     (r"(objects|layers|cache|pythons|scratch)(/.*)?", {"build"}),
     (r"apps/[^/]+/builds(/.*)?", {"build"}),
-    (r"locks(/.*)?", {"flows"}),
+    (r"(locks|notify)(/.*)?", {"flows"}),
     (r"apps/[^/]+/deploys/[^/]+/\.?(releases)(/.*)?", {"release"}),
     (r"apps/[^/]+/deploys/[^/]+/(run|storage)(/.*)?", {"run"}),
     (r"(run|tmp)(/.*)?", {"run"}),
@@ -28,8 +28,11 @@ WRITERS = (
 
 def test_every_folder_has_one_writer(trivet: Trivet, repository: Repository, tmp_path: Path) -> None:
     report = tmp_path / "report"
-    commits = [repository.commit(shop(version, procfile=PROCFILE)) for version in ("v1", "v2")]
+    for name in ("hooks/pre-release", "hooks/post-release"):
+        repository.write_program(name, "#!/bin/sh\n")
+    commits = [repository.commit(shop(version, procfile=PROCFILE, settings=SETTINGS)) for version in ("v1", "v2")]
     for arguments in (
+        ("notify", "add", "http://127.0.0.1:9/"),
         ("deploy", commits[0]),
         ("deploy", commits[1]),
         ("config", "set", "GREETING=hello"),
@@ -43,6 +46,7 @@ def test_every_folder_has_one_writer(trivet: Trivet, repository: Repository, tmp
         ("stop",),
         ("start",),
         ("logs",),
+        ("notify", "remove", "1"),
         ("apps", "destroy", "shop", "--confirm", "shop"),
     ):
         _run(trivet, report, arguments)
@@ -52,6 +56,7 @@ def test_every_folder_has_one_writer(trivet: Trivet, repository: Repository, tmp
     assert wrong == []
 
 
+SETTINGS = 'app = "shop"\n[release]\nschema = "echo 1"\n'
 PROCFILE = "web: python3 server.py\nworker: python3 worker.py\nrelease: true\n"
 
 

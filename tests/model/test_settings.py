@@ -3,6 +3,7 @@
 import pytest
 
 from trivet.errors import InvalidFile
+from trivet.model.release_settings import ReleaseSettings
 from trivet.model.settings import (
     EVERY,
     BuildSettings,
@@ -60,6 +61,12 @@ def test_packages_that_may_be_built_from_source_are_named_or_all() -> None:
     assert parse_settings("[build]\ncollectstatic = false").build.collectstatic is False
 
 
+def test_what_is_said_of_the_commands_around_a_release() -> None:
+    assert parse_settings("[release]\ntimeout = 1800\nhook_timeout = 30\nschema = ' alembic '").release == (
+        ReleaseSettings(1800.0, 30.0, "alembic")
+    )
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "[build]\r\n"])
 def test_an_empty_file_says_nothing(text: str) -> None:
     assert parse_settings(text) == Settings()
@@ -69,7 +76,11 @@ def test_an_empty_file_says_nothing(text: str) -> None:
     ("text", "message", "hint"),
     [
         ("ap = 'x'", "trivet.toml:1: unknown setting 'ap'.", "Did you mean 'app'?"),
-        ("zzz = 1", "trivet.toml:1: unknown setting 'zzz'.", "There is: app, build, processes, deploys, config."),
+        (
+            "zzz = 1",
+            "trivet.toml:1: unknown setting 'zzz'.",
+            "There is: app, build, processes, deploys, config, release.",
+        ),
         (
             "\n[processes.web]\ntimeout = 1\nhealt = '/'",
             "trivet.toml:4: unknown setting 'healt' in [processes.web].",
@@ -99,6 +110,26 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             "[processes.web]\ntimeout = nan",
             "trivet.toml:2: timeout must be a number of seconds above 0, not nan.",
             "Write it like this: timeout = 30",
+        ),
+        (
+            "[release]\ntimeout = '10m'",
+            "trivet.toml:2: timeout must be a number of seconds above 0, not '10m'.",
+            "Write it like this: timeout = 30",
+        ),
+        (
+            "[release]\nschema = true",
+            "trivet.toml:2: schema must be the name of a tool, or a command on one line, not true.",
+            'Write it like this: schema = "alembic"',
+        ),
+        (
+            "[release]\nshema = 'alembic'",
+            "trivet.toml:2: unknown setting 'shema' in [release].",
+            "Did you mean 'schema'?",
+        ),
+        (
+            "[notify]\nurl = 'https://hooks.example.org'",
+            "trivet.toml:1: unknown setting 'notify'.",
+            "There is: app, build, processes, deploys, release.",
         ),
         (
             "[deploys.production]\nport = 70000",

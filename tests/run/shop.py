@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trivet.host import processes
 from trivet.host.sockets import connect_unix, receive
@@ -18,8 +18,10 @@ from trivet.model.config import Config, ConfigChange
 from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy
+from trivet.model.output import HOOKS
 from trivet.model.process import ProcessType
 from trivet.model.release import Actor, Cause, Release
+from trivet.model.release_settings import ReleaseSettings
 from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.model.source import Source
 from trivet.run import Machine
@@ -82,14 +84,20 @@ class Shop:
         *,
         config: Mapping[str, str] | None = None,
         interpreter: str | None = None,
+        settings: ReleaseSettings | None = None,
     ) -> int:
-        """The release exists on disk as the release stage would have written it."""
+        """The release exists on disk as the release stage would have written it; files below `hooks/` are its hooks."""
         types = processes if isinstance(processes, tuple) else tuple(_process(*item) for item in processes.items())
         build = _build(self.deploy.app, f"{number:012x}", types, interpreter)
-        app = self.home.bundle(self.deploy.app, build.id) / "app"
-        app.mkdir(parents=True)
+        bundle = self.home.bundle(self.deploy.app, build.id)
+        (bundle / "app").mkdir(parents=True)
         for name, text in files.items():
-            (app / name).write_text(text)
+            path = bundle / name if name.startswith("hooks/") else bundle / "app" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755 if name.startswith("hooks/") else 0o644)
+        hooks = tuple(hook for hook in HOOKS if f"hooks/{hook}" in files)
+        build = replace(build, release=settings or ReleaseSettings(), hooks=hooks)
         release = Release(
             deploy=self.deploy,
             number=number,

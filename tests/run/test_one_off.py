@@ -14,7 +14,9 @@ import pytest
 from run.shop import DEADLINE_S, PYTHON, WORKER, Shop, wait_until
 from trivet.errors import RunError, UnknownRelease
 from trivet.host import processes
+from trivet.model.output import Part
 from trivet.model.process import ProcessType
+from trivet.run import Call
 
 CLIENT = """
 import sys
@@ -31,9 +33,11 @@ import sys
 from pathlib import Path
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.run import Machine
+from trivet.model.output import Part
+from trivet.run import Call, Machine
 machine = Machine(Home(Path(sys.argv[1])))
-sys.exit(machine.run_release_command(Deploy("shop", "production"), 1, lambda line: print(line, flush=True))[0])
+ran = machine.run_part(Deploy("shop", "production"), 1, Call(Part.RELEASE), lambda line: print(line, flush=True))
+sys.exit(ran.output.status)
 """
 
 
@@ -128,9 +132,10 @@ def test_a_daemon_of_the_release_command_ends_with_it(quiet_shop: Shop) -> None:
     script = DAEMON.replace("os.environ.clear()", "KEPT = {}")
     kind = ProcessType("release", f"{sys.executable} -S release.py")
     quiet_shop.release(1, {"release.py": script}, (kind,))
-    status, lines = quiet_shop.machine.run_release_command(quiet_shop.deploy, 1, lambda _: None)
-    assert status == 0
-    assert processes.start_time(int(lines[-1])) is None
+    ran = quiet_shop.machine.run_part(quiet_shop.deploy, 1, Call(Part.RELEASE), lambda _: None)
+    assert ran is not None
+    assert ran.output.is_good
+    assert processes.start_time(int(ran.last[-1])) is None
 
 
 def test_what_a_one_off_of_a_killed_client_has_started_is_ended_by_the_next_supervisor(released: Shop) -> None:
@@ -215,34 +220,6 @@ def test_a_one_off_whose_folder_is_gone_is_refused(released: Shop) -> None:
 def _releasing(shop: Shop, code: str) -> Shop:
     shop.release(1, {"r.py": code}, (ProcessType("release", f"{PYTHON} r.py"), ProcessType("worker", "sleep 600")))
     return shop
-
-
-def test_the_release_commands_output_is_reported_line_by_line_and_kept(quiet_shop: Shop) -> None:
-    code = "import os, sys\nprint('migrating', os.environ['TRIVET_PROCESS'])\nprint('half', end='')\nsys.exit(3)"
-    lines: list[str] = []
-    status, last = _releasing(quiet_shop, code).machine.run_release_command(quiet_shop.deploy, 1, lines.append)
-    assert (status, lines, last) == (3, ["migrating release.1", "half"], ("migrating release.1", "half"))
-    assert quiet_shop.log("v1.release.1") == "migrating release.1\nhalf"
-
-
-def test_only_the_last_twenty_lines_of_a_release_command_are_handed_back(quiet_shop: Shop) -> None:
-    lines: list[str] = []
-    _, last = _releasing(quiet_shop, "for i in range(5000): print(i)").machine.run_release_command(
-        quiet_shop.deploy, 1, lines.append
-    )
-    assert lines == [str(number) for number in range(5000)]
-    assert last == tuple(lines[-20:])
-
-
-def test_a_release_without_a_release_command_has_succeeded(released: Shop) -> None:
-    assert released.machine.run_release_command(released.deploy, 1, print) == (0, ())
-
-
-def test_what_a_release_command_leaves_behind_is_ended(quiet_shop: Shop) -> None:
-    code = "import os, time\nif os.fork() == 0:\n    time.sleep(600)\nprint('done')"
-    status, _ = _releasing(quiet_shop, code).machine.run_release_command(quiet_shop.deploy, 1, lambda _: None)
-    assert status == 0
-    assert list(quiet_shop.home.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -39,6 +39,11 @@ class Repository:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
 
+    def write_program(self, name: str, content: str) -> None:
+        """A file of the working tree that can be executed."""
+        self.write({name: content})
+        (self.path / name).chmod(0o755)
+
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """The full name of a new commit with these files."""
         self.write(files)

@@ -142,8 +142,8 @@ def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: R
     assert done.err.endswith(
         "error: The release command of v2 ended with exit status 3: echo no such table; exit 3\n"
         "  | no such table\n"
-        "hint:  Nothing that runs was touched. Mend the command and deploy again; "
-        "`trivet releases show v2` keeps its last lines.\n"
+        "hint:  v1 still serves, untouched; what the command itself has done stays done. Mend it and deploy again; "
+        "`trivet releases output v2` has all that it wrote.\n"
     )
     assert trivet.pids() == before
     assert _states(trivet) == {2: "failed", 1: "succeeded"}

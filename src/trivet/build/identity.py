@@ -2,17 +2,16 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trivet.model.build import Layer, Program
+from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import LayerPlan
 from trivet.model.document import canonical
 from trivet.model.names import AppName
-from trivet.model.process import ProcessType
 from trivet.model.source import Source
 
-SCHEMA = 7  # of builders and plans: whoever changes what a builder makes of a source counts it up
+SCHEMA = 8  # of builders and plans: whoever changes what a builder makes of a source counts it up
 
 
 def input_key(source: Source, uv_version: str) -> str:
@@ -39,11 +38,10 @@ def layer_key(plan: LayerPlan, inputs: LayerInputs) -> str:
     return _digest(["layer", SCHEMA, inputs.app, plan, inputs.files, inputs.tools, _platform(), before])
 
 
-def build_id(
-    source: Source, layers: Sequence[Layer], processes: Sequence[ProcessType], environment: Mapping[str, str]
-) -> str:
-    """12 hex digits for what the build is made from and consists of; what it declares of config is in the commit."""
-    return _digest(["build", source.commit, source.directory, layers, processes, environment])[:12]
+def build_id(build: Build) -> str:
+    """12 hex digits for what the build is made from, consists of, and says of itself; its own `id` is no part of that."""
+    consists = [build.layers, build.processes, build.environment, build.release]
+    return _digest(["build", build.source.commit, build.source.directory, *consists])[:12]
 
 
 def _platform() -> list[str]:

@@ -1,7 +1,7 @@
 """The build stage at work: source → builder → plan → layers → build."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trivet.build.confinement import Confinement, seclusion_here
@@ -9,6 +9,7 @@ from trivet.build.detect import FolderTree, choose_builder
 from trivet.build.documents import Circumstances, write_documents
 from trivet.build.environment import StepEnvironment, pythons_folder, rustup_folder
 from trivet.build.execute import Workshop, adopt, use
+from trivet.build.hooks import Hooks, find_misnamed, make_layer, read_hooks
 from trivet.build.identity import LayerInputs, build_id, layer_key
 from trivet.build.journal import Journal
 from trivet.build.processes import process_types, tell_defaults
@@ -27,6 +28,7 @@ from trivet.host.space import require_space
 from trivet.host.tree import read_tree
 from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan, Phase
+from trivet.model.output import Part
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings
 
@@ -105,14 +107,16 @@ class _Making:
     def run(self) -> Built:
         """The build is stored and recorded."""
         tree = self._export()
+        hooks = read_hooks(self._workshop.source / self._job.commit.folder)
         plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
         processes = process_types(tree, plan, self._job.settings)
-        for notice in (*plan.notices, *tell_defaults(tree, processes)):
+        for notice in (*plan.notices, *tell_defaults(tree, processes), *find_misnamed(tree)):
             self._workshop.journal.notice(notice)
         if any(step.phase is Phase.FETCH for layer in plan.layers for step in layer.steps):
             require_space(self._workshop.scratch, _FETCHED_BYTES)
         self._prepare(plan)
-        build = self._build(plan, processes, self._layers(plan))
+        made = (*self._layers(plan), *self._hooks_layer(hooks))
+        build = self._build(plan, processes, made, tuple(hooks))
         circumstances = Circumstances(
             self._job.request.home,
             self._job.request.revision,
@@ -156,6 +160,9 @@ class _Making:
                 made = (*made, self._layer(layer_plan, made))
         return made
 
+    def _hooks_layer(self, hooks: Hooks) -> tuple[Layer, ...]:
+        return (make_layer(hooks, self._workshop, self._store),) if hooks else ()
+
     def _can_move(self, tool: str) -> bool:
         """Whether the tool is one that uv has installed: those work wherever they are copied to."""
         kept = (pythons_folder(self._job.request.caller), self._job.request.home.pythons)
@@ -195,7 +202,9 @@ class _Making:
         path = self._store.path(layer.digest)
         return path if read_tree(path).digest == layer.digest else None  # it must not spread what was altered
 
-    def _build(self, plan: BuildPlan, processes: tuple[ProcessType, ...], made: tuple[Layer, ...]) -> Build:
+    def _build(
+        self, plan: BuildPlan, processes: tuple[ProcessType, ...], made: tuple[Layer, ...], hooks: tuple[Part, ...]
+    ) -> Build:
         for_build = {each.name for each in plan.layers if each.only_for_build}
         layers = tuple(layer for layer in made if layer.name not in for_build)
         source, programs = self._job.commit.source, self._workshop.programs
@@ -204,8 +213,8 @@ class _Making:
         app = "/".join(filter(None, (f"{BUNDLE}/app", self._workshop.folder)))
         environment = {name: value.replace(APP, app) for name, value in plan.environment.items()}
         environment = _with_runtime(environment, programs[runtime]) if runtime else environment
-        return Build(
-            id=build_id(source, layers, processes, environment),
+        unnamed = Build(
+            id="",
             app=self._job.request.app,
             source=source,
             builder=plan.builder,
@@ -221,7 +230,10 @@ class _Making:
             folder=self._workshop.folder,
             made_with=tuple(layer for layer in made if layer.name in for_build),
             declarations=self._job.settings.config,
+            release=self._job.settings.release,
+            hooks=hooks,
         )
+        return replace(unnamed, id=build_id(unnamed))
 
 
 def _with_runtime(environment: dict[str, str], program: Program) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Changes between releases, as lines of a comparison."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from trivet.model.config import ConfigChange, Fate
 
@@ -10,6 +11,9 @@ _FATES = {
     Fate.TAKEN_AWAY: "- {key} is taken away",
     Fate.COMES_BACK: "+ {key} comes back as it was in {release}",
 }
+
+if TYPE_CHECKING:
+    from trivet.flows.schema import SchemaMove
 
 
 def process_lines(lines: tuple[str, ...]) -> str:
@@ -34,3 +38,10 @@ def mark_texts(change: ConfigChange) -> tuple[str, ...]:
 def fate_lines(fates: Mapping[str, Fate], release: str) -> str:
     """What a rollback to the release does to each key, one a line; keys that stay as they are, left out."""
     return "\n".join(_FATES[fate].format(key=key, release=release) for key, fate in fates.items()) or "the same config"
+
+
+def schema_line(move: "SchemaMove") -> str:
+    """Whether the code that comes back meets the schema that it knows; "" if nobody knows."""
+    if move.is_change:
+        return f"! the database has {move.now} since {move.since}, this code was released with {move.then}"
+    return f"the same schema ({move.now})" if move.now is not None else ""

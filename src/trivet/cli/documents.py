@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
     from trivet.flows.releasing import Released
     from trivet.model.build import Build
     from trivet.model.names import Deploy
+    from trivet.model.output import KeptOutput
     from trivet.model.pruning import BuildState
     from trivet.model.release import Record
     from trivet.model.run import ProcessStatus
@@ -94,6 +95,24 @@ def full_record_document(record: "Record", *, is_pinned: bool) -> Document:
         "origin": {**_names(release.origin.deploy), "release": release.origin.number} if release.origin else None,
         "output": record.outcome.output,
         "timings_s": record.outcome.timings_s,
+        "schema": record.outcome.schema,
+    }
+
+
+def output_document(kept: "KeptOutput") -> Document:
+    """What a command around a release wrote, as in `trivet releases output`."""
+    output = kept.output
+    return {
+        "part": output.part,
+        "command": output.command,
+        "started_at": output.started_at,
+        "ended_at": output.ended_at,
+        "status": output.status,
+        "timed_out": output.is_timed_out,
+        "left_out_bytes": output.left_out_bytes,
+        "marker": output.marker,
+        "fault": output.fault,
+        "text": kept.text,
     }
 
 

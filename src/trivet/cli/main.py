@@ -16,7 +16,7 @@ _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "prune", "completion")),
+    ("This machine", ("up", "down", "prune", "notify", "completion")),
 )
 
 
@@ -42,6 +42,7 @@ _COMMANDS = {
     "down": ("machine", "Stop the supervisor and everything it runs, until `trivet up`."),
     "doctor": ("machine", "Say what this machine has, enforces and lacks."),
     "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
+    "notify": ("notify", "List the URLs that are told what became of releases."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 

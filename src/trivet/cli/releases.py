@@ -4,6 +4,7 @@ import click
 
 from trivet.cli.changes import config_lines, mark_texts, process_lines
 from trivet.cli.documents import full_record_document, record_document, verification_document
+from trivet.cli.kept_output import output
 from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.cli.place import installation, known_deploy
@@ -35,6 +36,7 @@ def releases(
       trivet releases diff v2 v3
       trivet releases verify
       trivet releases pin v3
+      trivet releases output v3
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -200,6 +202,7 @@ def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
         ("config", f"c{release.config_version}{_describe(release.config_change)}"),
         ("trivet", release.tool_version),
         ("processes", "\n".join(f"{process.name}: {process.command}" for process in release.processes)),
+        ("schema", outcome.schema or ""),
         ("failure", failure),
     ]
 
@@ -233,5 +236,7 @@ def _print_comparison(comparison: overview.Comparison) -> None:
     ]
     print_facts(facts)
 
+
+releases.add_command(output)
 
 COMMANDS = (releases,)

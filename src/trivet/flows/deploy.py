@@ -75,7 +75,7 @@ def _deploy(
             progress.step("build", f"{built.build.id}: signed by {signer.name} ({signer.fingerprint})")
         with ConfigStore(installation.home) as store:
             release = draft(installation, decision.plan, built.build, store_config(store, decision))
-        releasing = Releasing(ledger, machine, progress)
+        releasing = Releasing(installation, ledger, machine, progress)
         released = releasing.bring_into_service(release, decision.config, options(decision.plan))
         if situation.current is None:
             _tell_what_waits(machine, released, progress)

@@ -13,6 +13,7 @@ from trivet.model.config import Config
 from trivet.model.document import read_document
 from trivet.model.formation import Formation
 from trivet.model.names import AppName, Deploy
+from trivet.model.output import KeptOutput
 from trivet.model.process import runnable
 from trivet.model.pruning import BuildState
 from trivet.model.release import Record
@@ -115,6 +116,12 @@ def show_release(installation: Installation, deploy: Deploy, number: int) -> Rec
     """One release. Raises: UnknownRelease."""
     with Ledger(installation.home) as ledger:
         return ledger.record(deploy, number)
+
+
+def read_outputs(installation: Installation, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
+    """What the commands around the release wrote, in the order in which they ran. Raises: UnknownRelease."""
+    show_release(installation, deploy, number)
+    return Machine(installation.home).outputs(deploy, number)
 
 
 def compare_releases(installation: Installation, deploy: Deploy, old: int, new: int) -> Comparison:

@@ -70,7 +70,9 @@ def promote(installation: Installation, promotion: Promotion, progress: Progress
             progress.step("release", f"{build.id}: signed by {signer.name} ({signer.fingerprint})")
         with ConfigStore(installation.home) as store:
             release = draft(installation, plan, build, store_config(store, promoted.decision))
-        return Releasing(ledger, machine, progress).bring_into_service(release, promoted.decision.config, options(plan))
+        return Releasing(installation, ledger, machine, progress).bring_into_service(
+            release, promoted.decision.config, options(plan)
+        )
 
 
 def _decide(installation: Installation, ledger: Ledger, store: ConfigStore, promotion: Promotion) -> _Promoted:

@@ -75,7 +75,9 @@ def reconfigure(installation: Installation, changes: Changes, progress: Progress
         if situation.current is None or machine is None:
             return Reconfigured(plan.config, None)
         release = draft(installation, plan, situation.current.release.build, stored)
-        released = Releasing(ledger, machine, progress).bring_into_service(release, stored.config, options(plan))
+        released = Releasing(installation, ledger, machine, progress).bring_into_service(
+            release, stored.config, options(plan)
+        )
         return Reconfigured(plan.config, released)
 
 

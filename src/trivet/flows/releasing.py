@@ -1,16 +1,19 @@
 """From a draft to a release that serves: the second half that deploy, promote, rollback and reconfigure share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from trivet.errors import Interrupted, ReleaseCommandFailed, RollOutFailed, SupervisorUnreachable, TrivetError
+from trivet.errors import Interrupted, RollOutFailed, SupervisorUnreachable, TrivetError
+from trivet.flows.hooks import Hooks
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.notify import News, deliver, queue
 from trivet.flows.present import describe_present
-from trivet.flows.settle import outcome_of, settle
+from trivet.flows.release_command import run_release_command
+from trivet.flows.schema import ask_schema
+from trivet.flows.settle import outcome_of, settle, with_schema
 from trivet.model.config import Config
-from trivet.model.names import RELEASE_PROCESS, Deploy
-from trivet.model.process import find_process_type
-from trivet.model.release import Draft, Outcome, Release, State
+from trivet.model.names import Deploy
+from trivet.model.release import Draft, Outcome, Record, Release, State
 from trivet.model.run import Address, RollOut
 from trivet.release import Ledger
 from trivet.run import Machine
@@ -54,8 +57,9 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
         )
         for other, error in altered.items():
             progress.notice(f"{other} was not started. {error.message}")
-    for note in settle(ledger, machine, deploy, installation.actor):
-        progress.notice(note)
+    for told in settle(ledger, machine, deploy, installation.actor):
+        progress.notice(told.note)
+        queue(installation, told.news, progress)
     return machine
 
 
@@ -63,6 +67,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
 class Releasing:
     """One release on its way: the ledger that records it, the machine that runs it, and who is told."""
 
+    installation: Installation
     ledger: Ledger
     machine: Machine
     progress: Progress
@@ -71,23 +76,30 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: PortTaken, AlteredLayer before there is a release; ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
+        Raises: PortTaken, AlteredLayer before there is a release; HookFailed, ReleaseCommandFailed, RollOutFailed,
+        Interrupted, RunError.
         """
         if any(process.has_port for process in draft.build.processes):
             self.machine.check_address(draft.deploy, options.address)
         self.machine.check_build(draft.build)
+        before = self.ledger.current(draft.deploy)
         release = self.ledger.append(draft, config)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
+        hooks = Hooks(self.machine, self.progress, release, before)
         try:
+            hooks.pre_release()
             if options.release_command:
-                self._run_release_command(release)
+                run_release_command(self.machine, release, self.progress)
+            ask_schema(self.machine, release, self.progress)
             roll_out = self._roll_out(release, options.address)
         except KeyboardInterrupt as interrupt:
-            raise self._interrupted(release) from interrupt
+            raise self._interrupted(release, before) from interrupt
         except TrivetError as error:
-            self._conclude(release, Outcome(State.FAILED, error.message, error.detail))
+            news = self._conclude(News(release, Outcome(State.FAILED, error.message, error.detail), before))
+            self._follow_up(hooks, news)
             raise
-        self._conclude(release, outcome_of(roll_out))
+        news = self._conclude(News(release, outcome_of(roll_out), before, roll_out.address))
+        self._follow_up(hooks, news)
         return self._released(release, roll_out)
 
     def _released(self, release: Release, roll_out: RollOut) -> Released:
@@ -101,21 +113,6 @@ class Releasing:
         self.machine.up()
         ended = self.machine.ended(release.deploy, release.number)
         return ended or RollOut(release.deploy, release.number, succeeded=False, reason="it never began")
-
-    def _run_release_command(self, release: Release) -> None:
-        process = find_process_type(release.processes, RELEASE_PROCESS)
-        if process is None:
-            return
-        self.progress.step("release", f"release command: {process.command}")
-        number = release.number
-        status, lines = self.machine.run_release_command(release.deploy, number, self.progress.output)
-        if status != 0:
-            raise ReleaseCommandFailed(
-                f"The release command of {release.name} ended with exit status {status}: {process.command}",
-                hint=f"Nothing that runs was touched. Mend the command and deploy again; "
-                f"`trivet releases show v{number}` keeps its last lines.",
-                detail=lines,
-            )
 
     def _roll_out(self, release: Release, address: Address | None) -> RollOut:
         def report(event: str, facts: Mapping[str, object]) -> None:
@@ -139,10 +136,10 @@ class Releasing:
             detail=roll_out.output,
         )
 
-    def _interrupted(self, release: Release) -> Interrupted:
+    def _interrupted(self, release: Release, before: Record | None) -> Interrupted:
         self.machine.abort(release.deploy)
         roll_out = self.machine.ended(release.deploy, release.number)
-        self._conclude(release, outcome_of(roll_out))
+        self._conclude(News(release, outcome_of(roll_out), before, roll_out.address if roll_out is not None else None))
         if roll_out is not None and roll_out.succeeded:
             return Interrupted(
                 f"Interrupted, but {release.name} had already taken over and serves now.",
@@ -153,5 +150,20 @@ class Releasing:
             hint="Run the command again when you are ready.",
         )
 
-    def _conclude(self, release: Release, outcome: Outcome) -> None:
-        self.ledger.conclude(release.deploy, release.number, outcome)
+    def _conclude(self, news: News) -> News:
+        """The ledger says what became of the release, and whoever wants to know will be told."""
+        told = replace(news, outcome=with_schema(self.machine, news.release, news.outcome))
+        self.ledger.conclude(told.release.deploy, told.release.number, told.outcome)
+        queue(self.installation, told, self.progress)
+        return told
+
+    def _follow_up(self, hooks: Hooks, news: News) -> None:
+        """The hook for this outcome has run, and the notifications are sent. Nothing of it changes the outcome."""
+        try:
+            hooks.after(news.outcome, news.address)
+            deliver(self.installation, news.release.deploy, self.progress)
+        except KeyboardInterrupt:
+            self.progress.notice(
+                f"interrupted after {news.release.name} had {news.outcome.state}: its hook was ended, and what it was "
+                "about to send goes out with the next release"
+            )

@@ -7,6 +7,7 @@ from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason, store_config
 from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.schema import SchemaMove, check_move, find_move
 from trivet.flows.situation import find_situation
 from trivet.model.build import Build
 from trivet.model.config import Config, Fate, compare, fates, roll_back
@@ -21,13 +22,15 @@ from trivet.run import Machine
 class Return:
     """Where a deploy is to go back to: the release by this `number` (None: the good one before).
 
-    `instead` is what is to be released in place of that release's build: what was built again from its commit.
+    `instead` is what is to be released in place of that release's build: what was built again from its commit. The code may
+    meet another schema of the database than its own if that is what a person `accepts_schema` for.
     """
 
     deploy: Deploy
     number: int | None = None
     instead: Build | None = None
     release_command: bool = False
+    accepts_schema: bool = False
     terms: Terms = field(default_factory=Terms)
 
 
@@ -36,11 +39,13 @@ class RollbackPlan:
     """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build.
 
     `fates` says what becomes of each key of the config: live ones stay as they are.
+    `schema` says whether its code would meet another schema of the database than it was released with.
     """
 
     decision: Decision
     target: Record
     fates: Mapping[str, Fate]
+    schema: SchemaMove
 
 
 def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
@@ -52,7 +57,8 @@ def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
 def rollback(installation: Installation, back: Return, progress: Progress) -> Released:
     """The build and config of an earlier release serve again, as a new release.
 
-    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; UnfitConfig, PlanOutdated, RunError.
+    Raises: NotARollbackTarget; LayersPruned, if the build cannot be started as it is; SchemaChanged, UnfitConfig, PlanOutdated,
+    RunError.
     """
     deploy = back.deploy
     with installation.working_on(deploy, _name(back), progress), Ledger(installation.home) as ledger:
@@ -63,7 +69,9 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
         plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
         with ConfigStore(installation.home) as store:
             release = draft(installation, plan, build, store_config(store, agreed.decision))
-        return Releasing(ledger, machine, progress).bring_into_service(release, agreed.decision.config, options(plan))
+        return Releasing(installation, ledger, machine, progress).bring_into_service(
+            release, agreed.decision.config, options(plan)
+        )
 
 
 def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: Return) -> RollbackPlan:
@@ -84,13 +92,15 @@ def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: 
         runs_release_command=back.release_command,
     )
     build = back.instead or target.release.build
+    move = find_move(ledger.walk(back.deploy), target)
     decision = decide(
         situation,
         proposal,
         lambda: check_declared(back.deploy, declarations, wanted),
+        lambda: None if back.accepts_schema else check_move(move, target),
         lambda: _check_layers(installation, target, build),
     )
-    return RollbackPlan(decision, target, fates(present, left.config))
+    return RollbackPlan(decision, target, fates(present, left.config), move)
 
 
 def _find_target(ledger: Ledger, store: ConfigStore, back: Return, present: Config) -> Record:

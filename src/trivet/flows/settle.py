@@ -1,5 +1,9 @@
 """What an interrupted command left half-told is told to its end, so that no later command trips over it."""
 
+from dataclasses import dataclass, replace
+
+from trivet.errors import InvalidDocument
+from trivet.flows.notify import News
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Outcome, Release, State
 from trivet.model.run import RollOut
@@ -9,8 +13,16 @@ from trivet.run import Machine
 _NEVER_STARTED = "interrupted before its roll-out began"
 
 
-def settle(ledger: Ledger, machine: Machine, deploy: Deploy, actor: Actor) -> tuple[str, ...]:
-    """Every release of the deploy has an outcome; the notes say which ones got theirs only now.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A release that got its outcome only now, in a sentence, and as others are to be told."""
+
+    note: str
+    news: News
+
+
+def settle(ledger: Ledger, machine: Machine, deploy: Deploy, actor: Actor) -> tuple[Settled, ...]:
+    """Every release of the deploy has an outcome; these got theirs only now.
 
     The caller holds the deploy's lock, so whoever made a pending release is gone; the run stage knows how far it came.
     """
@@ -25,8 +37,18 @@ def outcome_of(roll_out: RollOut | None) -> Outcome:
     return Outcome(state, roll_out.reason, roll_out.output, roll_out.timings_s)
 
 
-def _settle_one(ledger: Ledger, machine: Machine, release: Release, actor: Actor) -> str:
-    outcome = outcome_of(machine.ended(release.deploy, release.number))
+def with_schema(machine: Machine, release: Release, outcome: Outcome) -> Outcome:
+    """The outcome, and with it the marker of the schema, if the release came as far as asking for it."""
+    try:
+        return replace(outcome, schema=machine.schema(release.deploy, release.number))
+    except InvalidDocument:
+        return outcome
+
+
+def _settle_one(ledger: Ledger, machine: Machine, release: Release, actor: Actor) -> Settled:
+    roll_out = machine.ended(release.deploy, release.number)
+    outcome = with_schema(machine, release, outcome_of(roll_out))
     ledger.conclude(release.deploy, release.number, outcome, actor=actor)
     told = "succeeded" if outcome.state is State.SUCCEEDED else f"failed: {outcome.reason}"
-    return f"an interrupted command left {release.name} without an outcome; it {told}"
+    note = f"an interrupted command left {release.name} without an outcome; it {told}"
+    return Settled(note, News(release, outcome, address=roll_out.address if roll_out is not None else None))

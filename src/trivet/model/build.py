@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from trivet.model.declaration import Declaration
 from trivet.model.names import AppName
+from trivet.model.output import Part
 from trivet.model.process import ProcessType
+from trivet.model.release_settings import ReleaseSettings
 from trivet.model.source import Source
 
 RUNTIME = "runtime"  # the layer that is a vendored interpreter
@@ -49,6 +51,7 @@ class Build:
     `created_at` is ISO 8601 in UTC. `confinement` is what the machine enforced on the steps: `seclusion`, `landlock`,
     `network`. `made_with` are layers that only the making needed: no part of the bundle, kept with it for the next build.
     `declarations` say which config a release of it needs; they hold no config.
+    `release` says how the commands around a release are run, `hooks` which of them are hooks of the app, in `{bundle}/hooks`.
     """
 
     id: str
@@ -67,6 +70,8 @@ class Build:
     folder: str = ""
     made_with: tuple[Layer, ...] = ()
     declarations: tuple[Declaration, ...] = ()
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    hooks: tuple[Part, ...] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -70,6 +70,20 @@ class Home:
         return self.root / "locks" / "store"
 
     @property
+    def notify_lock(self) -> Path:
+        """Held by whoever changes the list of those that are notified."""
+        return self.root / "locks" / "notify"
+
+    @property
+    def subscribers(self) -> Path:
+        """The URLs that are told of releases, with the secrets that their messages are signed with."""
+        return self.root / "notify" / "subscribers.json"
+
+    def outbox(self, subscriber: int) -> Path:
+        """The messages that wait for it."""
+        return self.root / "notify" / "outbox" / str(subscriber)
+
+    @property
     def apps(self) -> Path:
         return self.root / "apps"
 

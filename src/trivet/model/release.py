@@ -111,12 +111,16 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a release: SUCCEEDED, or FAILED with the reason and the last lines of output that show why."""
+    """What became of a release: SUCCEEDED, or FAILED with the reason and the last lines of output that show why.
+
+    `schema` is the marker of the database's schema after its release command; None if nobody asked, or no answer can be used.
+    """
 
     state: State
     reason: str = ""
     output: tuple[str, ...] = ()
     timings_s: Mapping[str, float] | None = None
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

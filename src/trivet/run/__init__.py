@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trivet.run.engines.machine import Machine
     from trivet.run.logs import LogLine
+    from trivet.run.parts import Call, Ran
 
-__all__ = ["LogLine", "Machine"]
+__all__ = ["Call", "LogLine", "Machine", "Ran"]
 
 
 def __getattr__(name: str) -> object:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> object:
         from trivet.run.logs import LogLine
 
         return LogLine
+    if name in ("Call", "Ran"):
+        from trivet.run import parts
+
+        return getattr(parts, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

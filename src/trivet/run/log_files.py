@@ -1,11 +1,13 @@
 """The logs of a deploy: which there are, and which are old enough to go."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.model.home import Home
 from trivet.model.names import Deploy
+from trivet.run import log_index
 from trivet.run.log_index import index_path
 
 KEPT_RELEASES = 10
@@ -31,6 +33,16 @@ def list_logs(home: Home, deploy: Deploy) -> tuple[LogFile, ...]:
         if (match := _NAME.fullmatch(path.name))
     ]
     return tuple(sorted(found, key=lambda log: (log.release, log.process)))
+
+
+def append_to_log(path: Path, data: bytes) -> None:
+    """What somebody wrote whose output does not go there straight is at the end of the log, with its time. Raises: OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+        log_index.append(path, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
 
 
 def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, ...]:

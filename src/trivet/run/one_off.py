@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,28 +15,31 @@ from trivet.host.descendants import reaping
 from trivet.host.sandbox import Sandbox, Walls
 from trivet.model.home import Home
 from trivet.model.release import Release
-from trivet.run import desired, log_index
+from trivet.run import desired
+from trivet.run.capture import Capture
 from trivet.run.command import shell_argv
 from trivet.run.leftovers import clear_away
-from trivet.run.plan import app_folder, log_path, process_environment
+from trivet.run.plan import app_folder, process_environment
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_THE_KERNEL = 0x80  # SI_KERNEL: the terminal has told everybody in the foreground already
-_KEPT_LINES = 20
-_BLOCK_BYTES = 65536
 _SIGNAL_STATUS = 128
 _KILLED_AFTER_MS = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class OneOff:
-    """What is to be run, and of which release. `environment` is the release's, without what differs by process."""
+    """What is to be run, and of which release. `environment` is without what differs by process.
+
+    It `answers` if what it writes to its standard output is asked for, apart from its error output.
+    """
 
     home: Home
     release: Release
     environment: Mapping[str, str] = field(repr=False)
     argv: tuple[str, ...]
     process: str
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +74,50 @@ def run_attached(one_off: OneOff, sandbox: Sandbox) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run_captured(one_off: OneOff, sandbox: Sandbox, report_line: Callable[[str], None]) -> tuple[int, tuple[str, ...]]:
-    """The exit status and the last lines; each line is reported as it comes and kept in the process's log.
+def run_captured(one_off: OneOff, sandbox: Sandbox, capture: Capture, timeout_s: float) -> int | None:
+    """The exit status; None if it did not end within this time, and was ended. The capture has all that it wrote.
 
-    It and all it started are gone when this returns or raises, and it does not outlive us.
+    It and all it started are gone when this returns or raises, and it does not outlive us. What it writes to its error
+    output comes through the same pipe as the rest, unless the rest is an answer.
     """
-    log = log_path(one_off.home, one_off.release.deploy, one_off.release.number, one_off.process)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    manner = Manner((null, writing, writing), own_session=True, parting_signal=signal.SIGKILL)
-    ours = [writing, null]
-    try:
+    with _open_pipes(2 if one_off.answers else 1) as pipes:
+        answer, other = pipes.writing[0], pipes.writing[-1]
+        manner = Manner((pipes.null, answer, other), own_session=True, parting_signal=signal.SIGKILL)
         with _started(one_off, sandbox, manner) as child:
-            while ours:
-                os.close(ours.pop())  # else the output would never end
-            lines = _Lines(log)
-            lines.copy(reading, child.pidfd, report_line)
-            return _exit_status(child), lines.last
+            pipes.close_theirs()  # else the output would never end
+            reading = {descriptor: one_off.answers and index == 0 for index, descriptor in enumerate(pipes.reading)}
+            return _exit_status(child) if capture.copy(reading, child.pidfd, timeout_s) else None
+
+
+@dataclass(slots=True)
+class _Pipes:
+    """The ends that we read from, and what the child is given: an empty input, and the ends that it writes to."""
+
+    reading: list[int]
+    writing: list[int]
+    null: int
+
+    def close_theirs(self) -> None:
+        while self.writing:
+            os.close(self.writing.pop())
+        if self.null >= 0:
+            os.close(self.null)
+            self.null = -1
+
+
+@contextmanager
+def _open_pipes(count: int) -> Iterator[_Pipes]:
+    pipes = _Pipes([], [], os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    try:
+        for _ in range(count):
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+            pipes.reading.append(reading)
+            pipes.writing.append(writing)
+        yield pipes
     finally:
-        for descriptor in (*ours, reading):
+        pipes.close_theirs()
+        for descriptor in pipes.reading:
             os.close(descriptor)
-
-
-class _Lines:
-    """The output of a process: kept in its log, told line by line."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._rest = b""
-        self.last: tuple[str, ...] = ()
-
-    def copy(self, reading: int, pidfd: int, report_line: Callable[[str], None]) -> None:
-        """All that was written until the process ended is in the log and was reported."""
-        poll = select.poll()
-        poll.register(reading, select.POLLIN)
-        poll.register(pidfd, select.POLLIN)
-        log = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            while reading in ready or pidfd not in ready:
-                data = os.read(reading, _BLOCK_BYTES) if reading in ready else b""
-                if data:
-                    self._take(log, data, report_line)
-                elif reading in ready:
-                    poll.unregister(reading)
-                ready = {descriptor for descriptor, _ in poll.poll()}
-        finally:
-            os.close(log)
-        if self._rest:
-            self._tell(self._rest, report_line)
-
-    def _take(self, log: int, data: bytes, report_line: Callable[[str], None]) -> None:
-        os.write(log, data)
-        log_index.append(self._log, os.fstat(log).st_size)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._tell(line, report_line)
-
-    def _tell(self, line: bytes, report_line: Callable[[str], None]) -> None:
-        text = line.rstrip(b"\r").decode(errors="replace")
-        self.last = (*self.last, text)[-_KEPT_LINES:]
-        report_line(text)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from trivet.errors import InvalidName
 from trivet.model.declaration import Declaration
 from trivet.model.names import AppName, parse_app_name, parse_deploy_name, parse_process_type
+from trivet.model.release_settings import ReleaseSettings
 from trivet.model.settings.build import EVERY, BuildSettings, read_build
 from trivet.model.settings.config import read_config
 from trivet.model.settings.file import (
@@ -18,11 +19,13 @@ from trivet.model.settings.file import (
     mistyped,
     parse_toml,
     read_name,
+    read_seconds,
     read_table,
     read_text,
     suggestion,
     table_of,
 )
+from trivet.model.settings.release import read_release
 
 __all__ = [
     "EVERY",
@@ -36,8 +39,6 @@ __all__ = [
     "parse_settings",
     "suggestion",
 ]
-
-_LONGEST_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Settings:
     processes: Mapping[str, ProcessSettings] = field(default_factory=dict)
     deploys: Mapping[str, DeploySettings] = field(default_factory=dict)
     config: tuple[Declaration, ...] = ()
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
 
 
 def parse_settings(text: str) -> Settings:
@@ -87,12 +89,6 @@ def _read_health(file: SettingsFile, place: Place, data: object) -> str:
     if not isinstance(data, str) or not re.fullmatch(r"/[!-~]*", data):
         raise mistyped(file, place, data, "a path that starts with '/'", 'health = "/health"')
     return data
-
-
-def _read_seconds(file: SettingsFile, place: Place, data: object) -> float:
-    if isinstance(data, bool) or not isinstance(data, int | float) or not 0 < data <= _LONGEST_S:
-        raise mistyped(file, place, data, "a number of seconds above 0", f"{place[-1]} = 30")
-    return float(data)
 
 
 def _read_port(file: SettingsFile, place: Place, data: object) -> int:
@@ -125,12 +121,13 @@ _TOP: Mapping[str, tuple[str, Reader]] = {
     "processes": ("processes", _read_processes),
     "deploys": ("deploys", _read_deploys),
     "config": ("config", read_config),
+    "release": ("release", read_release),
 }
 _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "health": ("health", _read_health),
-    "timeout": ("timeout_s", _read_seconds),
-    "settle": ("settle_s", _read_seconds),
-    "grace": ("grace_s", _read_seconds),
+    "timeout": ("timeout_s", read_seconds),
+    "settle": ("settle_s", read_seconds),
+    "grace": ("grace_s", read_seconds),
 }
 _DEPLOY: Mapping[str, tuple[str, Reader]] = {
     "port": ("port", _read_port),

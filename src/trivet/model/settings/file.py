@@ -9,6 +9,8 @@ from trivet.errors import InvalidFile, InvalidName
 
 FILE = "trivet.toml"
 
+_LONGEST_S = 24 * 3600.0
+
 Place = tuple[str, ...]
 Reader = Callable[["SettingsFile", Place, object], object]
 
@@ -104,6 +106,13 @@ def read_switch(file: SettingsFile, place: Place, data: object) -> bool:
     if not isinstance(data, bool):
         raise mistyped(file, place, data, "true or false", f"{place[-1]} = true")
     return data
+
+
+def read_seconds(file: SettingsFile, place: Place, data: object) -> float:
+    """The seconds; a day at most. Raises: InvalidFile."""
+    if isinstance(data, bool) or not isinstance(data, int | float) or not 0 < data <= _LONGEST_S:
+        raise mistyped(file, place, data, "a number of seconds above 0", f"{place[-1]} = 30")
+    return float(data)
 
 
 def read_name(file: SettingsFile, place: Place, parse: Callable[[str], str]) -> str:

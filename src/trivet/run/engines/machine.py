@@ -17,17 +17,17 @@ from trivet.model.document import from_json, to_json
 from trivet.model.event import By, Event
 from trivet.model.formation import Formation
 from trivet.model.home import Home
-from trivet.model.names import RELEASE_PROCESS, AppName, Deploy, parse_deploy
-from trivet.model.process import find_process_type
+from trivet.model.names import AppName, Deploy, parse_deploy
+from trivet.model.output import KeptOutput, Part
 from trivet.model.run import Address, ProcessStatus, RollOut
-from trivet.run import desired, in_use, one_off, roll_outs
+from trivet.run import desired, in_use, one_off, outputs, roll_outs
 from trivet.run.bundle import check_bundle
-from trivet.run.command import shell_argv
 from trivet.run.door import link as door_link
 from trivet.run.events import read_events
 from trivet.run.log_files import last_lines
 from trivet.run.logs import LogLine, read_lines
 from trivet.run.one_off import OneOff
+from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
 from trivet.run.released import check_runnable, current_release, read_release
 from trivet.run.supervisor import launch, link, status, strays
@@ -220,19 +220,21 @@ class Machine:
         chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
         return one_off.run_attached(chosen, self._walls())
 
-    def run_release_command(
-        self, deploy: Deploy, number: int, report_line: Callable[[str], None]
-    ) -> tuple[int, tuple[str, ...]]:
-        """The exit status and last lines of the release's own `release` command; (0, ()) if it has none.
+    def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
+        """A command around the release was run, once, within its time; None if the release has none of this part.
 
-        Each line is reported as it comes, and kept in the log of `release.1`. Raises: RunError, CannotSeal.
+        Each line is reported as it comes, and the whole output is kept. Raises: RunError, CannotSeal, MachineError.
         """
-        release, _ = read_release(self._home, deploy, number)
-        kind = find_process_type(release.processes, RELEASE_PROCESS)
-        if kind is None:
-            return 0, ()
-        chosen = self._one_off(deploy, number, shell_argv(kind.command)[0], f"{RELEASE_PROCESS}.1")
-        return one_off.run_captured(chosen, self._walls(), report_line)
+        return Parts(self._home, deploy, number).run(call, self._walls(), report_line)
+
+    def outputs(self, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
+        """What the commands around the release wrote, in the order in which they ran. Raises: InvalidDocument."""
+        return outputs.read_all(self._home, deploy, number)
+
+    def schema(self, deploy: Deploy, number: int) -> str | None:
+        """The marker that the release's schema command printed, if there is one. Raises: InvalidDocument."""
+        kept = outputs.read(self._home, deploy, number, Part.SCHEMA)
+        return kept.output.marker if kept is not None else None
 
     def destroy(self, deploy: Deploy) -> None:
         """Nothing of the deploy runs, and its run/ and storage/ are gone."""
