@@ -24,7 +24,7 @@ from trivet.model.notification import Message, Subscriber, sign
 
 _PAUSES_S = (0.0, 1.0, 2.0)  # before each try of one command
 _ANSWERS_WITHIN_S = 3.0
-_ENDS_WITHIN_S = 10
+_ENDS_WITHIN_S = 8
 _KEPT_S = 3 * 24 * 3600.0
 _MOST_KEPT = 100
 
@@ -52,7 +52,7 @@ def count_waiting(home: Home, subscriber: Subscriber) -> int:
 
 
 def send(home: Home, subscribers: Sequence[Subscriber]) -> tuple[Left, ...]:
-    """What waits for these was sent or tried, within ten seconds; those that have not got all of it. Raises: OSError."""
+    """What waits for these was sent or tried, within eight seconds; those that have not got all of it. Raises: OSError."""
     given_up = {each.number: _give_up(home.outbox(each.number)) for each in subscribers}
     due = [each for each in subscribers if count_waiting(home, each)]
     senders = [spawn.fork_off(partial(_send_all, home.outbox(each.number), each)) for each in due]
