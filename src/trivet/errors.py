@@ -5,6 +5,7 @@
     │   ├── InvalidName           an app, deploy, process type or variable name
     │   ├── InvalidFile           a Procfile, trivet.toml or .env line, with its place
     │   ├── InvalidDocument       a JSON document on disk that is not what it should be
+    │   ├── InvalidBackup         a backup that is damaged, cut short, encrypted for others, or none
     │   └── UnknownApp            nothing by that name, or no way to tell which app is meant
     ├── BuildError           20
     │   ├── SourceError           no repository, no commit, unknown revision, shallow clone, empty tree
@@ -73,6 +74,10 @@ class InvalidFile(InputError):
 
 class InvalidDocument(InputError):
     """A JSON document is not of the shape that its type says."""
+
+
+class InvalidBackup(InputError):
+    """A backup cannot be restored: damaged, cut short, encrypted for others, or none at all."""
 
 
 class UnknownApp(InputError):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from trivet.build.attempts import forget_attempts
 from trivet.build.index import in_words, open_index
-from trivet.build.store import Store, sync_file_system
+from trivet.build.store import Store
 from trivet.errors import BuildError
-from trivet.host.files import make_directories, refused, remove_tree, replace, sync_directory
+from trivet.host.files import make_directories, refused, remove_tree, replace, sync_directory, sync_file_system
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.document import read_document

@@ -6,7 +6,6 @@ whose checkout was removed is checked out again from those, with the same digest
 """
 
 import errno
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from trivet.build.objects import Adoption
 from trivet.build.scratch import scratch_folder
 from trivet.build.trees import Trees
 from trivet.errors import StoreError
-from trivet.host.files import make_directories, refused, remove_tree, sync_directory
+from trivet.host.files import make_directories, refused, remove_tree, sync_directory, sync_file_system
 from trivet.host.tree import read_tree
 from trivet.model.build import Layer
 from trivet.model.home import Home
@@ -106,17 +105,3 @@ class Store:
             return
         target.chmod(0o555)
         sync_directory(self.home.layers)
-
-
-def sync_file_system(path: Path) -> None:
-    """All that was written to the file system of the path is on disk: one call for a whole tree. syncfs(2)."""
-    import ctypes  # 10 ms that only a layer that is new needs
-
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(path))
-    finally:
-        os.close(descriptor)

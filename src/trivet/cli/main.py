@@ -17,6 +17,7 @@ _SECTIONS = (
     ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
     ("This machine", ("up", "down", "prune", "notify", "completion")),
+    ("This machine", ("up", "down", "prune", "backup", "restore", "completion")),
 )
 
 
@@ -43,6 +44,8 @@ _COMMANDS = {
     "doctor": ("machine", "Say what this machine has, enforces and lacks."),
     "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
     "notify": ("notify", "List the URLs that are told what became of releases."),
+    "backup": ("backup", "Write this installation into one file, while its apps run."),
+    "restore": ("backup", "Bring an installation back from its backup."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 

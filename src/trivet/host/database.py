@@ -1,5 +1,6 @@
 """The one SQLite file, opened the one way: write-ahead log, full sync, and nobody else may read it."""
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -49,6 +50,22 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
         else:
             return connection
     return None
+
+
+def copy(path: Path, target: Path) -> None:
+    """The target is the database as it is at one moment, whoever writes meanwhile; nobody else may read it.
+
+    Raises: sqlite3.Error, if the database is damaged as well.
+    """
+    target.touch(mode=0o600)
+    with (
+        contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)) as present,
+        contextlib.closing(sqlite3.connect(target)) as new,
+    ):
+        present.backup(new)
+        found = [str(row[0]) for row in new.execute("PRAGMA quick_check(1)")]
+    if found != ["ok"]:
+        raise sqlite3.DatabaseError(f"it is damaged: {found[0]}")
 
 
 def error_name(error: sqlite3.Error) -> str:

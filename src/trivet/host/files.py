@@ -89,6 +89,20 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file_system(path: Path) -> None:
+    """All that was written to the file system of the path is on disk: one call for a whole tree. syncfs(2)."""
+    import ctypes  # 10 ms that only a layer that is new needs
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
+
+
 def is_full(folder: Path) -> bool:
     """Whether the disk that the folder lies on has no room even for a small file."""
     disk = os.statvfs(folder)

@@ -190,6 +190,11 @@ class Machine:
         """
         return in_use.find_builds(self._home)
 
+    def appoint(self, deploy: Deploy, number: int) -> None:
+        """The release is the one that is meant to run; nothing is started, and no supervisor may run. Raises: MachineError."""
+        desired.make_folders(self._home, deploy)
+        desired.write_current(self._home, deploy, number)
+
     def unread(self) -> Mapping[Deploy, tuple[TrivetError, ...]]:
         """Why what run/ says of these deploys cannot be read, each file's own reason; the others are not in it."""
         reads = (self.current, self.formation, self.address)
