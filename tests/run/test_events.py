@@ -7,12 +7,12 @@ import pytest
 
 from run.shop import PATIENCE_S, PYTHON, WEB, Shop, kill, wait_until
 from trivet.errors import RollOutFailed
-from trivet.model.event import By, Event, EventKind
+from trivet.model.event import Event, EventKind
 from trivet.model.process import ProcessType
-from trivet.model.release import Actor
+from trivet.model.release import Act, Actor
 from trivet.run.events import FULL_BYTES, journal_path, line_of, put_aside
 
-ADA = By(Actor("ada", "desk"), "the sale begins")
+ADA = Act(Actor("ada", "desk"), "the sale begins")
 BREAKS = (
     "import os, time\nmarker = os.environ['TRIVET_STORAGE'] + '/broken'\n"
     "while not os.path.exists(marker):\n    time.sleep(0.01)\nraise SystemExit(3)"

@@ -80,8 +80,8 @@ def backup(file: Path, recipients: tuple[str, ...], storage: bool, with_keys: bo
 def restore(file: Path, identities: tuple[Path, ...], quiet: bool, as_json: bool) -> None:
     """Bring an installation back from its backup.
 
-    It goes into $TRIVET_HOME, which has to be empty. Everything is unpacked and verified first, then moved into place; nothing is started. `trivet up` starts what ran. If
-    anything fails, the home is empty as before.
+    It goes into $TRIVET_HOME, which has to be empty. Everything is unpacked and verified first, then moved into place;
+    nothing is started. `trivet up` starts what ran. If anything fails, the home is empty as before.
 
     \b
     Examples:
@@ -96,7 +96,11 @@ def restore(file: Path, identities: tuple[Path, ...], quiet: bool, as_json: bool
             progress.notice(f"the backup held no keys: put yours back into {place.home.keys} before `trivet up`")
     if as_json:
         print_json(
-            {"made_at": done.announcement.created_at, "deploys": [_deploy_document(each) for each in done.deploys]}
+            {
+                "made_at": done.announcement.created_at,
+                "deploys": [_deploy_document(each) for each in done.deploys],
+                "verified": done.verification.fault is None,
+            }
         )
     else:
         _print_restored(done)
@@ -156,16 +160,16 @@ def _deploy_document(each: RestoredDeploy) -> dict[str, object]:
         "release": each.release,
         "commit": each.commit,
         "ready": each.is_ready,
-        "verified": each.verification.first_bad is None,
     }
 
 
 def _check(done: Restored) -> None:
     """Raises: LedgerError, if the ledger that was restored is not what was once written."""
-    bad = [str(each.deploy) for each in done.deploys if each.verification.first_bad is not None]
-    if bad:
+    fault = done.verification.fault
+    if fault is not None:
         raise LedgerError(
-            f"The ledger of {', '.join(bad)} is not what was once written, and was not when the backup was made.",
+            f"The ledger is not what was once written, and was not when the backup was made: entry {fault.position}: "
+            f"{fault.reason}.",
             hint="It is restored as it was, and nothing was started. `trivet releases verify` says what was altered.",
         )
 

@@ -16,8 +16,7 @@ _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "prune", "notify", "completion")),
-    ("This machine", ("up", "down", "prune", "backup", "restore", "completion")),
+    ("This machine", ("up", "down", "prune", "notify", "backup", "restore", "completion")),
 )
 
 

@@ -13,10 +13,9 @@ from trivet.host import lock
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.host.ssh_login import login_key
-from trivet.model.event import By
 from trivet.model.home import Home, home_from_environment
 from trivet.model.names import Deploy
-from trivet.model.release import Actor
+from trivet.model.release import Act, Actor
 
 
 class Progress(Protocol):
@@ -46,9 +45,9 @@ class Installation:
     reason: str = ""
 
     @property
-    def by(self) -> By:
+    def by(self) -> Act:
         """Who asks, and why, for what makes no release."""
-        return By(self.actor, self.reason)
+        return Act(self.actor, self.reason)
 
     @contextmanager
     def working_on(self, deploy: Deploy, what: str, progress: Progress) -> Iterator[None]:

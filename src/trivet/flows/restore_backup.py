@@ -22,7 +22,8 @@ from trivet.host.files import make_directories, refused, remove_tree, sync_direc
 from trivet.model.backup import DATABASE, Announcement
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.release import Ledger, Verification
+from trivet.model.verification import Verification
+from trivet.release import Ledger
 from trivet.run import Machine
 
 _STAGING = "restoring"
@@ -33,24 +34,21 @@ _PIECE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class RestoredDeploy:
-    """A deploy, the release that serves once it is up (None: it has no good one), and whether its build can be started.
-
-    `verification` tells whether its ledger is what was once written.
-    """
+    """A deploy, the release that serves once it is up (None: it has no good one), and whether its build can be started."""
 
     deploy: Deploy
     release: int | None
     commit: str | None
     is_ready: bool
-    verification: Verification
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored, from what."""
+    """What was restored, from what, and whether its ledger is what was once written."""
 
     announcement: Announcement
     deploys: tuple[RestoredDeploy, ...]
+    verification: Verification
 
 
 def restore_backup(
@@ -76,8 +74,10 @@ def restore_backup(
             raise damaged("it holds no database")
         progress.step("restore", "verifying the ledger, checking out what is to run")
         deploys = _make_ready(staging)
+        with Ledger(staging) as ledger:
+            verification = ledger.verify()
         _move_in(staging, home)
-    return Restored(unpacked.announcement, deploys)
+    return Restored(unpacked.announcement, deploys, verification)
 
 
 def _unpack(backup: BinaryIO, keys: encryption.Identities, unpacked: Unpacked) -> None:
@@ -112,14 +112,13 @@ def _make_ready(staging: Home) -> tuple[RestoredDeploy, ...]:
     with Ledger(staging) as ledger:
         deploys = ledger.deploys()
         current = {deploy: ledger.current(deploy) for deploy in deploys}
-        verified = {deploy: ledger.verify(deploy) for deploy in deploys}
     restored = []
     for deploy, record in current.items():
         is_ready = record is not None and check_out(staging, record.release.build)
         if record is not None:
             Machine(staging).appoint(deploy, record.release.number)
         number, commit = (record.release.number, record.release.build.source.commit) if record else (None, None)
-        restored.append(RestoredDeploy(deploy, number, commit, is_ready, verified[deploy]))
+        restored.append(RestoredDeploy(deploy, number, commit, is_ready))
     return tuple(restored)
 
 

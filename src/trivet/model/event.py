@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trivet.model.release import Actor
+from trivet.model.release import Act
 
 
 class EventKind(StrEnum):
@@ -54,14 +54,6 @@ _OF_PROCESS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class By:
-    """Who asked for it, and why, if they said."""
-
-    actor: Actor
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened; `at` is ISO 8601 in UTC. What does not apply is None or empty.
 
@@ -78,4 +70,4 @@ class Event:
     after_s: float | None = None
     counts: Mapping[str, int] | None = None
     before: Mapping[str, int] | None = None
-    by: By | None = None
+    by: Act | None = None

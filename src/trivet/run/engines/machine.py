@@ -14,11 +14,12 @@ from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.build import Build
 from trivet.model.document import from_json, to_json
-from trivet.model.event import By, Event
+from trivet.model.event import Event
 from trivet.model.formation import Formation
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
+from trivet.model.release import Act
 from trivet.model.run import Address, ProcessStatus, RollOut
 from trivet.run import desired, in_use, one_off, outputs, roll_outs
 from trivet.run.bundle import check_bundle
@@ -52,7 +53,7 @@ class Machine:
         """Whether the supervisor runs."""
         return link.is_listening(self._home)
 
-    def up(self, by: By | None = None) -> Mapping[Deploy, AlteredLayer]:
+    def up(self, by: Act | None = None) -> Mapping[Deploy, AlteredLayer]:
         """The supervisor runs, and so does what ran before, but for the deploys it names, whose build was altered.
 
         `by`, here and below, is who asks, for the journal. Raises: CannotSeal, SupervisorUnreachable.
@@ -65,14 +66,14 @@ class Machine:
                 self._start(self._command(altered, by), deadline)
         return altered
 
-    def run_foreground(self, by: By | None = None) -> NoReturn:
+    def run_foreground(self, by: Act | None = None) -> NoReturn:
         """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
         if self.is_up():
             raise SupervisorUnreachable("A supervisor of this home runs already.", hint="End it first: trivet down")
         files.make_directories(self._home.supervisor, mode=0o700)
         spawn.become(self._command(self._find_altered(), by))
 
-    def down(self, by: By | None = None) -> None:
+    def down(self, by: Act | None = None) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
         if not self.is_up() and not strays.find(self._home) and not _is_door_there(self._home):
             return
@@ -109,7 +110,7 @@ class Machine:
         except InvalidDocument as error:
             return RollOut(deploy, number, self._is_current(deploy, number), error.message.rstrip("."))
 
-    def scale(self, deploy: Deploy, changes: Mapping[str, int], by: By | None = None) -> Formation:
+    def scale(self, deploy: Deploy, changes: Mapping[str, int], by: Act | None = None) -> Formation:
         """That many processes of these types run.
 
         Raises: UnknownProcess, NothingReleased, AlteredLayer, RollOutFailed, Busy.
@@ -127,7 +128,7 @@ class Machine:
         """The counts that somebody has chosen."""
         return desired.read_formation(self._home, deploy)
 
-    def restart(self, deploy: Deploy, process: str | None, by: By | None = None) -> None:
+    def restart(self, deploy: Deploy, process: str | None, by: Act | None = None) -> None:
         """New processes of the same release have taken the place of all, of a type's, or of one.
 
         As in a roll-out, nothing of the old ends before the new is ready.
@@ -137,12 +138,12 @@ class Machine:
         self._check_current(deploy)
         self._ask({"do": "restart", "deploy": str(deploy), "process": process, "by": to_json(by)})
 
-    def stop(self, deploy: Deploy, by: By | None = None) -> None:
+    def stop(self, deploy: Deploy, by: Act | None = None) -> None:
         """No process of the deploy runs until `start`, also after a reboot; its address answers 503."""
         self._settle(deploy)
         self._ask({"do": "stop", "deploy": str(deploy), "by": to_json(by)})
 
-    def start(self, deploy: Deploy, by: By | None = None) -> None:
+    def start(self, deploy: Deploy, by: Act | None = None) -> None:
         """The deploy's formation runs again. Raises: NothingReleased, AlteredLayer, RunError, Busy."""
         self._settle(deploy)
         self._check_current(deploy)
@@ -351,7 +352,7 @@ class Machine:
             f"The supervisor did not start: it {ended.told}.", hint=f"{log} says more.", detail=last_lines(log, 5)
         )
 
-    def _command(self, altered: Iterable[Deploy], by: By | None) -> spawn.Command:
+    def _command(self, altered: Iterable[Deploy], by: Act | None) -> spawn.Command:
         mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
         options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
         return spawn.Command(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trivet.model.document import canonical, read_document
-from trivet.model.event import By
 from trivet.model.home import Home
+from trivet.model.release import Act
 
 ALLOW_MUTABLE = "--allow-mutable"
 ALTERED = "--altered="  # and a deploy of whose release nothing is to be started
@@ -22,15 +22,15 @@ def argv(home: Home, *options: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-OO", str(Path(__file__).parents[1] / "__main__.py"), str(home.root), *options)
 
 
-def environment_saying(by: By | None) -> Mapping[str, str]:
+def environment_saying(by: Act | None) -> Mapping[str, str]:
     """What tells the supervisor who starts it, and why: in its environment, since every user sees what is in an argv."""
     return {} if by is None else {_BY: canonical(by)}
 
 
-def said_by(environment: Mapping[str, str]) -> By | None:
+def said_by(environment: Mapping[str, str]) -> Act | None:
     """Who starts the supervisor that has this environment, if they said. Raises: InvalidDocument."""
     text = environment.get(_BY)
-    return None if text is None else read_document(By, text, name=_BY)
+    return None if text is None else read_document(Act, text, name=_BY)
 
 
 def socket_path(home: Home) -> Path:

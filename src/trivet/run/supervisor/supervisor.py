@@ -10,9 +10,10 @@ from trivet.errors import RunError, TrivetError
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.model.document import from_json
-from trivet.model.event import By, Event, EventKind
+from trivet.model.event import Event, EventKind
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy
+from trivet.model.release import Act
 from trivet.model.run import Address
 from trivet.run import desired
 from trivet.run.supervisor import recovery, strays, verbs
@@ -65,7 +66,7 @@ class Supervisor:
         self._yard.journal.flush()
         self._yard.leftovers.finish()
 
-    def end(self, by: By | None = None) -> None:
+    def end(self, by: Act | None = None) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
         if self._is_ending:
             return
@@ -190,8 +191,8 @@ def _address(request: Request) -> Address | None:
     return from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
 
 
-def _by(request: Request) -> By | None:
-    return from_json(By | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
+def _by(request: Request) -> Act | None:
+    return from_json(Act | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
 
 
 def _listener(client: Client, request: Request) -> verbs.Listener:

@@ -12,9 +12,10 @@ from pathlib import Path
 from trivet.errors import InvalidDocument, NothingReleased, RollOutFailed, RunError, TrivetError, UnknownProcess
 from trivet.host import files
 from trivet.host.clock import now
-from trivet.model.event import By, Event, EventKind
+from trivet.model.event import Event, EventKind
 from trivet.model.formation import check_scalable
 from trivet.model.names import Deploy
+from trivet.model.release import Act
 from trivet.model.run import Address, RollOut
 from trivet.model.run_plan import RunPlan
 from trivet.run import desired, roll_outs
@@ -37,7 +38,7 @@ class Listener:
     report: Report
     done: Callable[[object], None]
     refused: Callable[[TrivetError], None]
-    by: By | None = None
+    by: Act | None = None
 
 
 @dataclass(frozen=True, slots=True)

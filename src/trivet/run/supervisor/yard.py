@@ -7,8 +7,8 @@ from pathlib import Path
 
 from trivet.host.files import make_directories
 from trivet.host.sandbox import Sandbox
-from trivet.model.event import By
 from trivet.model.home import Home
+from trivet.model.release import Act
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_times import LogTimes
@@ -34,7 +34,7 @@ class Yard:
     boot_id: str
     open_files: int
     altered: frozenset[str] = frozenset()
-    by: By | None = None
+    by: Act | None = None
 
     def make_temporary(self) -> Path:
         """A new empty folder of a process's own. The path is short: Unix sockets lie in it."""
