@@ -108,7 +108,7 @@ def test_taken_while_the_app_serves_it_is_the_same_installation_elsewhere(
         assert set(other.pids()) == {"web.1", "web.2"}
         assert other.ok("releases", "-a", "shop", "--json").out == told
         for deploy in ("production", "staging"):
-            assert other.ok("releases", "verify", "-a", "shop", "-d", deploy).status == 0
+            assert other.ok("releases", "verify").status == 0
         other.ok("start", "-a", "shop", "-d", "staging")
         other.ok("rollback", "-a", "shop", "--yes")
         assert fetch(url)[1].endswith(" v1 - v4\n")
@@ -455,7 +455,7 @@ def test_a_restore_that_was_killed_is_begun_anew(made: Made, tmp_path: Path) -> 
         "trivet.db",
     ]
     assert not (other.home / "apps" / "shop" / "old").exists()
-    assert other.ok("releases", "verify", "-a", "shop").status == 0
+    assert other.ok("releases", "verify").status == 0
 
 
 def test_a_build_that_is_not_whole_is_named_and_can_be_built_again(
@@ -505,7 +505,7 @@ def test_an_altered_ledger_is_restored_as_it_was_and_told(
         f"error: {told}",
         "hint:  It is restored as it was, and nothing was started. `trivet releases verify` says what was altered.",
     ]
-    assert other.run("releases", "verify", "-a", "shop").status == 30
+    assert other.run("releases", "verify").status == 30
 
 
 def test_what_an_app_leaves_in_its_storage_cannot_lead_the_backup_elsewhere(
