@@ -26,6 +26,7 @@
     │   ├── UnfitConfig           a release whose config is not what the app declares in trivet.toml
     │   ├── Quarantined      31   a rollback has left this build, and nobody says why it is to be released again
     │   ├── PlanOutdated     32   the plan is not the one that was expected: something has changed since
+    │   ├── ConfigLocked          the key that opens the config is lost or another, or the config was altered
     │   └── LedgerError           the ledger was altered, or the database refused
     ├── RunError             40
     │   ├── RollOutFailed         the new release did not come up; the old one still serves
@@ -166,6 +167,10 @@ class PlanOutdated(ReleaseError):
 
 class UnfitConfig(ReleaseError):
     """The config lacks a key that the app requires, or has a value of another type than declared."""
+
+
+class ConfigLocked(ReleaseError):
+    """Config cannot be opened: its key is not there or is another one, or what was sealed has been altered."""
 
 
 class LedgerError(ReleaseError):

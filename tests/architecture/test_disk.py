@@ -17,6 +17,7 @@ WRITERS = (
     (r"apps/[^/]+/builds(/.*)?", {"build"}),
     (r"(locks|notify)(/.*)?", {"flows"}),
     (r"apps/[^/]+/deploys/[^/]+/\.?(releases)(/.*)?", {"release"}),
+    (r"(env|keys)(/.*)?|\.env\.[0-9]+", {"release"}),
     (r"apps/[^/]+/deploys/[^/]+/(run|storage)(/.*)?", {"run"}),
     (r"(run|tmp)(/.*)?", {"run"}),
     (

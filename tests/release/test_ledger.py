@@ -44,11 +44,11 @@ def test_the_folder_holds_the_release_and_its_config_for_its_owner_alone(
     released = ledger.append(draft(config_version=version.version), version.config)
     folder = home.release(deploy, 1)
     assert read_document(Release, (folder / "release.json").read_text(), name="release.json") == released
-    assert json.loads((folder / "env.json").read_text()) == {"values": {"TOKEN": SECRET}, "secret": [], "live": []}
+    assert SECRET not in (folder / "env.age").read_text()
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.iterdir())} == {
         "v1": "0o700",
         "release.json": "0o400",
-        "env.json": "0o600",
+        "env.age": "0o600",
     }
 
 
@@ -163,11 +163,11 @@ def test_a_folder_left_by_a_killed_command_is_replaced(
 ) -> None:
     left = home.release(deploy, 1)
     left.mkdir(parents=True)
-    (left / "env.json").write_text("half of it")
+    (left / "env.age").write_text("half of it")
     (left / ".release.json.123").write_text("")
     left.chmod(0o500)
     released = ledger.append(draft(), Config())
-    assert sorted(path.name for path in left.iterdir()) == ["env.json", "release.json"]
+    assert sorted(path.name for path in left.iterdir()) == ["release.json"]
     assert read_document(Release, (left / "release.json").read_text(), name="release.json") == released
     assert ledger.verify().first_bad is None
 
@@ -277,9 +277,9 @@ def test_what_a_killed_destroy_left_goes_when_the_deploy_is_made_again(
     for number in (1, 2, 3):
         left = home.release(deploy, number)
         left.mkdir(parents=True)
-        (left / "env.json").write_text(SECRET)
+        (left / "env.age").write_text(SECRET)
     destroyed.append(draft(), Config())
-    assert (home.release(deploy, 3) / "env.json").read_text() != SECRET
+    assert not (home.release(deploy, 3) / "env.age").exists()
     assert [path.name for path in home.releases(deploy).iterdir()] == ["v3"]
 
 

@@ -14,9 +14,9 @@ from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.release import Act, Draft, Outcome, Release, State
 from trivet.release import ConfigStore, Ledger, choose_rollback_target
-from trivet.release.config_store import read_config, read_newest
+from trivet.release.config_store import read_newest_version, read_sealed
 from trivet.release.database import open_database, writing
-from trivet.release.entry import OutcomeBody, entry_hash, seal
+from trivet.release.entry import OutcomeBody, describe, entry_hash
 from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.records import (
     read_current,
@@ -43,7 +43,7 @@ def connection(home: Home) -> Iterator[sqlite3.Connection]:
 def long_ledger(connection: sqlite3.Connection, draft: Callable[..., Draft], deploy: Deploy) -> sqlite3.Connection:
     """10,000 releases with their outcomes, written in one transaction and without folders."""
     wanted = draft()
-    body = replace(seal(_release(wanted), Config()), env_salt="")
+    body = replace(describe(_release(wanted), Config(), ""), env_salt="")
     text = canonical(body)
     outcome = canonical(OutcomeBody(Act(wanted.actor), Outcome(State.SUCCEEDED)))
     position, peaks = 0, NO_PEAKS
@@ -82,8 +82,8 @@ READS: dict[str, Callable[[sqlite3.Connection, Deploy], object]] = {
     "last entry": lambda connection, deploy: read_last_entry(connection),
     "pins": read_pins,
     "story": lambda connection, deploy: next(read_story(connection, deploy.app)),
-    "config": lambda connection, deploy: read_config(connection, deploy, 1),
-    "newest config": read_newest,
+    "config": lambda connection, deploy: read_sealed(connection, deploy, 1),
+    "newest config": read_newest_version,
 }
 
 

@@ -222,11 +222,11 @@ def _bad(entries: int, position: int, number: int, reason: str) -> Verification:
     return Verification(entries, Fault(position, reason, "shop", "production", number))
 
 
-@pytest.mark.parametrize("name", ["release.json", "env.json"])
+@pytest.mark.parametrize("name", ["release.json", "env.age"])
 def test_a_changed_or_missing_file_of_a_release_is_found(home: Home, filled: Ledger, deploy: Deploy, name: str) -> None:
     path = home.release(deploy, 2) / name
     path.chmod(0o600)
-    path.write_text(path.read_text().replace("2", "3"))
+    path.write_bytes(path.read_bytes().replace(b"2", b"3"))
     assert filled.verify() == _bad(8, 3, 2, f"{name} was changed")
     path.unlink()
     assert filled.verify() == _bad(8, 3, 2, f"{name} is missing")
@@ -246,7 +246,7 @@ def test_a_tail_that_was_cut_off_is_told_by_what_it_named(
 
 
 def test_a_changed_config_version_is_found(filled: Ledger, tamper: Tamper, deploy: Deploy) -> None:
-    tamper("UPDATE config_versions SET body = replace(body, 'value 3', 'other') WHERE version = 3")
+    tamper("UPDATE config_versions SET body = replace(body, 'A', 'B') WHERE version = 3")
     assert filled.verify() == _bad(8, 6, 3, "config version 3 was changed")
     tamper("UPDATE config_versions SET body = '' WHERE version = 2")
     assert filled.verify() == _bad(8, 3, 2, "config version 2 was changed")

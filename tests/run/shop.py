@@ -112,7 +112,9 @@ class Shop:
         folder = self.home.release(self.deploy, number)
         folder.mkdir(parents=True)
         (folder / "release.json").write_text(write_document(release))
-        (folder / "env.json").write_text(write_document(Config(dict(config or {}))))
+        environment = self.home.environment(self.deploy, number)
+        environment.parent.mkdir(parents=True, exist_ok=True)
+        environment.write_text(write_document(Config(dict(config or {}))))
         return number
 
     def shop(self, number: int, **config: str) -> int:

@@ -156,7 +156,7 @@ def test_a_change_that_stumbles_is_undone_and_whoever_asked_is_told(shop: Shop) 
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 1})
     before = shop.pids()
-    env = shop.home.release(shop.deploy, 1) / "env.json"
+    env = shop.home.environment(shop.deploy, 1)
     whole = env.read_text()
     env.write_text('{"values": {"A": "\\u0000"}}')
     with pytest.raises(RollOutFailed) as raised:

@@ -29,7 +29,7 @@ def _damaged(shop: Shop) -> tuple[Path, ...]:
     """Every document that a supervisor reads when it starts."""
     run, release = _run(shop), shop.home.release(shop.deploy, 1)
     names = ("formation.json", "door.json", "intent.json", "rollouts/v1.json")
-    return (*(run / name for name in names), release / "release.json", release / "env.json")
+    return (*(run / name for name in names), release / "release.json", shop.home.environment(shop.deploy, 1))
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())

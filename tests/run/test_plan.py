@@ -9,12 +9,13 @@ from trivet.model.declaration import Declaration
 from trivet.model.formation import Formation
 from trivet.model.process import ProcessType
 from trivet.run.plan import plan, process_environment, release_environment
-from trivet.run.released import read_release
+from trivet.run.released import read_environment, read_release
 
 
 def test_a_plan_holds_every_process_of_the_formation_in_the_procfiles_order(quiet_shop: Shop) -> None:
     types = tuple(ProcessType(name, "true") for name in ("release", "web", "clock", "worker"))
-    release, config = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    release = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    config = read_environment(quiet_shop.home, quiet_shop.deploy, 1)
     made = plan(quiet_shop.home, release, config, Formation({"worker": 2}))
     assert [process.name for process in made.processes] == ["web.1", "worker.1", "worker.2"]
     assert [process.has_port for process in made.processes] == [True, False, False]
@@ -23,14 +24,15 @@ def test_a_plan_holds_every_process_of_the_formation_in_the_procfiles_order(quie
 
 def test_a_program_that_takes_its_shells_place_is_signalled_alone(quiet_shop: Shop) -> None:
     types = (ProcessType("web", "node x.js"), ProcessType("worker", "cd x && node y.js"))
-    release, config = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    release = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, types))
+    config = read_environment(quiet_shop.home, quiet_shop.deploy, 1)
     web, worker = plan(quiet_shop.home, release, config, Formation({"worker": 1})).processes
     assert (web.argv, web.ends_as_group) == (("/bin/sh", "-c", "exec node x.js"), False)
     assert (worker.argv, worker.ends_as_group) == (("/bin/sh", "-c", "cd x && node y.js"), True)
 
 
 def test_an_environment_is_config_build_and_what_trivet_sets(quiet_shop: Shop) -> None:
-    release, _ = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
+    release = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
     config = Config({"GREETING": "hello", "LANG": "de_DE.UTF-8", "BUNDLE": "mine"})
     bundle = str(quiet_shop.home.bundle(quiet_shop.deploy.app, release.build.id))
     shared = release_environment(quiet_shop.home, release, config)
@@ -61,7 +63,7 @@ def test_nothing_of_the_callers_environment_reaches_a_process(shop: Shop) -> Non
 
 
 def test_a_default_stands_where_the_config_says_nothing(quiet_shop: Shop) -> None:
-    release, _ = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
+    release = read_release(quiet_shop.home, quiet_shop.deploy, quiet_shop.release(1, {}, {"web": "true"}))
     declared = (
         Declaration("WORKERS", default="4"),
         Declaration("REGION", default="eu"),

@@ -189,7 +189,11 @@ def from_a_daemon():
     if not os.read(reading, 4):
         raise PermissionError(13, "refused")
 @attack
-def change_the_release(): write(f"{HOME}/apps/shop/deploys/production/releases/v1/env.json")
+def change_the_release(): write(f"{HOME}/apps/shop/deploys/production/releases/v1/release.json")
+@attack
+def change_its_environment(): write(f"{HOME}/env/shop/production/v1.json")
+@attack
+def lead_its_environment_elsewhere(): os.rename(f"{HOME}/env", f"{HOME}/env.old")
 @attack
 def change_what_runs(): os.unlink(f"{HOME}/apps/shop/deploys/production/run/current")
 @attack

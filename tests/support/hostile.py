@@ -175,7 +175,8 @@ def _plant(root: Path) -> None:
     files = (
         *(f"person/{name}" for name in (".ssh/id_ed25519", ".aws/credentials", ".netrc", ".npmrc")),
         *("home/cache/other/file", "home/layers/other/file", "home/objects/ca/nary", "home/scratch/other/work/file"),
-        *("home/cache/shop/file", "home/apps/other/deploys/production/releases/v1/env.json", "home/run/key"),
+        *("home/cache/shop/file", "home/apps/other/deploys/production/releases/v1/env.age", "home/run/key"),
+        *("home/keys/config.key", "home/env/other/production/v1.json"),
     )
     for name in files:
         path = root / name

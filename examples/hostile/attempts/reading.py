@@ -95,9 +95,19 @@ def read_ledger() -> bytes:
     return _first_line(HOME / "trivet.db")
 
 
-@attempt("read the config of a release (`env.json`)")
+@attempt("read the config of a release, as it is sealed (`env.age`)")
 def read_config() -> bytes:
-    return _first_line(HOME / "apps/other/deploys/production/releases/v1/env.json")
+    return _first_line(HOME / "apps/other/deploys/production/releases/v1/env.age")
+
+
+@attempt("read the key to the config (`keys/config.key`)")
+def read_config_key() -> bytes:
+    return _first_line(HOME / "keys/config.key")
+
+
+@attempt("read the environment of a release (`env/`)")
+def read_plain_config() -> bytes:
+    return _first_line(HOME / "env/other/production/v1.json")
 
 
 @attempt("read another app's cache")

@@ -33,7 +33,7 @@ def up(foreground: bool, reason: str) -> None:
     """
     place = installation(reason=reason)
     if foreground:
-        power.run_in_foreground(place)
+        power.run_in_foreground(place, lambda notice: click.echo(notice, err=True))
         return
     found = power.up(place)
     counts = Counter(str(status.deploy) for status in found.processes)
@@ -42,6 +42,8 @@ def up(foreground: bool, reason: str) -> None:
     print_notes(list_troubles(place))
     for deploy, error in found.altered.items():
         raise AlteredLayer(f"{deploy} was not started. {error.message}", hint=error.hint, detail=error.detail)
+    for deploy, locked in found.locked.items():
+        raise type(locked)(f"{deploy} cannot be started. {locked.message}", hint=locked.hint)
 
 
 @click.command()

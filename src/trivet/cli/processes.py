@@ -18,7 +18,7 @@ from trivet.cli.options import (
 from trivet.cli.output import age, print_json, print_json_line, print_notes, print_table, seconds_since, visible
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError
-from trivet.flows import overview
+from trivet.flows import environments, overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.run_once import run_once
 from trivet.model.run import ProcessState, ProcessStatus
@@ -111,7 +111,9 @@ def run(app: str | None, deploy_name: str, number: int | None, command: tuple[st
       trivet run --release v3 env
     """
     place = installation()
-    status = run_once(place, known_deploy(place, app, deploy_name), command, number)
+    deploy = known_deploy(place, app, deploy_name)
+    with environments.lent(place, deploy, number):
+        status = run_once(place, deploy, command, number)
     sys.exit(status)
 
 
@@ -137,6 +139,7 @@ def scale(
     deploy = known_deploy(place, app, deploy_name)
     changes = dict(_parse_count(count) for count in counts)
     if changes:
+        environments.restore(place, deploy)
         with view(verbose=False, quiet=False) as progress:
             formation_flow.scale(place, deploy, changes, progress)
     shown = overview.show_formation(place, deploy)
@@ -165,6 +168,7 @@ def restart(process: str | None, app: str | None, deploy_name: str, reason: str,
     """
     place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
+    environments.restore(place, deploy)
     with view(verbose=False, quiet=False) as progress:
         formation_flow.restart(place, deploy, process, progress)
     click.echo(f"{deploy} {process or ''}".rstrip() + " is restarted")
@@ -201,6 +205,7 @@ def start(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None
     """
     place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
+    environments.restore(place, deploy)
     with view(verbose=False, quiet=False) as progress:
         formation_flow.start(place, deploy, progress)
     click.echo(f"{deploy} is started")

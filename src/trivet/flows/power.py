@@ -1,9 +1,11 @@
 """Up and down: the supervisor of this machine, started and stopped in the open."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from trivet.errors import AlteredLayer
+from trivet.errors import AlteredLayer, TrivetError
+from trivet.flows.environments import restore_all
 from trivet.flows.installation import Installation
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessStatus
@@ -12,21 +14,32 @@ from trivet.run import Machine
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """What runs after an `up`, and the deploys that were not started, since their build was altered."""
+    """What runs after an `up`, and the deploys that were not started: since their build was altered, or their config is
+    locked."""
 
     processes: tuple[ProcessStatus, ...]
     altered: Mapping[Deploy, AlteredLayer]
+    locked: Mapping[Deploy, TrivetError]
 
 
 def up(installation: Installation) -> Up:
     """The supervisor runs, and so does everything that ran before and is still what was built. Raises: RunError."""
     machine = Machine(installation.home)
+    restored = restore_all(installation)
+    was_up = machine.is_up()
     altered = machine.up(installation.by)
-    return Up(machine.processes(None), altered)
+    if was_up:
+        _start_missing(machine, restored.written)
+    return Up(machine.processes(None), altered, restored.locked)
 
 
-def run_in_foreground(installation: Installation) -> None:
-    """This process is the supervisor until it ends: for init systems. Raises: RunError."""
+def run_in_foreground(installation: Installation, tell: Callable[[str], None]) -> None:
+    """This process is the supervisor until it ends: for init systems. `tell` hears of what cannot be started.
+
+    Raises: RunError.
+    """
+    for notice in restore_all(installation).notices:
+        tell(notice)
     Machine(installation.home).run_foreground(installation.by)
 
 
@@ -36,3 +49,11 @@ def down(installation: Installation) -> bool:
     was_running = machine.is_up() or bool(machine.processes(None))
     machine.down(installation.by)
     return was_running
+
+
+def _start_missing(machine: Machine, deploys: Iterable[Deploy]) -> None:
+    """What the supervisor could not start without an environment runs; what runs already is left alone."""
+    for deploy in deploys:
+        with contextlib.suppress(TrivetError):  # the supervisor has told why, or a change is on its way
+            if not machine.is_stopped(deploy):
+                machine.start(deploy)

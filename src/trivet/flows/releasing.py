@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trivet.errors import Interrupted, RollOutFailed, SupervisorUnreachable, TrivetError
+from trivet.flows import environments
 from trivet.flows.hooks import Hooks
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.notify import News, deliver, queue
@@ -49,6 +50,9 @@ class Released:
 def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress: Progress) -> Machine:
     """The machine stage is up and nothing of an earlier, interrupted command is open."""
     machine = Machine(installation.home)
+    restored = environments.restore_all(installation)
+    for notice in restored.notices:
+        progress.notice(notice)
     if not machine.is_up():
         altered = machine.up(installation.by)
         count = len(machine.processes(None))
@@ -60,6 +64,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
     for told in settle(ledger, machine, deploy, installation.actor):
         progress.notice(told.note)
         queue(installation, told.news, progress)
+    environments.tidy(installation, deploy)
     return machine
 
 

@@ -99,6 +99,14 @@ class Home:
         """The installation's own keys: the one that signs the ledger, the one that seals config."""
         return self.root / "keys"
 
+    @property
+    def environments(self) -> Path:
+        """The config of what runs, in plain: a link to a folder on a memory file system, or a folder where there is none."""
+        return self.root / "env"
+
+    def environment(self, deploy: Deploy, number: int) -> Path:
+        return self.environments / deploy.app / deploy.name / f"v{number}.json"
+
     def releases(self, deploy: Deploy) -> Path:
         return self.deploy(deploy) / "releases"
 

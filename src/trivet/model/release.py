@@ -63,7 +63,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Ready for execution: the document `release.json`; the config's values lie beside it in `env.json` (0600).
+    """Ready for execution: the document `release.json`; the config's values lie beside it in `env.age`, sealed.
 
     `created_at` is ISO 8601 in UTC. `config_version` and `config_change` (against the
     deploy's good release before) name no values. `tool_version` is that of the Trivet that made it.

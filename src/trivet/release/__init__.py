@@ -4,6 +4,7 @@ from trivet.release.compare import ReleaseDiff, diff
 from trivet.release.config_store import ConfigStore
 from trivet.release.declared import Finding, KeyState, check_declared, complete, examine
 from trivet.release.entry import Entry, Kind
+from trivet.release.environments import Environments
 from trivet.release.ledger import Ledger
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.rollback import choose_rollback_target
@@ -13,6 +14,7 @@ __all__ = [
     "Entry",
     "Finding",
     "KeyState",
+    "Environments",
     "Kind",
     "Ledger",
     "Quarantine",

@@ -55,15 +55,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseBody:
-    """What the entry of a release holds: the whole release, and the digests of its two files.
+    """What the entry of a release holds: the whole release, and the digests of its files; sha256 in hex.
 
-    A release names no config value. `env_digest` is salted, so that nobody can test guesses at a value against an entry
-    that was handed round; sha256 in hex. For the same reason the body in the ledger has "" for `env_salt`, which lies in
+    A release names no config value. `sealed_digest` is of the config as it is sealed, which anybody can check (of nothing,
+    if there is no config). `env_digest` is of the plain environment, and salted, so that nobody can test guesses at a value
+    against an entry that was handed round. For the same reason the body in the ledger has "" for `env_salt`, which lies in
     a column of its own.
     """
 
     release: Release
     release_digest: str
+    sealed_digest: str
     env_salt: str
     env_digest: str
 
@@ -140,10 +142,16 @@ def entry_hash(*columns: str | int) -> bytes:
     return leaf_hash(entry_bytes(*columns))
 
 
-def seal(release: Release, config: Config) -> ReleaseBody:
-    """The body for the ledger, with a fresh salt."""
+def describe(release: Release, config: Config, sealed: str) -> ReleaseBody:
+    """The body for the ledger, with a fresh salt. `sealed` is the config as it is stored."""
     salt = secrets.token_hex(16)
-    return ReleaseBody(release, digest(release_file(release)), salt, salted_digest(salt, env_file(config)))
+    return ReleaseBody(
+        release=release,
+        release_digest=digest(release_file(release)),
+        sealed_digest=digest(sealed.encode()),
+        env_salt=salt,
+        env_digest=salted_digest(salt, env_file(config)),
+    )
 
 
 def release_file(release: Release) -> bytes:
@@ -152,7 +160,7 @@ def release_file(release: Release) -> bytes:
 
 
 def env_file(config: Config) -> bytes:
-    """The content of env.json."""
+    """The content of an environment, and what is sealed of a config."""
     return write_document(config).encode()
 
 

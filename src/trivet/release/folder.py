@@ -1,4 +1,7 @@
-"""The release's folder: release.json and env.json, complete on disk before the ledger names it, never written again."""
+"""The release's folder: release.json and env.age, complete on disk before the ledger names it, never written again.
+
+env.age is the config version as it is stored, to the byte: sealed. A release of the empty config, version 0, has none.
+"""
 
 import contextlib
 import re
@@ -6,16 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.errors import InvalidName
+from trivet.errors import InvalidName, UnknownRelease
 from trivet.host.files import create_once, make_directories, refused, remove_tree, sync_directory
 from trivet.model.config import Config
+from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.release import Release
-from trivet.release.entry import ReleaseBody, digest, env_file, release_file, salted_digest
+from trivet.release.entry import ReleaseBody, digest, release_file, salted_digest
+from trivet.release.vault import Vault
 
 RELEASE_FILE = "release.json"
-ENV_FILE = "env.json"
+SEALED_FILE = "env.age"
 _NAME = re.compile(r"v([1-9][0-9]{0,8})")
 
 
@@ -37,8 +42,8 @@ class Found:
         return tuple(sorted(unknown))
 
 
-def write_folder(home: Home, release: Release, config: Config) -> None:
-    """The folder is complete and on disk, for its owner alone.
+def write_folder(home: Home, release: Release, sealed: str) -> None:
+    """The folder is complete and on disk, for its owner alone. `sealed` is the config as it is stored; "": there is none.
 
     The caller holds the number: a folder that is there already was left by somebody who was killed before the ledger
     named it, and goes. Raises: MachineError.
@@ -47,8 +52,27 @@ def write_folder(home: Home, release: Release, config: Config) -> None:
     _remove(folder)
     make_directories(folder.parent)
     make_directories(folder, mode=0o700)
-    create_once(folder / ENV_FILE, env_file(config), mode=0o600)
+    if sealed:
+        create_once(folder / SEALED_FILE, sealed.encode(), mode=0o600)
     create_once(folder / RELEASE_FILE, release_file(release), mode=0o400)
+
+
+def read_config_of(home: Home, vault: Vault, deploy: Deploy, number: int) -> Config:
+    """The config of the release, from its folder. Raises: UnknownRelease, ConfigLocked, InvalidDocument, MachineError."""
+    folder = home.release(deploy, number)
+    content = _read(folder / RELEASE_FILE)
+    release = read_document(Release, content, name=f"v{number}/{RELEASE_FILE}") if content is not None else None
+    if release is not None and release.config_version == 0:
+        return Config()
+    sealed = _read(folder / SEALED_FILE)
+    if release is None or sealed is None:
+        missing = folder / (RELEASE_FILE if release is None else SEALED_FILE)
+        raise UnknownRelease(
+            f"{deploy} has no release v{number} on this machine: {missing} is missing.",
+            hint="`trivet releases` lists what there is.",
+        )
+    name = f"v{number}/{SEALED_FILE} of {deploy}"
+    return read_document(Config, vault.open(sealed.decode(errors="replace"), name=name), name=name)
 
 
 def remove_folders(home: Home, deploy: Deploy) -> None:
@@ -91,7 +115,10 @@ def look_at_disk(home: Home) -> Mapping[Deploy, Found]:
 
 
 def find_change(home: Home, body: ReleaseBody) -> str | None:
-    """What is wrong with the release's folder; None if it is as it was written, or gone altogether."""
+    """What is wrong with the release's folder or its environment; None if it is as it was written, or gone altogether.
+
+    No key is needed: what is sealed has a digest of its own.
+    """
     release = body.release
     folder = home.release(release.deploy, release.number)
     if not folder.is_dir():
@@ -100,10 +127,12 @@ def find_change(home: Home, body: ReleaseBody) -> str | None:
         return f"{RELEASE_FILE} is missing"
     if digest(content) != body.release_digest:
         return f"{RELEASE_FILE} was changed"
-    if (content := _read(folder / ENV_FILE)) is None:
-        return f"{ENV_FILE} is missing"
-    if salted_digest(body.env_salt, content) != body.env_digest:
-        return f"{ENV_FILE} was changed"
+    content = _read(folder / SEALED_FILE)
+    if digest(content or b"") != body.sealed_digest:
+        return f"{SEALED_FILE} is missing" if content is None else f"{SEALED_FILE} was changed"
+    content = _read(home.environment(release.deploy, release.number))
+    if content is not None and salted_digest(body.env_salt, content) != body.env_digest:
+        return f"its environment, {home.environment(release.deploy, release.number)}, was changed"
     return None
 
 

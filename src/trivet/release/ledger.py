@@ -1,12 +1,13 @@
 """The ledger: every release of every deploy and what became of it, append-only, the leaves of one hash tree."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from trivet import __version__
-from trivet.errors import LedgerError, NotARollbackTarget, UnknownApp, UnknownRelease
+from trivet.errors import LedgerError, MachineError, NotARollbackTarget, UnknownApp, UnknownRelease
 from trivet.host.clock import now
 from trivet.model.config import Config
 from trivet.model.document import canonical
@@ -15,7 +16,7 @@ from trivet.model.names import AppName, Deploy
 from trivet.model.pruning import Pruned
 from trivet.model.release import Act, Actor, Draft, Outcome, Record, Release, State
 from trivet.model.verification import Verification
-from trivet.release.config_store import erase_configs, read_config
+from trivet.release.config_store import erase_configs, read_config, read_sealed
 from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import (
     DestroyedBody,
@@ -26,9 +27,10 @@ from trivet.release.entry import (
     PrunedBody,
     RollOutBody,
     SupersededBody,
+    describe,
     entry_hash,
-    seal,
 )
+from trivet.release.environments import Environments
 from trivet.release.folder import look_around, look_at_disk, remove_destroyed, remove_folders, write_folder
 from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.quarantine import Quarantine, find_quarantines
@@ -47,6 +49,7 @@ from trivet.release.records import (
     read_span,
     read_story,
 )
+from trivet.release.vault import Vault
 from trivet.release.verification import verify
 
 _LISTED = 10
@@ -74,6 +77,8 @@ class Ledger:
         self._home = home
         self._connection = open_database(home.database)
         self._clock = clock
+        self._vault = Vault(home)
+        self._environments = Environments(home, self._vault)
 
     def __enter__(self) -> Self:
         return self
@@ -84,17 +89,19 @@ class Ledger:
     def append(self, draft: Draft, config: Config) -> Release:
         """The draft is a release under the next number: its folder is complete on disk, and the ledger names it.
 
+        Its environment is where the run stage reads it.
         Numbers have no gaps, whoever else appends at the same time: nothing writes between taking a number and naming it.
         `config` must be what is stored under the draft's `config_version` (ValueError otherwise).
         Raises: LedgerError, if this machine has releases that the ledger does not know: it was lost, and they are kept.
         """
         with in_words(self._home.database), writing(self._connection):
-            self._check_stored(draft, config)
+            sealed = self._sealed(draft, config)
             release = self._number(draft)
             self._check_whole(release)
             remove_destroyed(self._home, draft.deploy, read_life(self._connection, draft.deploy).number)
-            write_folder(self._home, release, config)
-            body = seal(release, config)
+            write_folder(self._home, release, sealed)
+            self._environments.write(draft.deploy, release.number, config)
+            body = describe(release, config, sealed)
             self._insert(
                 _About(draft.deploy.app, draft.deploy.name, release.number),
                 Kind.RELEASE,
@@ -114,6 +121,7 @@ class Ledger:
     def conclude(self, deploy: Deploy, number: int, outcome: Outcome, *, actor: Actor | None = None) -> None:
         """The ledger says what became of the release; of the good one before, if this one took its place, that too.
 
+        Only the current one has an environment still.
         `actor` is whoever found out, if not who made the release.
         Raises: UnknownRelease; LedgerError if the ledger said so before.
         """
@@ -132,6 +140,9 @@ class Ledger:
             if outcome.state is State.SUCCEEDED and before is not None:
                 old, new = sorted((before.release.number, number))
                 self._insert(_About(deploy.app, deploy.name, old), Kind.SUPERSEDED, SupersededBody(act, by=new))
+            current = read_current(self._connection, deploy)
+        with contextlib.suppress(MachineError):  # what cannot be removed now goes with the next release
+            self._environments.keep_only(deploy, {current.release.number} if current else ())
 
     def pin(self, deploy: Deploy, number: int, act: Act, *, keep: bool) -> bool:
         """Pruning never takes the release's build from now on (`keep`), or may again; whether that is new.
@@ -216,6 +227,7 @@ class Ledger:
         with in_words(self._home.database), writing(self._connection):
             if not is_present(self._connection, deploy):
                 raise UnknownApp(f"There is no deploy {deploy}.", hint="`trivet apps` lists what there is.")
+            self._environments.remove(deploy)  # first: whoever is killed behind it can destroy the deploy again
             number = read_last_number(self._connection, deploy)
             self._insert(_About(deploy.app, deploy.name, number), Kind.DESTROYED, DestroyedBody(act))
             erase_configs(self._connection, deploy)
@@ -240,10 +252,12 @@ class Ledger:
         with in_words(self._home.database):
             yield from read_story(self._connection, app)
 
-    def _check_stored(self, draft: Draft, config: Config) -> None:
-        stored = read_config(self._connection, draft.deploy, draft.config_version)
-        if stored != config:
-            raise ValueError(f"the config is not what is stored as version {draft.config_version} of {draft.deploy}")
+    def _sealed(self, draft: Draft, config: Config) -> str:
+        """The config as it is stored."""
+        deploy, version = draft.deploy, draft.config_version
+        if read_config(self._connection, self._vault, deploy, version) != config:
+            raise ValueError(f"the config is not what is stored as version {version} of {deploy}")
+        return read_sealed(self._connection, deploy, version) or ""
 
     def _check_whole(self, release: Release) -> None:
         deploy = release.deploy

@@ -8,8 +8,8 @@ from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.verification import Fault, Verification
-from trivet.release.config_store import read_document_of
-from trivet.release.entry import Entry, Kind, ReleaseBody, salted_digest
+from trivet.release.config_store import read_sealed
+from trivet.release.entry import Entry, Kind, ReleaseBody, digest
 from trivet.release.folder import Found, find_change
 from trivet.release.log import Reader
 from trivet.release.records import read_entries, read_last_number, read_life
@@ -58,7 +58,7 @@ def _release_faults(connection: sqlite3.Connection, home: Home, entries: list[En
         version = body.release.config_version
         key = (entry.app, entry.deploy, version)
         if key not in documents:
-            documents[key] = read_document_of(connection, _deploy(entry), version)
+            documents[key] = read_sealed(connection, _deploy(entry), version)
         reason = find_change(home, body) or _config_fault(body, documents[key])
         if reason:
             yield Fault(entry.position, reason, entry.app, entry.deploy, entry.number)
@@ -68,7 +68,7 @@ def _config_fault(body: ReleaseBody, stored: str | None) -> str | None:
     version = body.release.config_version
     if stored is None:
         return f"config version {version} is missing"
-    if salted_digest(body.env_salt, stored.encode()) != body.env_digest:
+    if digest(stored.encode()) != body.sealed_digest:
         return f"config version {version} was changed"
     return None
 

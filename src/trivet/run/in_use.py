@@ -18,7 +18,7 @@ def find_builds(home: Home) -> frozenset[tuple[AppName, str]]:
     deploys = desired.find_deploys(home)
     releases = {(deploy, number) for deploy in deploys for number in _numbers(home, deploy)}
     releases |= {each for each in _with_processes(home) if each[0] in deploys}
-    builds = (read_release(home, deploy, number)[0].build for deploy, number in releases)
+    builds = (read_release(home, deploy, number).build for deploy, number in releases)
     return frozenset((build.app, build.id) for build in builds)
 
 

@@ -83,7 +83,7 @@ def _present_types(home: Home, deploy: Deploy) -> set[str]:
     """Those of the release that runs; they may never have run. None if it cannot be read."""
     try:
         number = current_release(home, deploy)
-        return {kind.name for kind in read_release(home, deploy, number)[0].processes} if number is not None else set()
+        return {kind.name for kind in read_release(home, deploy, number).processes} if number is not None else set()
     except TrivetError:
         return set()
 

@@ -24,7 +24,7 @@ from trivet.run.command import shell_argv
 from trivet.run.log_files import append_to_log
 from trivet.run.one_off import OneOff, run_captured
 from trivet.run.plan import log_path, release_environment
-from trivet.run.released import check_runnable, read_release
+from trivet.run.released import check_runnable, read_environment, read_release
 
 _LOGGED_BYTES = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8  # a shorter value may be in a marker by chance
@@ -62,7 +62,7 @@ class Parts:
 
     def __init__(self, home: Home, deploy: Deploy, number: int) -> None:
         self._home = home
-        self._release, self._config = read_release(home, deploy, number)
+        self._release = read_release(home, deploy, number)
         check_runnable(home, self._release)
 
     def run(self, call: Call, sandbox: Sandbox, report_line: Callable[[str], None]) -> Ran | None:
@@ -90,13 +90,17 @@ class Parts:
     def _one_off(self, call: Call, command: str) -> OneOff:
         home, release = self._home, self._release
         argv = shell_argv(command)[0]
-        config = self._config
+        config = Config() if call.part.is_hook else self._config()
         if call.part.is_hook:
             # By way of a shell, so that a script without #! is one for it, and a missing interpreter is told in the output.
             path = home.bundle(release.deploy.app, release.build.id) / HOOKS_FOLDER / call.part
-            argv, config = ("/bin/sh", "-c", 'exec "$0"', str(path)), Config()
+            argv = ("/bin/sh", "-c", 'exec "$0"', str(path))
         environment = {**release_environment(home, release, config), **call.variables}
         return OneOff(home, release, environment, argv, f"{call.part}.1", answers=call.part is Part.SCHEMA)
+
+    def _config(self) -> Config:
+        """Of the release, with its values; a hook, which gets none, is run where it is gone as well."""
+        return read_environment(self._home, self._release.deploy, self._release.number)
 
     def _timeout_s(self, part: Part) -> float:
         settings = self._release.build.release
@@ -110,7 +114,9 @@ class Parts:
         marker = read_marker(schema, printed.decode(errors="replace"))
         if marker is None:
             return replace(ended, fault="it printed nothing that could be one")
-        told = [key for key, value in self._config.values.items() if len(value) >= _SHORTEST_SECRET and value in marker]
+        told = [
+            key for key, value in self._config().values.items() if len(value) >= _SHORTEST_SECRET and value in marker
+        ]
         if told:
             return replace(ended, fault=f"it printed the value of the config key {told[0]}")
         return replace(ended, marker=marker)

@@ -1,4 +1,4 @@
-"""What the run stage reads of a release: its own folder, and nothing else."""
+"""What the run stage reads of a release: its own folder and its environment, and nothing else; no database, no key."""
 
 import os
 import re
@@ -14,18 +14,28 @@ from trivet.run.plan import app_folder
 _CURRENT = re.compile(r"\.\./releases/v([1-9][0-9]{0,8})")
 
 
-def read_release(home: Home, deploy: Deploy, number: int) -> tuple[Release, Config]:
-    """The release and its config's values. Raises: UnknownRelease, InvalidDocument, MachineError."""
-    folder = home.release(deploy, number)
-    release = documents.read(Release, folder / "release.json", name=f"v{number}/release.json")
-    config = documents.read(Config, folder / "env.json", name=f"v{number}/env.json")
-    if release is None or config is None:
-        missing = folder / ("release.json" if release is None else "env.json")
+def read_release(home: Home, deploy: Deploy, number: int) -> Release:
+    """The release. Raises: UnknownRelease, InvalidDocument, MachineError."""
+    path = home.release(deploy, number) / "release.json"
+    release = documents.read(Release, path, name=f"v{number}/release.json")
+    if release is None:
         raise UnknownRelease(
-            f"{deploy} has no release v{number} on this machine: {missing} is missing.",
+            f"{deploy} has no release v{number} on this machine: {path} is missing.",
             hint="`trivet releases` lists what there is.",
         )
-    return release, config
+    return release
+
+
+def read_environment(home: Home, deploy: Deploy, number: int) -> Config:
+    """The config of the release, with its values. Raises: RunError, InvalidDocument, MachineError."""
+    path = home.environment(deploy, number)
+    config = documents.read(Config, path, name=f"env/{deploy}/v{number}.json")
+    if config is None:
+        raise RunError(
+            f"The environment of v{number} of {deploy} is not there: {path} is missing.",
+            hint="`trivet up` writes it again, from the config as it is stored.",
+        )
+    return config
 
 
 def check_runnable(home: Home, release: Release) -> None:

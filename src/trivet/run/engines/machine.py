@@ -30,7 +30,7 @@ from trivet.run.logs import LogLine, read_lines
 from trivet.run.one_off import OneOff
 from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
-from trivet.run.released import check_runnable, current_release, read_release
+from trivet.run.released import check_runnable, current_release, read_environment, read_release
 from trivet.run.supervisor import launch, link, status, strays
 
 Report = Callable[[str, Mapping[str, object]], None]
@@ -108,7 +108,7 @@ class Machine:
         try:
             return roll_outs.read_roll_out(self._home, deploy, number)
         except InvalidDocument as error:
-            return RollOut(deploy, number, self._is_current(deploy, number), error.message.rstrip("."))
+            return RollOut(deploy, number, self._current_or_none(deploy) == number, error.message.rstrip("."))
 
     def scale(self, deploy: Deploy, changes: Mapping[str, int], by: Act | None = None) -> Formation:
         """That many processes of these types run.
@@ -184,6 +184,11 @@ class Machine:
         """The number of the release that is meant to run. Raises: InvalidDocument."""
         return current_release(self._home, deploy)
 
+    def current_releases(self) -> Mapping[Deploy, int]:
+        """The release that each deploy is meant to run, without those of which that cannot be read: `unread` has them."""
+        found = ((deploy, self._current_or_none(deploy)) for deploy in desired.find_deploys(self._home))
+        return {deploy: number for deploy, number in found if number is not None}
+
     def builds_in_use(self) -> frozenset[tuple[AppName, str]]:
         """App and id of every build that runs, is meant to run, or still has a process; told without any database.
 
@@ -222,7 +227,7 @@ class Machine:
         One text is a shell line. 128 + n if signal n ended it.
         Raises: UnknownRelease, AlteredLayer, RunError, CannotSeal.
         """
-        self.check_build(read_release(self._home, deploy, number)[0].build)
+        self.check_build(read_release(self._home, deploy, number).build)
         chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
         return one_off.run_attached(chosen, self._walls())
 
@@ -274,15 +279,16 @@ class Machine:
             if each.pid is not None and processes.start_time(each.pid) == each.start_time
         )
 
-    def _is_current(self, deploy: Deploy, number: int) -> bool:
+    def _current_or_none(self, deploy: Deploy) -> int | None:
         try:
-            return current_release(self._home, deploy) == number
+            return current_release(self._home, deploy)
         except InvalidDocument:
-            return False
+            return None
 
     def _one_off(self, deploy: Deploy, number: int, argv: tuple[str, ...], process: str) -> OneOff:
-        release, config = read_release(self._home, deploy, number)
+        release = read_release(self._home, deploy, number)
         check_runnable(self._home, release)
+        config = read_environment(self._home, deploy, number)
         return OneOff(self._home, release, release_environment(self._home, release, config), argv, process)
 
     def _walls(self) -> Sandbox:
@@ -303,7 +309,7 @@ class Machine:
         """What the supervisor is about to be asked to start is what was built; it says itself if there is nothing."""
         number = current_release(self._home, deploy)
         if number is not None:
-            release, _ = read_release(self._home, deploy, number)
+            release = read_release(self._home, deploy, number)
             check_bundle(inspection or Inspection(self._home), release.build)
 
     def _find_altered(self) -> Mapping[Deploy, AlteredLayer]:

@@ -10,6 +10,7 @@ from trivet.errors import AlteredLayer, InvalidDocument, TrivetError
 from trivet.host import files, processes
 from trivet.host.clock import now
 from trivet.host.descendants import find_processes_marked
+from trivet.model.config import Config
 from trivet.model.event import Event, EventKind
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
@@ -19,7 +20,7 @@ from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, roll_outs
 from trivet.run.leftovers import mark
 from trivet.run.plan import plan
-from trivet.run.released import read_release
+from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status as statuses
 from trivet.run.supervisor.intent import Intent, Phase, Recovery
@@ -114,7 +115,8 @@ def _read_wanted(keeper: Keeper) -> RunPlan:
         return RunPlan(keeper.deploy, number or 0, ())
     if str(keeper.deploy) in keeper.yard.altered:
         raise AlteredLayer(_ALTERED, hint="Mend it as `trivet builds verify` says, then: trivet start")
-    release, config = read_release(keeper.home, keeper.deploy, number)
+    release = read_release(keeper.home, keeper.deploy, number)
+    config = read_environment(keeper.home, keeper.deploy, number)
     return plan(keeper.home, release, config, desired.read_formation(keeper.home, keeper.deploy))
 
 
@@ -188,13 +190,13 @@ def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> 
 def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
     """Enough to end the process the way it wants to be ended."""
     try:
-        release, config = read_release(keeper.home, keeper.deploy, status.release)
+        release = read_release(keeper.home, keeper.deploy, status.release)
     except TrivetError:
         return _bare_plan(status)
     kind = find_process_type(release.processes, status.process.rpartition(".")[0])
     if kind is None:
         return _bare_plan(status)
-    plans = plan(keeper.home, release, config, Formation({kind.name: 1})).processes
+    plans = plan(keeper.home, release, Config(), Formation({kind.name: 1})).processes
     return next(each for each in plans if each.name.rpartition(".")[0] == kind.name)
 
 

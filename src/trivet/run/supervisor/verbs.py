@@ -20,7 +20,7 @@ from trivet.model.run import Address, RollOut
 from trivet.model.run_plan import RunPlan
 from trivet.run import desired, roll_outs
 from trivet.run.plan import plan
-from trivet.run.released import check_runnable, read_release
+from trivet.run.released import check_runnable, read_environment, read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor.change import Deed, Failure, Report
 from trivet.run.supervisor.intent import Intent, Phase
@@ -173,7 +173,7 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
     """
     keeper.check_free()
     home, deploy = keeper.home, keeper.deploy
-    release, config = read_release(home, deploy, current_of(keeper))
+    release = read_release(home, deploy, current_of(keeper))
     check_scalable(release.processes, changes)
     present = desired.read_formation(home, deploy)
     formation = present.scaled(changes)
@@ -184,7 +184,7 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
         keeper.tell(event)
         listener.done(formation)
         return
-    wanted = plan(home, release, config, formation)
+    wanted = plan(home, release, read_environment(home, deploy, release.number), formation)
     before = desired.read_address(home, deploy)
     address = keeper.reserve(None) if wanted.has_ports else None
     names = {process.name for process in wanted.processes}
@@ -244,8 +244,9 @@ def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
 
 def read_plan(keeper: Keeper, number: int) -> RunPlan:
     """The run plan of the release with today's formation. Raises: UnknownRelease, InvalidDocument, RunError."""
-    release, config = read_release(keeper.home, keeper.deploy, number)
+    release = read_release(keeper.home, keeper.deploy, number)
     check_runnable(keeper.home, release)
+    config = read_environment(keeper.home, keeper.deploy, number)
     return plan(keeper.home, release, config, desired.read_formation(keeper.home, keeper.deploy))
 
 
