@@ -13,6 +13,7 @@ from trivet.build import describe_confinement
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
 from trivet.host.git import Git
+from trivet.release import Keeping, examine_key, find_environment_place
 from trivet.run import Machine
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
@@ -50,6 +51,8 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _sealing,
         _builds,
         _memory,
+        _config_key,
+        _environments,
         _supervisor,
     )
     return tuple(_look(look, installation) for look in looks)
@@ -60,7 +63,7 @@ def _look(look: Callable[[Installation], Finding], installation: Installation) -
         return look(installation)
     except (OSError, TrivetError) as error:
         hint = error.hint if isinstance(error, TrivetError) else "Run as the owner of TRIVET_HOME, or choose another."
-        return Finding(look.__name__.strip("_"), Verdict.BAD, str(error), hint)
+        return Finding(look.__name__.strip("_").replace("_", " "), Verdict.BAD, str(error), hint)
 
 
 def _system(installation: Installation) -> Finding:
@@ -138,6 +141,37 @@ def _memory(installation: Installation) -> Finding:
     if Path("/dev/shm").is_dir() and os.access("/dev/shm", os.W_OK):
         return Finding("/dev/shm", Verdict.GOOD, "there, for apps that share memory")
     return Finding("/dev/shm", Verdict.WEAK, "not writable", "Mount a tmpfs there; Python's multiprocessing needs it.")
+
+
+def _config_key(installation: Installation) -> Finding:
+    home = installation.home
+    key = examine_key(home)
+    if key is None:
+        return Finding("config key", Verdict.GOOD, "none yet; the first `trivet config set` makes one")
+    path, keeping = key.place.path, key.place.keeping
+    if keeping is not Keeping.FILE and (home.keys / "config.key").exists():
+        text = f"{path}, but {home.keys}/config.key lies beside it"
+        return Finding("config key", Verdict.WEAK, text, "Keep a copy somewhere else, then remove the file here.")
+    if keeping is Keeping.HANDED_OVER:
+        return Finding("config key", Verdict.GOOD, f"{path}: handed over by systemd, for this service alone")
+    if keeping is Keeping.SEALED:
+        return Finding("config key", Verdict.GOOD, f"{path}: bound to this machine, which alone can open it")
+    if path.stat().st_mode & 0o077:
+        return Finding("config key", Verdict.WEAK, f"{path}: others may read it", f"chmod 600 {path}")
+    text = f"{path}: not bound to this machine, so a copy of all of {home.root} opens itself"
+    if os.geteuid() == 0 and shutil.which("systemd-creds"):
+        return Finding(
+            "config key", Verdict.WEAK, text, "docs/how-to/protect-config.md says how systemd-creds binds it."
+        )
+    return Finding("config key", Verdict.GOOD, text)
+
+
+def _environments(installation: Installation) -> Finding:
+    place = find_environment_place(installation.home)
+    if place.in_memory:
+        return Finding("environments", Verdict.GOOD, f"in memory: {place.path}")
+    hint = "Mount a tmpfs on /run; without root, log in so that XDG_RUNTIME_DIR is there, and `loginctl enable-linger`."
+    return Finding("environments", Verdict.WEAK, f"on the disk, in plain: {place.path}", hint)
 
 
 def _supervisor(installation: Installation) -> Finding:

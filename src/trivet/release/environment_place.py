@@ -20,7 +20,7 @@ class EnvironmentPlace:
     in_memory: bool
 
 
-def find_place(home: Home) -> EnvironmentPlace:
+def find_environment_place(home: Home) -> EnvironmentPlace:
     """Where environments lie, or would once one is written. Nothing is changed."""
     if (linked := _linked(home)) is not None:
         return EnvironmentPlace(linked, in_memory=True)

@@ -1,13 +1,13 @@
 """The vault: config sealed with this installation's key, and opened with it.
 
-Beside the key lies `config.recipient`: whom config has been sealed for since the first time. So a key that is gone is told
-from one that was never made, and another one from the right one, before anything is sealed with it.
+Beside the key lies `config.recipient`: whom config is sealed for since the first time. So another key is told from the right
+one before anything is sealed with it.
 """
 
 from pathlib import Path
 
 from trivet.errors import ConfigLocked
-from trivet.host.files import create_once, make_directories, refused
+from trivet.host.files import make_directories, refused, replace
 from trivet.model.home import Home
 from trivet.release import age
 from trivet.release.config_key import ConfigKey, file_path, find_place, make_key, read_key
@@ -23,19 +23,14 @@ class Vault:
     def seal(self, document: str, *, is_first: bool) -> str:
         """The document as text that only the key opens.
 
-        `is_first` says that nothing is sealed yet: then a key is made if there is none, and is on disk before this
-        returns. Raises: ConfigLocked, MachineError.
+        `is_first` says that nothing is sealed yet, or nothing any more: then any key will do, and one is made if there is
+        none. It is on disk before this returns. Raises: ConfigLocked, MachineError.
         """
-        if (
-            self._key is None
-            and is_first
-            and find_place(self._home) is None
-            and not _recipient_path(self._home).exists()
-        ):
-            self._key = make_key(self._home)
-        key = self.key()
-        _remember(self._home, key)
-        return age.seal(document, key.recipients[0])
+        if is_first:
+            place = find_place(self._home)
+            self._key = make_key(self._home) if place is None else read_key(place)
+            _remember(self._home, self._key)
+        return age.seal(document, self.key().recipients[0])
 
     def open(self, sealed: str, *, name: str) -> str:
         """The document that was sealed. `name` is what it is called in an error. Raises: ConfigLocked."""
@@ -71,8 +66,16 @@ class Vault:
         return ConfigLocked(
             f"The key that opens the config is not there: {file_path(self._home)} is missing, and there is no credential.",
             hint="Put it back from where you keep a copy; docs/how-to/protect-config.md says where it may lie. "
-            "Without it the values are lost: what runs goes on, and `trivet apps destroy` lets you begin anew.",
+            "What runs goes on. If there is no copy, the values are lost: once every app that has config is destroyed, the "
+            "next `trivet config set` makes a new key.",
         )
+
+
+def examine_key(home: Home) -> ConfigKey | None:
+    """The key, which is the right one; None: none was needed yet. Raises: ConfigLocked, MachineError."""
+    if find_place(home) is None and read_recipient(home) is None:
+        return None
+    return Vault(home).key()
 
 
 def read_recipient(home: Home) -> str | None:
@@ -91,10 +94,6 @@ def _recipient_path(home: Home) -> Path:
 
 
 def _remember(home: Home, key: ConfigKey) -> None:
-    if read_recipient(home) is not None:
-        return
-    make_directories(home.keys, mode=0o700)
-    try:
-        create_once(_recipient_path(home), f"{key.recipients[0]}\n".encode(), mode=0o600)
-    except FileExistsError:  # somebody was as quick
-        return
+    if read_recipient(home) not in key.recipients:
+        make_directories(home.keys, mode=0o700)
+        replace(_recipient_path(home), f"{key.recipients[0]}\n".encode(), mode=0o600)
