@@ -14,7 +14,7 @@ from trivet.errors import ConfigLocked
 from trivet.model.config import Config
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy, parse_deploy_name
-from trivet.model.release import Act, Draft
+from trivet.model.release import Act, Actor, Draft
 from trivet.release import ConfigStore, Ledger
 
 SECRET = "tea with milk"
@@ -94,10 +94,10 @@ def test_no_new_key_is_made_while_anything_is_sealed(
 
 
 def test_once_everything_sealed_is_destroyed_a_new_key_is_made(
-    home: Home, ledger: Ledger, stored: ConfigStore, deploy: Deploy, act: Act, key: Path
+    home: Home, ledger: Ledger, stored: ConfigStore, deploy: Deploy, actor: Actor, key: Path
 ) -> None:
     key.unlink()
-    ledger.destroy(deploy, act)
+    ledger.destroy(deploy, Act(actor, "gone"))
     with ConfigStore(home) as store:
         store.add(deploy, Config({"TOKEN": "new"}))
     assert _read(home, deploy) == Config({"TOKEN": "new"})
