@@ -16,6 +16,7 @@ WRITERS = (
     (r"(objects|layers|cache|pythons|scratch)(/.*)?", {"build"}),
     (r"apps/[^/]+/builds(/.*)?", {"build"}),
     (r"(locks|notify)(/.*)?", {"flows"}),
+    (r"keys(/.*)?", {"release"}),
     (r"apps/[^/]+/deploys/[^/]+/\.?(releases)(/.*)?", {"release"}),
     (r"(env|keys)(/.*)?|\.env\.[0-9]+", {"release"}),
     (r"apps/[^/]+/deploys/[^/]+/(run|storage)(/.*)?", {"run"}),

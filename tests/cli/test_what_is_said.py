@@ -33,11 +33,11 @@ def test_a_typo_in_a_process_types_name_touches_nothing(trivet: Trivet, reposito
 def test_an_app_of_workers_alone_says_that_nothing_runs_yet(trivet: Trivet, repository: Repository) -> None:
     repository.commit(WORKERS)
     done = trivet.ok("deploy")
-    assert done.out == "shop/production v1 is released, but nothing runs: trivet scale worker=1\n"
+    assert done.told == "shop/production v1 is released, but nothing runs: trivet scale worker=1 (ledger …)\n"
     assert "no worker process runs yet: trivet scale worker=1 starts one" in done.err
     assert trivet.ok("scale").out == "worker=0\n"
     assert trivet.ok("scale", "worker=1").out == "worker=1\n"
-    assert trivet.ok("deploy").out == "shop/production v2 is live\n"
+    assert trivet.ok("deploy").told == "shop/production v2 is live (ledger …)\n"
 
 
 def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: Repository) -> None:
@@ -47,7 +47,7 @@ def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: 
     trivet.ok("stop")
     assert trivet.ok("ps").err == "No processes.\nshop/production is stopped: `trivet start` runs it.\n"
     done = trivet.ok("config", "set", "GREETING=hello")
-    assert done.out == "shop/production v2 is released, but the deploy is stopped: `trivet start` runs it\n"
+    assert done.told == "shop/production v2 is released, but the deploy is stopped: `trivet start` runs it (ledger …)\n"
     assert fetch(url)[0] == 503
     assert "stopped" in trivet.ok("apps").out
     trivet.ok("start")
@@ -119,3 +119,26 @@ def test_what_cannot_be_read_of_one_deploy_is_noted_and_all_others_are_shown(
     everything = trivet.ok("ps", "--all")
     assert [line.split()[:2] for line in everything.out.splitlines()[1:]] == [["shop/production", "worker.1"]] * is_up
     assert f"shop/staging: run/{name} " in everything.err
+
+
+def test_a_ledger_that_cannot_be_signed_stands_in_no_releases_way_and_says_so(
+    trivet: Trivet, repository: Repository
+) -> None:
+    repository.commit(WORKERS)
+    trivet.ok("deploy")
+    key = trivet.home / "keys" / "ledger.key"
+    kept = key.read_text()
+    key.unlink()
+    done = trivet.ok("config", "set", "GREETING=hello")
+    assert done.out == "shop/production v2 is released, but nothing runs: trivet scale worker=1\n"
+    assert done.err.endswith(
+        "note     the ledger's checkpoint could not be written. "
+        f"The key that signs the ledger is gone: {key}. Restore it from a backup. To begin with a new one, move "
+        f"{trivet.home / 'keys' / 'ledger.pub'} elsewhere: what was signed until now counts as signed by another key then.\n"
+    )
+    assert trivet.ok("config", "set", "GREETING=hello!", "--json").json()["checkpoint"] is None
+    key.write_text(kept)
+    done = trivet.ok("config", "set", "GREETING=hello again")
+    assert done.told.endswith("(ledger …)\n")
+    assert all((trivet.home / f"apps/shop/deploys/production/releases/v{n}/checkpoint").exists() for n in (1, 2, 3, 4))
+    assert trivet.ok("releases", "verify").told == "15 entries, each as it was written (ledger …)\n"

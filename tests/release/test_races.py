@@ -15,7 +15,6 @@ from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, State
-from trivet.model.verification import Verification
 from trivet.release import ConfigStore, Ledger
 
 APPENDER = Path(__file__).with_name("appender.py")
@@ -71,7 +70,7 @@ def test_sixteen_processes_append_fifty_releases_each(
     assert sorted(number for numbers in printed for number in numbers) == list(range(1, 801))
     with Ledger(home) as ledger:
         found = ledger.verify()
-        assert found == Verification(800 + 800 + 799)  # all but the last one were superseded
+        assert (found.checkpoint.size, found.fault) == (800 + 800 + 799, None)  # all but the last one were superseded
         assert ledger.pending(deploy) == ()
     assert sorted(int(path.name[1:]) for path in home.releases(deploy).iterdir()) == list(range(1, 801))
 

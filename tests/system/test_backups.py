@@ -107,8 +107,7 @@ def test_taken_while_the_app_serves_it_is_the_same_installation_elsewhere(
         assert fetch(url)[1].endswith(" v1 hello v2\n")
         assert set(other.pids()) == {"web.1", "web.2"}
         assert other.ok("releases", "-a", "shop", "--json").out == told
-        for deploy in ("production", "staging"):
-            assert other.ok("releases", "verify").status == 0
+        assert other.ok("releases", "verify").status == 0
         other.ok("start", "-a", "shop", "-d", "staging")
         other.ok("rollback", "-a", "shop", "--yes")
         assert fetch(url)[1].endswith(" v1 - v4\n")

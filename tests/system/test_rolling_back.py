@@ -158,7 +158,7 @@ def test_after_a_promotion_the_targets_own_build_and_config_come_back(trivet: Tr
 def test_of_a_stopped_deploy_it_takes_effect_when_it_is_started(two: Trivet) -> None:
     two.ok("stop")
     done = _back(two)
-    assert done.out == "shop/production v3 is released, but the deploy is stopped: `trivet start` runs it\n"
+    assert done.told == "shop/production v3 is released, but the deploy is stopped: `trivet start` runs it (ledger …)\n"
     assert two.pids() == {}
     two.ok("start")
     _check(two, "v1 -", to=1)

@@ -66,15 +66,18 @@ def print_released(released: Released, *, as_json: bool) -> None:
     if as_json:
         print_json(released_document(released))
         return
+    ledger = f" (ledger {released.checkpoint.short})" if released.checkpoint else ""
     if released.is_stopped:
-        click.echo(f"{release.deploy} {release.name} is released, but the deploy is stopped: `trivet start` runs it")
+        click.echo(
+            f"{release.deploy} {release.name} is released, but the deploy is stopped: `trivet start` runs it{ledger}"
+        )
         return
     if not released.processes:
         types = " ".join(f"{process.name}=1" for process in runnable(release.processes))
-        click.echo(f"{release.deploy} {release.name} is released, but nothing runs: trivet scale {types}")
+        click.echo(f"{release.deploy} {release.name} is released, but nothing runs: trivet scale {types}{ledger}")
         return
     where = f" at {click.style(address.url, bold=True)}" if address else ""
-    click.echo(f"{release.deploy} {click.style(release.name, fg='green', bold=True)} is live{where}")
+    click.echo(f"{release.deploy} {click.style(release.name, fg='green', bold=True)} is live{where}{ledger}")
 
 
 COMMANDS = (deploy,)

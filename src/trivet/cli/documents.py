@@ -52,6 +52,7 @@ def released_document(released: "Released") -> Document:
         "address": released.address.url if released.address else None,
         "processes": released.processes,
         "stopped": released.is_stopped,
+        "checkpoint": released.checkpoint.short if released.checkpoint else None,
     }
 
 
@@ -120,7 +121,8 @@ def verification_document(found: "Verification") -> Document:
     """What `trivet releases verify` found."""
     fault = found.fault
     return {
-        "entries": found.entries,
+        "entries": found.checkpoint.size,
+        "checkpoint": found.checkpoint.short,
         "first_bad": fault.position if fault else None,
         "app": (fault.app or None) if fault else None,
         "deploy": (fault.deploy or None) if fault else None,

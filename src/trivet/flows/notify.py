@@ -9,6 +9,7 @@ from trivet.flows.installation import Installation, Progress, refusal
 from trivet.flows.outbox import Left, put, send
 from trivet.flows.subscribers import find_subscriber, list_subscribers
 from trivet.host.clock import now
+from trivet.model.checkpoint import Checkpoint
 from trivet.model.document import canonical
 from trivet.model.names import Deploy
 from trivet.model.notification import Message, Subscriber
@@ -21,12 +22,16 @@ _KINDS = {State.SUCCEEDED: "release.succeeded", State.FAILED: "release.failed"}
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What became of a release: all that a notification says is in it. `before` is the good release before it."""
+    """What became of a release: all that a notification says is in it. `before` is the good release before it.
+
+    `checkpoint` is the ledger's with all of it; None if it could not be written.
+    """
 
     release: Release
     outcome: Outcome
     before: Record | None = None
     address: Address | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def queue(installation: Installation, news: News, progress: Progress) -> None:

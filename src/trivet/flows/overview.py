@@ -134,10 +134,13 @@ def compare_releases(installation: Installation, deploy: Deploy, old: int, new: 
     return Comparison(before, after, changes, commits, note)
 
 
-def verify_ledger(installation: Installation) -> Verification:
-    """Whether every entry of the ledger is what was once written, and if not, which is the first bad one."""
+def verify_ledger(installation: Installation, kept: str | None) -> Verification:
+    """Whether every entry of the ledger is what was once written, and if not, which is the first bad one.
+
+    `kept` is a checkpoint from outside: the path of a file, or what a deploy printed. Raises: InputError if it is none.
+    """
     with Ledger(installation.home) as ledger:
-        return ledger.verify()
+        return ledger.verify(kept)
 
 
 def show_formation(installation: Installation, deploy: Deploy) -> dict[str, int]:

@@ -11,7 +11,8 @@ from trivet.flows.notify import News, deliver, queue
 from trivet.flows.present import describe_present
 from trivet.flows.release_command import run_release_command
 from trivet.flows.schema import ask_schema
-from trivet.flows.settle import outcome_of, settle, with_schema
+from trivet.flows.settle import attest, outcome_of, settle, with_schema
+from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
 from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, Record, Release, State
@@ -38,13 +39,15 @@ class RollOutOptions:
 class Released:
     """A release that took over, and where it is reached (None: it has no `web` processes).
 
-    `processes` is how many run of it: none if the deploy `is_stopped`, or if its formation asks for none.
+    `processes` is how many run of it: none if the deploy `is_stopped`, or if its formation asks for none. `checkpoint` is
+    the ledger's with its outcome (None: it could not be written).
     """
 
     release: Release
     address: Address | None
     processes: int
     is_stopped: bool
+    checkpoint: Checkpoint | None = None
 
 
 def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress: Progress) -> Machine:
@@ -65,6 +68,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
         progress.notice(told.note)
         queue(installation, told.news, progress)
     environments.tidy(installation, deploy)
+    attest(ledger, deploy, progress)
     return machine
 
 
@@ -105,7 +109,7 @@ class Releasing:
             raise
         news = self._conclude(News(release, outcome_of(roll_out), before, roll_out.address))
         self._follow_up(hooks, news)
-        return self._released(release, roll_out)
+        return replace(self._released(release, roll_out), checkpoint=news.checkpoint)
 
     def _released(self, release: Release, roll_out: RollOut) -> Released:
         is_stopped = self.machine.is_stopped(release.deploy)
@@ -158,9 +162,11 @@ class Releasing:
     def _conclude(self, news: News) -> News:
         """The ledger says what became of the release, and whoever wants to know will be told."""
         told = replace(news, outcome=with_schema(self.machine, news.release, news.outcome))
-        self.ledger.conclude(told.release.deploy, told.release.number, told.outcome)
+        deploy = told.release.deploy
+        checkpoint = self.ledger.conclude(deploy, told.release.number, told.outcome)
+        checkpoint = checkpoint or attest(self.ledger, deploy, self.progress)
         queue(self.installation, told, self.progress)
-        return told
+        return replace(told, checkpoint=checkpoint)
 
     def _follow_up(self, hooks: Hooks, news: News) -> None:
         """The hook for this outcome has run, and the notifications are sent. Nothing of it changes the outcome."""

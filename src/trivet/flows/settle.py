@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from trivet.errors import InvalidDocument
+from trivet.errors import InvalidDocument, TrivetError
+from trivet.flows.installation import Progress
 from trivet.flows.notify import News
+from trivet.model.checkpoint import Checkpoint
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Outcome, Release, State
 from trivet.model.run import RollOut
@@ -27,6 +29,18 @@ def settle(ledger: Ledger, machine: Machine, deploy: Deploy, actor: Actor) -> tu
     The caller holds the deploy's lock, so whoever made a pending release is gone; the run stage knows how far it came.
     """
     return tuple(_settle_one(ledger, machine, record.release, actor) for record in ledger.pending(deploy))
+
+
+def attest(ledger: Ledger, deploy: Deploy, progress: Progress) -> Checkpoint | None:
+    """Every release of the deploy that has an outcome has its checkpoint, and the newest one is returned if it was missing.
+
+    Whoever was killed after the outcome may have left none. It stands in no release's way: a refusal is a notice.
+    """
+    try:
+        return ledger.attest(deploy)
+    except TrivetError as error:
+        progress.notice(f"the ledger's checkpoint could not be written. {error.message} {error.hint}")
+        return None
 
 
 def outcome_of(roll_out: RollOut | None) -> Outcome:

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from trivet.model.checkpoint import Checkpoint
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and with which entry; `number` is that of the release that the entry is about, if it is about one."""
+    """What is wrong, and which entry is the first bad one (None: none is known to be).
 
-    position: int
+    `number` is that of the release that it is about, if it is about one.
+    """
+
+    position: int | None
     reason: str
     app: str = ""
     deploy: str = ""
@@ -16,9 +21,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many entries were read, and the first thing that is wrong, if anything is."""
+    """What was read, as far as it is good, and the first thing that is wrong, if anything is."""
 
-    entries: int
+    checkpoint: Checkpoint
     fault: Fault | None = None
 
     @property

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from trivet import __version__
-from trivet.errors import LedgerError, MachineError, NotARollbackTarget, UnknownApp, UnknownRelease
+from trivet.errors import LedgerError, MachineError, NotARollbackTarget, TrivetError, UnknownApp, UnknownRelease
 from trivet.host.clock import now
+from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
 from trivet.model.document import canonical
 from trivet.model.home import Home
@@ -50,7 +51,6 @@ from trivet.release.records import (
     read_story,
 )
 from trivet.release.vault import Vault
-from trivet.release.verification import verify
 
 _LISTED = 10
 _LOOKED_AT = 200  # releases: a build that was left longer ago is hardly released by mistake
@@ -118,11 +118,14 @@ class Ledger:
             body = RollOutBody(act, before.release.number if before else None)
             self._insert(_About(deploy.app, deploy.name, number), Kind.ROLL_OUT, body)
 
-    def conclude(self, deploy: Deploy, number: int, outcome: Outcome, *, actor: Actor | None = None) -> None:
+    def conclude(
+        self, deploy: Deploy, number: int, outcome: Outcome, *, actor: Actor | None = None
+    ) -> Checkpoint | None:
         """The ledger says what became of the release; of the good one before, if this one took its place, that too.
 
-        Only the current one has an environment still.
-        `actor` is whoever found out, if not who made the release.
+        Only the current one has an environment still. `actor` is whoever found out, if not who made the release. A
+        checkpoint of it all lies in the release's folder then; None if it could not be written there, which `attest` does
+        later.
         Raises: UnknownRelease; LedgerError if the ledger said so before.
         """
         if outcome.state is State.PENDING:
@@ -143,6 +146,19 @@ class Ledger:
             current = read_current(self._connection, deploy)
         with contextlib.suppress(MachineError):  # what cannot be removed now goes with the next release
             self._environments.keep_only(deploy, {current.release.number} if current else ())
+        try:
+            return self._attest(deploy, number)
+        except TrivetError:
+            return None
+
+    def attest(self, deploy: Deploy) -> Checkpoint | None:
+        """Every release of the deploy that has an outcome has a signed checkpoint of the ledger in its folder.
+
+        The newest, if it was written only now; never of an entry that is not committed. Raises: LedgerError, MachineError.
+        """
+        with in_words(self._home.database):
+            last = read_last_number(self._connection, deploy)
+        return self._attest(deploy, last)
 
     def pin(self, deploy: Deploy, number: int, act: Act, *, keep: bool) -> bool:
         """Pruning never takes the release's build from now on (`keep`), or may again; whether that is new.
@@ -236,11 +252,19 @@ class Ledger:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         remove_folders(self._home, deploy)
 
-    def verify(self) -> Verification:
-        """Whether every entry, release folder and config version says what was once written; the first that does not."""
+    def verify(self, kept: str | None = None) -> Verification:
+        """Whether every entry, checkpoint, release folder and config version says what was once written; what does not.
+
+        `kept` is a checkpoint from outside of the installation: the path of a file, or what a deploy printed.
+        Raises: InputError if it is none.
+        """
+        from trivet.release.claims import read_claim
+        from trivet.release.verification import verify
+
+        given = None if kept is None else read_claim(kept)
+
         with in_words(self._home.database):
-            disk = look_at_disk(self._home)  # first: a release that is appended meanwhile has its entry then
-            return verify(self._connection, self._home, disk)
+            return verify(self._connection, self._home, look_at_disk(self._home), given)
 
     def entries(self, deploy: Deploy | None = None) -> tuple[Entry, ...]:
         """The raw entries, oldest first, with those from before the deploy was destroyed; of the whole log by default."""
@@ -258,6 +282,12 @@ class Ledger:
         if read_config(self._connection, self._vault, deploy, version) != config:
             raise ValueError(f"the config is not what is stored as version {version} of {deploy}")
         return read_sealed(self._connection, deploy, version) or ""
+
+    def _attest(self, deploy: Deploy, number: int) -> Checkpoint | None:
+        from trivet.release.checkpoints import write_missing
+
+        with in_words(self._home.database):
+            return write_missing(self._connection, self._home, deploy, number)
 
     def _check_whole(self, release: Release) -> None:
         deploy = release.deploy

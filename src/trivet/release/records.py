@@ -69,6 +69,15 @@ def read_record(connection: sqlite3.Connection, deploy: Deploy, number: int) -> 
     return None if row is None else _record(row, deploy)
 
 
+def is_concluded(connection: sqlite3.Connection, deploy: Deploy, number: int) -> bool:
+    """Whether the release has an outcome."""
+    row = connection.execute(
+        "SELECT 1 FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? AND kind = 'outcome' AND number = ?",
+        (deploy.app, deploy.name, number),
+    ).fetchone()
+    return row is not None
+
+
 def read_pending(connection: sqlite3.Connection, deploy: Deploy) -> tuple[Record, ...]:
     """The releases without an outcome, newest first. How many there are is counted first, so none is looked for in vain."""
     life = read_life(connection, deploy)

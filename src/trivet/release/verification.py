@@ -3,34 +3,49 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.verification import Fault, Verification
+from trivet.release.checkpoints import checkpoint_of
+from trivet.release.claims import Claim, gather
 from trivet.release.config_store import read_sealed
 from trivet.release.entry import Entry, Kind, ReleaseBody, digest
 from trivet.release.folder import Found, find_change
+from trivet.release.key import public_key
 from trivet.release.log import Reader
+from trivet.release.merkle import NO_PEAKS
 from trivet.release.records import read_entries, read_last_number, read_life
 
 Disk = Mapping[Deploy, Found]
 
 
-def verify(connection: sqlite3.Connection, home: Home, disk: Disk) -> Verification:
+def verify(connection: sqlite3.Connection, home: Home, disk: Disk, given: Claim | None) -> Verification:
     """The first fault, if there is one.
 
-    The log is looked at first, since digests in a broken one mean nothing; then the folders and the stored config of the
-    releases of every deploy's present life, and last whether the machine has releases that the log does not name.
+    The log is looked at first, since nothing in a broken one means anything; then what checkpoints say of it, then the
+    folders and the stored config of the releases of every deploy's present life, and last whether the machine has releases
+    that the log does not name. `disk` was looked at before: a release that is appended meanwhile has its entry.
     """
-    reader = Reader()
-    present = _Present(connection)
+    claims = gather(connection, home, disk, given)
+    sizes, roots = claims.sizes, {0: checkpoint_of(0, NO_PEAKS).root}
+    reader, present = Reader(), _Present(connection)
     for entry in read_entries(connection, None):
+        before = reader.position, reader.peaks
         if fault := next(reader.faults(entry), None):
-            return Verification(_count(connection), fault)
+            return Verification(checkpoint_of(*before), fault)
         present.note(entry)
-    fault = next(_release_faults(connection, home, present.releases), None)
-    return Verification(reader.position, fault or next(_missing(connection, disk, reader.position), None))
+        if reader.position in sizes:
+            roots[reader.position] = checkpoint_of(reader.position, reader.peaks).root
+    faults = chain(
+        claims.disproved(public_key(home), roots, reader.position),
+        claims.faults,
+        _release_faults(connection, home, present.releases),
+        _missing(connection, disk, reader.position),
+    )
+    return Verification(checkpoint_of(reader.position, reader.peaks), next(faults, None))
 
 
 class _Present:
@@ -77,11 +92,6 @@ def _missing(connection: sqlite3.Connection, disk: Disk, last: int) -> Iterator[
     for deploy, found in disk.items():
         for number in found.beyond(read_last_number(connection, deploy)):
             yield Fault(last + 1, "it is missing: the machine has this release", deploy.app, deploy.name, number)
-
-
-def _count(connection: sqlite3.Connection) -> int:
-    (count,) = connection.execute("SELECT count(*) FROM ledger").fetchone()
-    return int(count)
 
 
 def _deploy(entry: Entry) -> Deploy:

@@ -1,0 +1,86 @@
+"""Checkpoints: signed, kept in the release folders, read again. https://c2sp.org/tlog-checkpoint"""
+
+import base64
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.host.files import create_once, refused
+from trivet.model.checkpoint import Checkpoint, parse_checkpoint
+from trivet.model.home import Home
+from trivet.model.names import Deploy
+from trivet.release.key import signing_key
+from trivet.release.merkle import root
+from trivet.release.note import Note, PrivateKey, parse_note
+from trivet.release.records import is_concluded, read_last_entry
+
+FILE = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint as it was signed for the log of this name; whether the signature fits is not said."""
+
+    checkpoint: Checkpoint
+    origin: str
+    note: Note
+
+
+def checkpoint_of(size: int, peaks: bytes) -> Checkpoint:
+    """The checkpoint of a log that has come so far."""
+    return Checkpoint(size, base64.b64encode(root(peaks)).decode())
+
+
+def sign(checkpoint: Checkpoint, key: PrivateKey) -> str:
+    """The checkpoint as a signed note."""
+    return key.sign(f"{key.name}\n{checkpoint.size}\n{checkpoint.root}\n")
+
+
+def parse_signed(content: bytes) -> Signed | None:
+    """The checkpoint that the note holds; None if it holds none."""
+    note = parse_note(content)
+    lines = note.text.split("\n") if note else []
+    checkpoint = parse_checkpoint(f"{lines[1]}:{lines[2]}") if len(lines) >= 4 else None
+    if note is None or checkpoint is None or not lines[0] or "" in lines[:-1]:
+        return None
+    return Signed(checkpoint, lines[0], note)
+
+
+def write_missing(connection: sqlite3.Connection, home: Home, deploy: Deploy, number: int) -> Checkpoint | None:
+    """This release and those before have a checkpoint if they have an outcome; it is returned if any had to be written.
+
+    It is of all that is committed by now, and no more. Whoever wrote the outcome may have been killed before the
+    checkpoint. Raises: LedgerError, MachineError.
+    """
+    missing = tuple(_missing(connection, home, deploy, number))
+    last = read_last_entry(connection)
+    if not missing or last is None:
+        return None
+    key = signing_key(home)
+    checkpoint = checkpoint_of(*last)
+    for path in missing:
+        with contextlib.suppress(FileExistsError):
+            create_once(path, sign(checkpoint, key).encode(), mode=0o444)
+    return checkpoint
+
+
+def read(path: Path) -> bytes | None:
+    """The content of a checkpoint file; None if there is none. Raises: MachineError."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise refused(error, f"read {path}") from error
+
+
+def _missing(connection: sqlite3.Connection, home: Home, deploy: Deploy, number: int) -> Iterator[Path]:
+    """The files that should be there, from this release's back to the first that is, or has no folder."""
+    for each in range(number, 0, -1):
+        path = home.release(deploy, each) / FILE
+        if path.exists() or not path.parent.is_dir():
+            return
+        if is_concluded(connection, deploy, each):
+            yield path
