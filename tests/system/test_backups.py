@@ -226,7 +226,7 @@ def test_a_home_that_holds_something_is_left_as_it_is(made: Made) -> None:
     assert (done.status, done.out) == (2, "")
     home = made.trivet.home
     assert done.err == (
-        f"error: {home} is not empty: it holds apps, cache, layers, locks, objects and more.\n"
+        f"error: {home} is not empty: it holds apps, cache, keys, layers, locks and more.\n"
         "hint:  A backup is restored into an empty home only. Choose another with TRIVET_HOME; or, if nothing in this one is "
         f"needed: trivet down, then mv {home} {home}.old, then restore again.\n"
     )
