@@ -75,10 +75,11 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def print_error(error: TrivetError) -> None:
     """What happened, the lines that show why, and what to do next, on standard error."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(error.message)}", err=True)
+    color = color_choice()  # the command is over: click has forgotten what was chosen for it
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(error.message)}", err=True, color=color)
     for line in error.detail:
-        click.echo(f"  {click.style('|', dim=True)} {visible(line)}", err=True)
-    click.echo(f"{click.style('hint:', bold=True)}  {visible(error.hint)}", err=True)
+        click.echo(f"  {click.style('|', dim=True)} {visible(line)}", err=True, color=color)
+    click.echo(f"{click.style('hint:', bold=True)}  {visible(error.hint)}", err=True, color=color)
 
 
 def color_choice() -> bool | None:
