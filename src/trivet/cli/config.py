@@ -3,7 +3,9 @@
 import click
 
 from trivet.cli import suggestions
+from trivet.cli.comparing import check, diff
 from trivet.cli.configuring import mark, set_, unset
+from trivet.cli.editing import edit
 from trivet.cli.options import deploy_options, json_option
 from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation, named_deploy
@@ -87,8 +89,7 @@ def _document(listed: Config, key: str, *, reveal: bool) -> dict[str, object]:
     return {"value": value, "secret": key in listed.secret, "live": key in listed.live}
 
 
-config.add_command(set_)
-config.add_command(unset)
-config.add_command(mark)
+for command in (set_, unset, mark, edit, check, diff):
+    config.add_command(command)
 
 COMMANDS = (config,)

@@ -16,6 +16,11 @@ def parse_dotenv(text: str, name: str) -> dict[str, str]:
                 f"{name}:{binding.original.line}: this line cannot be read.",
                 hint="Write KEY=value, KEY='value with spaces', or # and a comment. Nothing was changed.",
             )
+        if binding.key in values:
+            raise InvalidFile(
+                f"{name}:{binding.original.line}: {binding.key} is given twice.",
+                hint="Give each key once. Nothing was changed.",
+            )
         if binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values
