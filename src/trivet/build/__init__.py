@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trivet.build.request import BuildRequest, Built, Listener, Pen
+from trivet.build.request import BuildRequest, Built, Foreseen, Listener, Pen
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.pruning import BuildState, Keep, Pruned
-from trivet.model.source import CommitLine
+from trivet.model.source import CommitLine, Source
 
 if TYPE_CHECKING:
     from trivet.build.pruning import Removal
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildRequest",
     "Built",
+    "Foreseen",
     "Listener",
     "Pen",
     "build_states",
@@ -34,6 +35,8 @@ __all__ = [
     "commits_between",
     "describe_confinement",
     "find_repository",
+    "find_source",
+    "foresee_build",
     "is_stored_whole",
     "list_attempts",
     "list_builds",
@@ -59,6 +62,16 @@ def make_build(request: BuildRequest, listener: Listener) -> Built:
     from trivet.build import lookup
 
     return lookup.make_build(request, listener)
+
+
+def foresee_build(request: BuildRequest) -> Foreseen:
+    """What `make_build` would find or make; nothing is made, and nothing is written but a folder that is gone afterwards.
+
+    Raises: SourceError, DetectionError, LockfileError, InvalidFile, MachineError.
+    """
+    from trivet.build import foresight
+
+    return foresight.foresee_build(request)
 
 
 def check_build(request: BuildRequest, listener: Listener) -> "Checked":
@@ -195,6 +208,13 @@ def find_repository(folder: Path) -> Path:
     from trivet.build import source
 
     return source.find_repository(folder)
+
+
+def find_source(request: BuildRequest) -> Source:
+    """The commit that the request names. Raises: SourceError, MachineError."""
+    from trivet.build import source
+
+    return source.read_commit(request.repository, request.revision, request.directory).source
 
 
 def commits_between(repository: str | Path, old: str, new: str) -> tuple[tuple[CommitLine, ...], str]:

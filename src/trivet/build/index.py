@@ -24,6 +24,21 @@ def open_index(path: Path, tables: str) -> sqlite3.Connection:
             return _with_tables(connection, tables)
 
 
+def open_to_look(path: Path, table: str) -> sqlite3.Connection | None:
+    """A connection by which nothing is made; None if there is no such file yet, or no such table in it.
+
+    Raises: MachineError, Busy.
+    """
+    if not path.is_file():
+        return None
+    with in_words(path):
+        connection = database.connect(path)
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return connection
+        connection.close()
+        return None
+
+
 def _with_tables(connection: sqlite3.Connection, tables: str) -> sqlite3.Connection:
     """Nothing is written if the tables are there."""
     try:

@@ -20,7 +20,7 @@ from trivet.model.attempt import Attempt
 from trivet.model.build import Build
 from trivet.model.settings import Settings, parse_settings
 
-_UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
+UNCOMMITTED = "Uncommitted changes are not part of the build; it is made from {commit}."
 
 
 def make_build(request: BuildRequest, listener: Listener) -> Built:
@@ -58,13 +58,13 @@ def _find_or_make(request: BuildRequest, commit: Commit, listener: Listener) -> 
     settings = parse_settings(commit.read("trivet.toml") or "")
     commit = commit.with_settings(settings)
     if has_uncommitted_changes(commit):
-        listener.notice(_UNCOMMITTED.format(commit=commit.source.short))
+        listener.notice(UNCOMMITTED.format(commit=commit.source.short))
     key = input_key(commit.source, uv_version())
     try:
         with Records(request.home) as records:
             found = None if request.rebuild else records.find_build(request.app, key)
-            if found is not None and _still_runs(found):
-                return Built(found, settings, found=True)
+            if found is not None and still_runs(found):
+                return Built(found, settings, key, found=True)
             from trivet.build import stage
 
             job = stage.Job(request, commit, settings, key, read_signers(commit, settings))
@@ -78,5 +78,6 @@ def read_settings(repository: Path, revision: str, directory: str) -> Settings:
     return parse_settings(read_commit(repository, revision, directory).read("trivet.toml") or "")
 
 
-def _still_runs(build: Build) -> bool:
+def still_runs(build: Build) -> bool:
+    """Whether what the build relies on when it runs is on this machine."""
     return build.runtime is None or is_still_there(build.tools[build.runtime])

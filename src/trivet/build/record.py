@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trivet.build.attempts import forget_attempts
-from trivet.build.index import in_words, open_index
+from trivet.build.index import in_words, open_index, open_to_look
 from trivet.build.store import Store
 from trivet.errors import BuildError
 from trivet.host.files import make_directories, refused, remove_tree, replace, sync_directory, sync_file_system
@@ -35,14 +35,16 @@ CREATE TABLE IF NOT EXISTS layer_keys (
 
 
 class Records:
-    """The index of one home; a context manager."""
+    """The index of one home; a context manager. With `looks_only` nothing is made: where there is no index, nothing is found."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, looks_only: bool = False) -> None:
         self._home = home
+        self._looks_only = looks_only
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> "Records":
-        self._connection = open_index(self._home.database, _TABLES)
+        path = self._home.database
+        self._connection = open_to_look(path, "builds") if self._looks_only else open_index(path, _TABLES)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,17 +53,20 @@ class Records:
 
     def find_build(self, app: AppName, input_key: str) -> Build | None:
         """The newest build with this key, if its documents are there and all its layers, if need be checked out again."""
-        rows = self._ask(
-            "SELECT id FROM builds WHERE app = ? AND input_key = ? ORDER BY number DESC LIMIT 1", app, input_key
-        )
-        if not rows or not (self._home.build(app, str(rows[0][0])) / BuildDocument.BUILD).is_file():
-            return None
-        build = read_build(self._home, app, str(rows[0][0]))
+        build = self.known_build(app, input_key)
         store = Store(self._home)
-        if not all(store.obtain(layer.digest) for layer in build.layers):
+        if build is None or not all(store.obtain(layer.digest) for layer in build.layers):
             return None
         mark_used(self._home, build)
         return build
+
+    def known_build(self, app: AppName, input_key: str) -> Build | None:
+        """The newest build with this key, if its documents are there, whatever became of its layers."""
+        rows = self._ask(
+            "SELECT id FROM builds WHERE app = ? AND input_key = ? ORDER BY number DESC LIMIT 1", app, input_key
+        )
+        is_there = bool(rows) and (self._home.build(app, str(rows[0][0])) / BuildDocument.BUILD).is_file()
+        return read_build(self._home, app, str(rows[0][0])) if is_there else None
 
     def newest_build(self, app: AppName) -> Build | None:
         """The app's newest build, if its documents are there."""
@@ -76,9 +81,14 @@ class Records:
 
     def find_layer(self, key: str) -> Layer | None:
         """The layer that was made under this key, if it is still there, if need be checked out again."""
+        layer = self.known_layer(key)
+        return layer if layer is not None and Store(self._home).obtain(layer.digest) else None
+
+    def known_layer(self, key: str) -> Layer | None:
+        """The layer that was made under this key, whatever became of it."""
         rows = self._ask("SELECT name, digest, files, size_bytes FROM layer_keys WHERE key = ?", key)
-        layers = [Layer(str(name), str(digest), int(files), int(size)) for name, digest, files, size in rows]
-        return next((layer for layer in layers if Store(self._home).obtain(layer.digest)), None)
+        layers = (Layer(str(name), str(digest), int(files), int(size)) for name, digest, files, size in rows)
+        return next(layers, None)
 
     def add_layer(self, key: str, layer: Layer) -> None:
         """The layer is found by this key from now on."""
@@ -100,7 +110,9 @@ class Records:
         self._ask("DELETE FROM builds WHERE app = ?", app)
 
     def _ask(self, statement: str, *values: str | int) -> list[tuple[str | int, ...]]:
-        assert self._connection is not None, "Records is a context manager"
+        if self._connection is None:
+            assert self._looks_only, "Records is a context manager"
+            return []
         with in_words(self._home.database):
             return self._connection.execute(statement, values).fetchall()
 

@@ -11,6 +11,7 @@ from trivet.model.names import AppName
 
 if TYPE_CHECKING:
     from trivet.model.build_plan import Phase
+    from trivet.model.plan import PlannedBuild
     from trivet.model.settings import Settings
 
 
@@ -46,12 +47,29 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The build, what its `trivet.toml` says, and whether it was there already; else which of its layers were."""
+    """The build, what its `trivet.toml` says, and whether it was there already; else which of its layers were.
+
+    `input_key` is the one that was asked for: what was made may be a build that another key had made before.
+    """
 
     build: Build
     settings: "Settings"
+    input_key: str
     found: bool
     reused: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a build of the request would be, as far as that can be told without making it.
+
+    `made` is the build if it is there already; `notices` are what a person should know of it, and of what cannot be told.
+    """
+
+    build: "PlannedBuild"
+    settings: "Settings"
+    made: Build | None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class _Making:
         documents = write_documents(self._workshop, plan, build, circumstances)
         written = write_build(self._job.request.home, build, self._workshop.journal.path.parent, documents)
         self._records.add_build(build)
-        return Built(written, self._job.settings, found=False, reused=self._reused)
+        return Built(written, self._job.settings, self._job.input_key, found=False, reused=self._reused)
 
     def _export(self) -> FolderTree:
         workshop, source = self._workshop, self._job.commit.source

@@ -1,9 +1,9 @@
 """Changes between releases, as lines of a comparison."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from trivet.model.config import ConfigChange, Fate
+from trivet.model.plan import SchemaMove
 
 _FATES = {
     Fate.GOES_BACK: "~ {key} goes back to its value of {release}",
@@ -11,9 +11,6 @@ _FATES = {
     Fate.TAKEN_AWAY: "- {key} is taken away",
     Fate.COMES_BACK: "+ {key} comes back as it was in {release}",
 }
-
-if TYPE_CHECKING:
-    from trivet.flows.schema import SchemaMove
 
 
 def process_lines(lines: tuple[str, ...]) -> str:
@@ -40,7 +37,7 @@ def fate_lines(fates: Mapping[str, Fate], release: str) -> str:
     return "\n".join(_FATES[fate].format(key=key, release=release) for key, fate in fates.items()) or "the same config"
 
 
-def schema_line(move: "SchemaMove") -> str:
+def schema_line(move: SchemaMove) -> str:
     """Whether the code that comes back meets the schema that it knows; "" if nobody knows."""
     if move.is_change:
         return f"! the database has {move.now} since {move.since}, this code was released with {move.then}"

@@ -11,10 +11,10 @@ from trivet.cli.deploying import print_released
 from trivet.cli.options import Command, Manner, deploy_options, manner_options
 from trivet.cli.output import print_json
 from trivet.cli.place import named_deploy
+from trivet.cli.plans import show_plan
 from trivet.errors import InputError
 from trivet.flows.dotenv import parse_dotenv
-from trivet.flows.planning import Terms
-from trivet.flows.reconfigure import Changes, Reconfigured, reconfigure
+from trivet.flows.reconfigure import Changes, Reconfigured, plan_changes, reconfigure
 from trivet.model.config import Marking, parse_config
 from trivet.model.names import Deploy
 
@@ -59,7 +59,7 @@ def set_(
     app: str | None,
     deploy_name: str,
     manner: Manner,
-) -> None:
+) -> int | None:
     """Set keys, all in one new release.
 
     KEY=VALUE shows in the shell's history, and in `ps` while the command runs. For what must not, KEY alone asks for the
@@ -83,7 +83,7 @@ def set_(
     values.update(_parse_assignments(assignments))
     if not values:
         raise click.UsageError("Nothing to set. Give KEY=VALUE, or --file.")
-    _reconfigure(Changes(deploy, values, _marking(values, secret, live), Terms(manner.message)), manner)
+    return _reconfigure(Changes(deploy, values, _marking(values, secret, live), manner.terms()), manner)
 
 
 @click.command("mark")
@@ -98,7 +98,7 @@ def mark(
     app: str | None,
     deploy_name: str,
     manner: Manner,
-) -> None:
+) -> int | None:
     """Mark keys as secret or live, or take the marks off, in one new release.
 
     Nobody is shown the value of a secret key again; whoever may run commands in the app's environment still has it. A live
@@ -112,7 +112,7 @@ def mark(
     if secret is None and live is None:
         raise click.UsageError("Nothing to mark. Give --secret, --live, --no-secret or --no-live.")
     deploy = named_deploy(app, deploy_name)
-    _reconfigure(Changes(deploy, marking=_marking(keys, secret, live), terms=Terms(manner.message)), manner)
+    return _reconfigure(Changes(deploy, marking=_marking(keys, secret, live), terms=manner.terms()), manner)
 
 
 @click.command("unset")
@@ -124,7 +124,7 @@ def unset(
     app: str | None,
     deploy_name: str,
     manner: Manner,
-) -> None:
+) -> int | None:
     """Take keys away, all in one new release.
 
     \b
@@ -132,13 +132,17 @@ def unset(
       trivet config unset DEBUG WORKERS
     """
     deploy = named_deploy(app, deploy_name)
-    _reconfigure(Changes(deploy, dict.fromkeys(keys), terms=Terms(manner.message)), manner)
+    return _reconfigure(Changes(deploy, dict.fromkeys(keys), terms=manner.terms()), manner)
 
 
-def _reconfigure(changes: Changes, manner: Manner) -> None:
+def _reconfigure(changes: Changes, manner: Manner) -> int | None:
+    if manner.only_plan:
+        planned = plan_changes(manner.installation, changes).plan
+        return show_plan(manner.installation, planned, manner.expect, as_json=manner.as_json)
     with manner.view as progress:
         done = reconfigure(manner.installation, changes, progress)
     print_reconfigured(changes.deploy, done, as_json=manner.as_json)
+    return None
 
 
 def _parse_assignments(assignments: tuple[str, ...]) -> dict[str, str]:

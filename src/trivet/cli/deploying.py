@@ -1,31 +1,58 @@
 """`deploy`, and what is said of a release that was made."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import click
 
 from trivet.cli.building import named_source
 from trivet.cli.documents import released_document
-from trivet.cli.options import Manner, again_option, deploy_options, manner_options, sign_option
+from trivet.cli.options import (
+    Manner,
+    again_option,
+    deploy_options,
+    expect_option,
+    json_option,
+    manner_options,
+    message_option,
+    sign_option,
+)
 from trivet.cli.output import print_json
+from trivet.cli.plans import show_plan
 from trivet.flows import deploy as flow
-from trivet.flows.planning import Terms
 from trivet.flows.releasing import Released
 from trivet.model.names import Deploy, parse_deploy_name
 from trivet.model.process import runnable
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _what_options(command: Command) -> Command:
+    """REV, and what else says what is to be deployed, where and how."""
+    options = (
+        click.argument("revision", default="HEAD", metavar="[REV]"),
+        deploy_options,
+        click.option(
+            "--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository."
+        ),
+        click.option(
+            "--port", type=click.IntRange(1, 65535), help="Where the deploy is reached; kept across releases."
+        ),
+        click.option(
+            "--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only."
+        ),
+        click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before."),
+        sign_option,
+        again_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
 
 @click.command()
-@click.argument("revision", default="HEAD", metavar="[REV]")
-@deploy_options
-@click.option(
-    "--dir", "directory", metavar="FOLDER", help="The app's folder, for an app in a sub-folder of a repository."
-)
-@click.option("--port", type=click.IntRange(1, 65535), help="Where the deploy is reached; kept across releases.")
-@click.option("--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only.")
-@click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
-@sign_option
-@again_option
+@_what_options
 @manner_options
 def deploy(
     revision: str,
@@ -38,7 +65,7 @@ def deploy(
     sign_with: str | None,
     again: str,
     manner: Manner,
-) -> None:
+) -> int | None:
     """Build a commit, release it, roll it out.
 
     REV is any revision that git understands; default: HEAD. Uncommitted changes are never part of it. Until the new release
@@ -50,14 +77,44 @@ def deploy(
       trivet deploy v1.4.0 -d staging
       trivet deploy main --dir services/shop --port 8080 -m "new checkout"
       trivet deploy --sign
+      trivet deploy --plan
     """
     name, source = named_source(app, revision, directory)
     target = Deploy(name, parse_deploy_name(deploy_name))
     source = replace(source, rebuild=rebuild, sign_with=sign_with)
-    choice = flow.DeployChoice(Terms(manner.message, again=again), host, port)
+    choice = flow.DeployChoice(manner.terms(again), host, port)
+    if manner.only_plan:
+        planned = flow.plan_deploy(manner.installation, target, source, choice).plan
+        return show_plan(manner.installation, planned, manner.expect, as_json=manner.as_json)
     with manner.view as progress:
         released = flow.deploy(manner.installation, target, source, choice, progress)
     print_released(released, as_json=manner.as_json)
+    return None
+
+
+@click.command()
+@_what_options
+@message_option
+@expect_option
+@json_option
+@click.pass_context
+def plan(ctx: click.Context, /, message: str, expect: str | None, as_json: bool, **what: Any) -> int | None:
+    """Show what a deploy would do, and change nothing.
+
+    What it shows ends with a hash: `trivet deploy --expect HASH` refuses if the plan has become another one. Ends with the
+    status that the deploy would end with if something is in its way that can be told before. `--plan` shows the same of
+    a rollback, a promotion and a change of config.
+
+    \b
+    Examples:
+      trivet plan
+      trivet plan v1.4.0 -d staging
+      trivet rollback --plan
+      trivet promote staging production --plan
+      trivet config set DEBUG=1 --plan
+    """
+    answer: int | None = ctx.invoke(deploy, **what, message=message, only_plan=True, expect=expect, as_json=as_json)
+    return answer
 
 
 def print_released(released: Released, *, as_json: bool) -> None:
@@ -80,4 +137,4 @@ def print_released(released: Released, *, as_json: bool) -> None:
     click.echo(f"{release.deploy} {click.style(release.name, fg='green', bold=True)} is live{where}{ledger}")
 
 
-COMMANDS = (deploy,)
+COMMANDS = (deploy, plan)

@@ -14,7 +14,7 @@ from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
-    ("Look", ("releases", "builds", "apps", "ps", "logs", "doctor")),
+    ("Look", ("plan", "releases", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
     ("This machine", ("up", "down", "prune", "notify", "backup", "restore", "completion")),
 )
@@ -24,6 +24,7 @@ _SECTIONS = (
 # each imports what its flow needs, and all of them together take twice the time that most commands do.
 _COMMANDS = {
     "deploy": ("deploying", "Build a commit, release it, roll it out."),
+    "plan": ("deploying", "Show what a deploy would do, and change nothing."),
     "build": ("building", "Build a commit, without releasing it."),
     "builds": ("builds", "List the builds of an app."),
     "releases": ("releases", "List the releases of a deploy, newest first."),

@@ -14,6 +14,7 @@ from trivet.cli.output import ProgressView, progress_view
 from trivet.cli.place import installation
 from trivet.flows.installation import Installation
 from trivet.model.names import DEFAULT_DEPLOY
+from trivet.model.plan import Terms
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -124,6 +125,34 @@ def again_option(command: Command) -> Command:
     )(command)
 
 
+class PlanHash(click.ParamType[str]):
+    """The hash of a plan."""
+
+    name = "HASH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if re.fullmatch(r"[0-9a-f]{32}", str(value)) is None:
+            self.fail(f"{value!r} is not the hash of a plan, which is 32 hex digits. --plan shows it.", param, ctx)
+        return str(value)
+
+
+def expect_option(command: Command) -> Command:
+    """`--expect HASH`."""
+    return click.option(
+        "--expect",
+        type=PlanHash(),
+        metavar="HASH",
+        help="End with status 32 and change nothing if the plan has another hash by now.",
+    )(command)
+
+
+def plan_option(command: Command) -> Command:
+    """`--plan`."""
+    return click.option(
+        "--plan", "only_plan", is_flag=True, help="Show what would happen, and the plan's hash; change nothing."
+    )(command)
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a command that makes a release is to go about it: the options that all of them share."""
@@ -133,11 +162,17 @@ class Manner:
     verbose: bool
     quiet: bool
     as_json: bool
+    only_plan: bool
+    expect: str | None
 
     @property
     def installation(self) -> Installation:
         """The installation to work on."""
         return installation(no_wait=self.no_wait)
+
+    def terms(self, again: str = "") -> Terms:
+        """On what terms the command is to act."""
+        return Terms(self.message, self.expect, again)
 
     @property
     def view(self) -> ProgressView:
@@ -145,16 +180,29 @@ class Manner:
         return progress_view(verbose=self.verbose, quiet=self.quiet)
 
 
-def manner_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`-m`, `--no-wait`, `-v`, `-q` and `--json`, handed to the command as one `manner`."""
+def manner_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """`-m`, `--plan`, `--expect`, `--no-wait`, `-v`, `-q` and `--json`, handed to the command as one `manner`."""
 
     @message_option
+    @plan_option
+    @expect_option
     @wait_option
     @progress_options
     @json_option
     @wraps(command)
-    def with_manner(*, message: str, no_wait: bool, verbose: bool, quiet: bool, as_json: bool, **others: Any) -> None:
-        command(**others, manner=Manner(message, no_wait, verbose, quiet, as_json))
+    def with_manner(
+        *,
+        message: str,
+        only_plan: bool,
+        expect: str | None,
+        no_wait: bool,
+        verbose: bool,
+        quiet: bool,
+        as_json: bool,
+        **others: Any,
+    ) -> int | None:
+        manner = Manner(message, no_wait, verbose, quiet, as_json, only_plan, expect)
+        return command(**others, manner=manner)
 
     return with_manner
 

@@ -3,7 +3,7 @@
 import click
 
 from trivet.cli.changes import config_lines, mark_texts, process_lines
-from trivet.cli.documents import full_record_document, record_document, verification_document
+from trivet.cli.documents import Document, full_record_document, record_document, verification_document
 from trivet.cli.kept_output import output
 from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
@@ -45,13 +45,14 @@ def releases(
     deploy = known_deploy(place, app, deploy_name)
     records = overview.list_releases(place, deploy, None if everything else limit)
     pins = overview.pinned_releases(place, deploy)
+    left = overview.quarantined_releases(records)
     if as_json:
-        print_json([record_document(record, is_pinned=record.release.number in pins) for record in records])
+        print_json([_document(record, pins, left) for record in records])
         return
     running = overview.running_release(place, deploy)
     print_table(
         ("RELEASE", "STATE", "CHANGE", "COMMIT", "BUILD", "BY", "AGE"),
-        [_row(record, running, pins) for record in records],
+        [_row(record, running, pins, left) for record in records],
         nothing=f"{deploy} has no releases yet. `trivet deploy` makes one.",
     )
 
@@ -173,14 +174,20 @@ def verify(kept: str | None, as_json: bool) -> None:
         click.echo(f"{found.checkpoint.size} entries, each as it was written (ledger {found.checkpoint.short})")
 
 
-def _row(record: Record, running: int | None, pins: frozenset[int]) -> tuple[str, ...]:
+def _document(record: Record, pins: frozenset[int], left: frozenset[int]) -> Document:
+    number = record.release.number
+    return {**record_document(record, is_pinned=number in pins), "quarantined": number in left}
+
+
+def _row(record: Record, running: int | None, pins: frozenset[int], left: frozenset[int]) -> tuple[str, ...]:
     release = record.release
     pinned = ", pinned" if release.number in pins else ""
+    quarantined = ", quarantined" if release.number in left else ""
     mark = "*" if release.number == running else ""
     build = release.build
     return (
         f"{release.name}{mark}",
-        f"{_state(record)}{pinned}",
+        f"{_state(record)}{pinned}{quarantined}",
         release.reason,
         build.source.short,
         build.id,

@@ -1,11 +1,9 @@
 """`rollback`."""
 
-import sys
 from dataclasses import replace
 
 import click
 
-from trivet.cli.changes import fate_lines, process_lines, schema_line
 from trivet.cli.deploying import print_released
 from trivet.cli.options import (
     RELEASE,
@@ -13,12 +11,12 @@ from trivet.cli.options import (
     deploy_options,
     manner_options,
 )
-from trivet.cli.output import visible
 from trivet.cli.place import known_deploy
+from trivet.cli.plans import ask, print_preview, show_plan
 from trivet.cli.restoring import Consent, obtain_build
-from trivet.errors import Interrupted
-from trivet.flows.planning import Terms
-from trivet.flows.rollback import Return, RollbackPlan, plan_rollback
+from trivet.flows.planning import check_expected
+from trivet.flows.preview import preview
+from trivet.flows.rollback import Return, plan_rollback
 from trivet.flows.rollback import rollback as rollback_flow
 from trivet.flows.schema import check_move
 
@@ -42,7 +40,7 @@ def rollback(
     run_release_command: bool,
     accept_schema: bool,
     manner: Manner,
-) -> None:
+) -> int | None:
     """Bring back an earlier release, as a new one.
 
     Its build, its config and its process types come back; keys that are marked live keep their present value. Default: the
@@ -67,38 +65,26 @@ def rollback(
         number,
         release_command=run_release_command,
         accepts_schema=accept_schema,
-        terms=Terms(manner.message),
+        terms=manner.terms(),
     )
-    plan = plan_rollback(place, back)
+    if manner.only_plan:
+        planned = plan_rollback(place, replace(back, rebuilds=rebuild)).decision.plan
+        return show_plan(place, planned, manner.expect, as_json=manner.as_json)
+    agreed = plan_rollback(place, back)
+    plan, target = agreed.decision.plan, agreed.target.release
+    check_expected(plan, manner.expect)
     if not (manner.quiet or manner.as_json):
-        _print_plan(plan)
-    if not accept_schema:
-        check_move(plan.schema, plan.target)
-    if not yes and sys.stdin.isatty() and not click.confirm("Roll back?", err=True):
-        raise Interrupted("Nothing was changed.", hint="Answer y, or give --yes, to roll back.")
-    instead = obtain_build(plan, manner, Consent(rebuild or yes, accept_changes))
-    back = replace(back, number=plan.target.release.number, instead=instead)
+        print_preview(f"Rolling back {target.deploy} to {target.name}:", preview(place, plan))
+    if plan.schema is not None and not accept_schema:
+        check_move(plan.schema, agreed.target)
+    back = replace(back, number=target.number)
+    if ask("Roll back?", yes=yes):
+        back = replace(back, terms=replace(back.terms, expect=plan.hash))
+    back = replace(back, instead=obtain_build(agreed, manner, Consent(rebuild or yes, accept_changes)))
     with manner.view as progress:
         released = rollback_flow(place, back, progress)
     print_released(released, as_json=manner.as_json)
-
-
-def _print_plan(plan: RollbackPlan) -> None:
-    target, planned = plan.target.release, plan.decision.plan
-    source, start = target.build.source, planned.start
-    click.echo(f"Rolling back {target.deploy} to {target.name}:", err=True)
-    is_moved = start.commit is not None and start.commit != source.commit
-    was = f"{start.commit[:8]} {start.subject} → " if start.commit and is_moved else ""
-    same = "" if is_moved else " (the same commit)"
-    lines = tuple(line for change in planned.processes for line in change.lines)
-    for name, text in (
-        ("commit", f"{was}{source.short} {source.subject}{same}"),
-        ("processes", process_lines(lines)),
-        ("config", fate_lines(plan.fates, target.name)),
-        ("schema", schema_line(plan.schema)),
-    ):
-        for index, line in enumerate(text.splitlines()):
-            click.echo(f"  {name if index == 0 else '':<10} {visible(line)}", err=True)
+    return None
 
 
 COMMANDS = (rollback,)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.build import BuildRequest, Built, Pen, check_build, make_build, sign_build
+from trivet import build as stage
+from trivet.build import BuildRequest, Built, Foreseen, Pen, check_build, foresee_build, make_build, sign_build
 from trivet.flows.installation import Installation, Progress
 from trivet.model.build import Layer
 from trivet.model.build_plan import Phase
 from trivet.model.checked import Checked
 from trivet.model.names import AppName
+from trivet.model.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ def build(installation: Installation, app: AppName, choice: BuildChoice, progres
         sign_build(installation.home, built.build, Pen(choice.sign_with, choice.repository, installation.caller))
         progress.step("build", f"{built.build.id}: signed")
     return built
+
+
+def foresee(installation: Installation, app: AppName, choice: BuildChoice) -> Foreseen:
+    """What `build` would find or make; nothing is. Raises: BuildError, InputError, MachineError."""
+    return foresee_build(_request(installation, app, choice))
+
+
+def find_source(installation: Installation, app: AppName, choice: BuildChoice) -> Source:
+    """The commit that is meant. Raises: SourceError, MachineError."""
+    return stage.find_source(_request(installation, app, choice))
 
 
 def check(installation: Installation, app: AppName, choice: BuildChoice, progress: Progress) -> Checked:

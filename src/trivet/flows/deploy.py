@@ -1,15 +1,14 @@
 """Deploy: source → build → release → roll out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trivet.build import read_settings
 from trivet.errors import MachineError
-from trivet.flows.build import BuildChoice, build
+from trivet.flows.build import BuildChoice, build, find_source, foresee
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.planning import (
     Decision,
     Proposal,
-    Terms,
     check_quarantine,
     decide,
     draft,
@@ -20,12 +19,12 @@ from trivet.flows.planning import (
 from trivet.flows.present import check_types_kept
 from trivet.flows.prune import prune_after_deploy
 from trivet.flows.releasing import Released, Releasing, prepare
-from trivet.flows.situation import Situation, find_situation
-from trivet.flows.trust import check_trusted
+from trivet.flows.situation import Situation, find_situation, read_situation
+from trivet.flows.trust import check_trusted, insists_on_signature
 from trivet.model.build import Build
 from trivet.model.config import compare
 from trivet.model.names import Deploy
-from trivet.model.plan import PlannedBuild, planned
+from trivet.model.plan import PlannedBuild, Terms, planned
 from trivet.model.process import runnable
 from trivet.model.release import Cause
 from trivet.model.run import Address
@@ -34,6 +33,7 @@ from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
 
 DEFAULT_HOST = "127.0.0.1"
+_TO_BE_SIGNED = "it takes only signed builds; whether this one is signed by one who may is checked once it is there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,44 @@ def deploy(
     return released
 
 
+def plan_deploy(installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice) -> Decision:
+    """What `deploy` would do now; nothing changes, and nothing is built. Raises: BuildError, InputError, MachineError."""
+    foreseen = foresee(installation, target.app, source)
+    situation = read_situation(installation, target)
+    candidate = Candidate(foreseen.build, foreseen.settings, foreseen.made)
+    decision = _decide(installation, situation, candidate, choice)
+    unsigned = (
+        foreseen.made is None
+        and source.sign_with is None
+        and insists_on_signature(installation, target.app, situation.current)
+    )
+    notes = (*decision.plan.notes, *foreseen.notices, *((_TO_BE_SIGNED,) if unsigned else ()))
+    return replace(decision, plan=replace(decision.plan, notes=notes))
+
+
+def _refuse_early(installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice) -> None:
+    """What can be known before anything is built is refused before: nobody should wait for a build first.
+
+    While an interrupted command's release has no outcome, nobody can tell yet which release and config are current.
+    Raises: PlanOutdated, UnfitConfig, Quarantined, BuildError.
+    """
+    if choice.terms.expect is not None:
+        plan_deploy(installation, target, source, choice).insist(choice.terms.expect)
+        return
+    situation = read_situation(installation, target)
+    if not situation.pending:
+        settings = read_settings(source.repository, source.revision, source.directory)
+        check_declared(target, settings.config, situation.config.config)
+        if situation.quarantines:
+            check_quarantine(situation, find_source(installation, target.app, source), None, choice.terms)
+
+
 def _deploy(
     installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice, progress: Progress
 ) -> Released:
     with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
-        _check_config_early(installation, ledger, target, source)
+        _refuse_early(installation, target, source, choice)
         built = build(installation, target.app, source, progress)
-        _refuse_image(built.build)
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:
             situation = find_situation(ledger, store, machine, target)
@@ -110,28 +141,19 @@ def _decide(installation: Installation, situation: Situation, candidate: Candida
     return decide(
         situation,
         proposal,
+        lambda: _refuse_image(new),
         lambda: check_declared(target, declarations, stored.config),
-        lambda: check_quarantine(situation, new, choice.terms),
+        lambda: check_quarantine(situation, source, new.id, choice.terms),
         lambda: check_trusted(installation, target, current, made) if made else None,
         lambda: check_types_kept(machine, target, before, new.processes),
     )
 
 
-def _check_config_early(installation: Installation, ledger: Ledger, target: Deploy, source: BuildChoice) -> None:
-    """Raises: UnfitConfig, if the deploy's config lacks what the commit declares: nobody should wait for a build first.
-
-    While an interrupted command's release has no outcome, nobody can tell yet which config is current.
-    """
-    if not ledger.pending(target):
-        settings = read_settings(source.repository, source.revision, source.directory)
-        with ConfigStore(installation.home) as store:
-            check_declared(target, settings.config, store.current(target).config)
-
-
-def _refuse_image(build: Build) -> None:
+def _refuse_image(build: PlannedBuild) -> None:
     if build.is_image:
+        name = build.id or f"of {build.source.short}"
         raise MachineError(
-            f"The build {build.id} is a container image, and this machine's engine starts processes, not images.",
+            f"The build {name} is a container image, and this machine's engine starts processes, not images.",
             hint="The image is kept: docs/how-to/docker-images.md says how to take it to an engine. To deploy the app here, "
             'have it built otherwise: `builder = "procfile"` in trivet.toml, [build], for example.',
         )

@@ -21,7 +21,7 @@ from trivet.model.run import Address, ProcessState, ProcessStatus
 from trivet.model.source import CommitLine
 from trivet.model.timings import StepTime, Timings
 from trivet.model.verification import Verification
-from trivet.release import ConfigStore, Ledger, ReleaseDiff, diff
+from trivet.release import ConfigStore, Ledger, ReleaseDiff, diff, find_quarantines
 from trivet.run import LogLine, Machine
 
 T = TypeVar("T")
@@ -110,6 +110,16 @@ def pinned_releases(installation: Installation, deploy: Deploy) -> frozenset[int
     """The numbers of the releases that are pinned."""
     with Ledger(installation.home) as ledger:
         return ledger.pins(deploy)
+
+
+def quarantined_releases(newest_first: tuple[Record, ...]) -> frozenset[int]:
+    """The numbers of those of a deploy's newest releases whose build is in quarantine."""
+    quarantines = find_quarantines(newest_first)
+    return frozenset(
+        record.release.number
+        for record in newest_first
+        if any(each.covers(record.release.build.id, record.release.build.source) for each in quarantines)
+    )
 
 
 def show_release(installation: Installation, deploy: Deploy, number: int) -> Record:

@@ -4,7 +4,7 @@ What a `Decision` says is both what a person is shown and what is carried out. I
 deploy's lock when it is acted upon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trivet.errors import PlanOutdated, Quarantined, TrivetError
@@ -12,28 +12,17 @@ from trivet.flows.installation import Installation
 from trivet.flows.releasing import RollOutOptions
 from trivet.flows.situation import Situation
 from trivet.model.build import Build
-from trivet.model.config import Config, ConfigChange, ConfigVersion
+from trivet.model.config import Config, ConfigChange, ConfigVersion, Fate
 from trivet.model.formation import Formation
 from trivet.model.names import RELEASE_PROCESS
-from trivet.model.plan import Plan, PlannedBuild, Refusal, Start
+from trivet.model.plan import Plan, PlannedBuild, Refusal, SchemaMove, Start, Terms
 from trivet.model.process import ProcessType, compare_processes, find_process_type
 from trivet.model.release import Cause, Draft, Origin
 from trivet.model.run import Address
+from trivet.model.source import Source
 from trivet.release import ConfigStore
 
 Check = Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms a person has a command act: `reason` is why, for the ledger.
-
-    `expect` is the hash of the plan that it must still be. `again` is why a build in quarantine is released all the same.
-    """
-
-    reason: str = ""
-    expect: str | None = None
-    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +41,9 @@ class Proposal:
     origin: Origin | None = None
     address: Address | None = None
     runs_release_command: bool = True
+    missing_keys: tuple[str, ...] = ()
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    schema: SchemaMove | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +56,14 @@ class Decision:
 
     def insist(self, expect: str | None) -> None:
         """The plan is the expected one, and nothing is in its way. Raises: PlanOutdated, or what is in its way."""
-        if expect is not None and expect != self.plan.hash:
-            raise outdated(self.plan)
+        check_expected(self.plan, expect)
         if self.refusals:
             raise self.refusals[0]
 
 
 def decide(situation: Situation, proposal: Proposal, *checks: Check) -> Decision:
     """What is to be done, as things are; each check that raises is a refusal."""
-    refusals = _refusals(checks)
+    refusals = find_refusals(*checks)
     plan = Plan(
         deploy=situation.deploy,
         cause=proposal.cause,
@@ -81,8 +72,11 @@ def decide(situation: Situation, proposal: Proposal, *checks: Check) -> Decision
         origin=proposal.origin,
         config=proposal.change,
         config_version=proposal.version,
+        missing_keys=proposal.missing_keys,
+        fates=proposal.fates,
+        schema=proposal.schema,
         address=proposal.address,
-        refusals=tuple(map(_refusal, refusals)),
+        refusals=tuple(map(refusal, refusals)),
         notes=tuple(f"{record.release.name} was interrupted; it is settled first" for record in situation.pending),
     )
     if proposal.build is not None:
@@ -139,12 +133,15 @@ def reason(default: str, terms: Terms) -> str:
     return f"{told}; again: {terms.again}" if terms.again else told
 
 
-def check_quarantine(situation: Situation, build: PlannedBuild, terms: Terms) -> None:
-    """Raises: Quarantined, if a rollback has left the build and nobody says why it is to be released again."""
-    found = next((each for each in situation.quarantines if each.covers(build.id, build.source)), None)
+def check_quarantine(situation: Situation, source: Source, build_id: str | None, terms: Terms) -> None:
+    """Raises: Quarantined, if a rollback has left the build (None: that of the source, which may not be made yet).
+
+    Not if somebody says why it is to be released again.
+    """
+    found = next((each for each in situation.quarantines if each.covers(build_id, source)), None)
     if found is None or terms.again:
         return
-    left, rollback, source = found.left, found.rollback, build.source
+    left, rollback = found.left, found.rollback
     raise Quarantined(
         f"{source.short} {source.subject} is in quarantine in {situation.deploy}: {rollback.name} "
         f"({rollback.actor}: {rollback.reason}) left it, which was {left.name}.",
@@ -153,14 +150,21 @@ def check_quarantine(situation: Situation, build: PlannedBuild, terms: Terms) ->
     )
 
 
-def outdated(plan: Plan) -> PlanOutdated:
-    """The error for a plan that is not the one that was expected."""
+def refusal(error: TrivetError) -> Refusal:
+    """The error as a plan tells of it."""
+    return Refusal(type(error).__name__, error.exit_code, error.message, error.hint)
+
+
+def check_expected(plan: Plan, expect: str | None) -> None:
+    """Raises: PlanOutdated, if the plan is not the one with this hash (None: any will do)."""
+    if expect is None or expect == plan.hash:
+        return
     start = plan.start
-    runs = f"v{start.release} is its good release" if start.release else "it has no good release"
-    return PlanOutdated(
-        f"The plan for {plan.deploy} is another one now: its hash is {plan.hash}.",
-        hint=f"Its newest release is v{start.last}, {runs}, its config c{start.config_version}. "
-        "Look at the plan again (--plan), then give its hash. Nothing was changed.",
+    serves = f"v{start.release} serves" if start.release else "no good release"
+    raise PlanOutdated(
+        f"The plan for {plan.deploy} is another one by now: its hash is {plan.hash}.",
+        hint=f"It starts from: {serves}, v{start.last} is the newest, config c{start.config_version}. "
+        "Look at it again with --plan, then give its hash. Nothing was changed.",
     )
 
 
@@ -169,7 +173,8 @@ def _running(start: Start, types: tuple[ProcessType, ...]) -> tuple[str, ...]:
     return () if start.is_stopped else tuple(name for name, _ in Formation(start.formation).processes(types))
 
 
-def _refusals(checks: tuple[Check, ...]) -> tuple[TrivetError, ...]:
+def find_refusals(*checks: Check) -> tuple[TrivetError, ...]:
+    """The errors of those checks that raise one."""
     found = []
     for check in checks:
         try:
@@ -177,7 +182,3 @@ def _refusals(checks: tuple[Check, ...]) -> tuple[TrivetError, ...]:
         except TrivetError as error:
             found.append(error)
     return tuple(found)
-
-
-def _refusal(error: TrivetError) -> Refusal:
-    return Refusal(type(error).__name__, error.exit_code, error.message, error.hint)

@@ -7,7 +7,6 @@ from trivet.flows.installation import Installation, Progress
 from trivet.flows.planning import (
     Decision,
     Proposal,
-    Terms,
     check_quarantine,
     decide,
     draft,
@@ -21,7 +20,7 @@ from trivet.flows.situation import Situation, find_situation
 from trivet.flows.trust import check_trusted
 from trivet.model.config import compare
 from trivet.model.names import Deploy
-from trivet.model.plan import planned
+from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause, Origin, Record
 from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
@@ -91,13 +90,14 @@ def _decide(installation: Installation, ledger: Ledger, store: ConfigStore, prom
         compare(situation.released_config, config),
         stored.version if config == stored.config else None,
         Origin(promotion.source, release.number),
+        missing_keys=compare(situation.config.config, store.at(promotion.source, release.config_version).config).added,
     )
     before = current.release.processes if current else ()
     decision = decide(
         situation,
         proposal,
         lambda: check_declared(target, declarations, stored.config),
-        lambda: check_quarantine(situation, build, terms),
+        lambda: check_quarantine(situation, release.build.source, release.build.id, terms),
         lambda: check_trusted(installation, target, current, release.build),
         lambda: check_types_kept(machine, target, before, release.processes),
     )

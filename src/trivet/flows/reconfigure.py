@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from trivet.errors import ConfigError
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason
+from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.model.config import Config, ConfigChange, ConfigVersion, Marking, compare, parse_config
 from trivet.model.declaration import Declaration
 from trivet.model.names import Deploy
-from trivet.model.plan import planned
+from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause
 from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine

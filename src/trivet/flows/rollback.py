@@ -1,18 +1,17 @@
 """Rollback: a new release that names an old build and its config; the same path as a deploy, with an older input."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
-from trivet.flows.planning import Decision, Proposal, Terms, decide, draft, options, reason, store_config
+from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason, store_config
 from trivet.flows.releasing import Released, Releasing, prepare
-from trivet.flows.schema import SchemaMove, check_move, find_move
+from trivet.flows.schema import check_move, find_move
 from trivet.flows.situation import find_situation
 from trivet.model.build import Build
-from trivet.model.config import Config, Fate, compare, fates, roll_back
+from trivet.model.config import Config, compare, fates, roll_back
 from trivet.model.names import Deploy
-from trivet.model.plan import planned
+from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause, Origin, Record
 from trivet.release import ConfigStore, Ledger, check_declared, choose_rollback_target, complete
 from trivet.run import Machine
@@ -22,13 +21,15 @@ from trivet.run import Machine
 class Return:
     """Where a deploy is to go back to: the release by this `number` (None: the good one before).
 
-    `instead` is what is to be released in place of that release's build: what was built again from its commit. The code may
-    meet another schema of the database than its own if that is what a person `accepts_schema` for.
+    `instead` is what is to be released in place of that release's build: what was built again from its commit. To be planned
+    with `rebuilds`: it is built again if it has to be. The code may meet another schema of the database than its own if that
+    is what a person `accepts_schema` for.
     """
 
     deploy: Deploy
     number: int | None = None
     instead: Build | None = None
+    rebuilds: bool = False
     release_command: bool = False
     accepts_schema: bool = False
     terms: Terms = field(default_factory=Terms)
@@ -36,16 +37,10 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build.
-
-    `fates` says what becomes of each key of the config: live ones stay as they are.
-    `schema` says whether its code would meet another schema of the database than it was released with.
-    """
+    """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build."""
 
     decision: Decision
     target: Record
-    fates: Mapping[str, Fate]
-    schema: SchemaMove
 
 
 def plan_rollback(installation: Installation, back: Return) -> RollbackPlan:
@@ -81,6 +76,7 @@ def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: 
     left, declarations = store.at(back.deploy, target.release.config_version), target.release.build.declarations
     wanted = roll_back(present, left.config)
     config = complete(declarations, wanted)
+    move = find_move(ledger.walk(back.deploy), target)
     proposal = Proposal(
         Cause.ROLLBACK,
         reason(f"rollback to {target.release.name}", back.terms),
@@ -90,17 +86,18 @@ def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: 
         left.version if config == left.config else None,
         Origin(back.deploy, target.release.number),
         runs_release_command=back.release_command,
+        fates=fates(present, left.config),
+        schema=move,
     )
     build = back.instead or target.release.build
-    move = find_move(ledger.walk(back.deploy), target)
     decision = decide(
         situation,
         proposal,
         lambda: check_declared(back.deploy, declarations, wanted),
         lambda: None if back.accepts_schema else check_move(move, target),
-        lambda: _check_layers(installation, target, build),
+        lambda: None if back.rebuilds else _check_layers(installation, target, build),
     )
-    return RollbackPlan(decision, target, fates(present, left.config), move)
+    return RollbackPlan(decision, target)
 
 
 def _find_target(ledger: Ledger, store: ConfigStore, back: Return, present: Config) -> Record:

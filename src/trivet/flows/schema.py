@@ -1,11 +1,11 @@
 """Schema: what an app's database goes by after a release, and whether going back would put old code before a newer one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from trivet.errors import RunError, SchemaChanged
 from trivet.flows.installation import Progress
 from trivet.model.output import Part
+from trivet.model.plan import SchemaMove
 from trivet.model.release import Record, Release
 from trivet.run import Call, Machine
 
@@ -32,23 +32,6 @@ def ask_schema(machine: Machine, release: Release, progress: Progress) -> None:
         f"the schema of {release.name} is not known: `{output.command}`: {output.fault or f'it {output.told}'} "
         f"(`trivet releases output {release.name}` has what it wrote)"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaMove:
-    """What a rollback would do about the schema: the code of a release of `then` meets a database of `now`.
-
-    `since` is the release after which the database was found to be so. None: not known.
-    """
-
-    now: str | None
-    then: str | None
-    since: str | None
-
-    @property
-    def is_change(self) -> bool:
-        """Whether both are known and differ."""
-        return self.now is not None and self.then is not None and self.now != self.then
 
 
 def find_move(newest_first: Iterable[Record], target: Record) -> SchemaMove:

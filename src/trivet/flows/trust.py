@@ -13,7 +13,7 @@ from trivet.host.signatures import Signer, SshKeygen
 from trivet.model.build import Build
 from trivet.model.build_document import SIGNED_AS, BuildDocument
 from trivet.model.home import Home
-from trivet.model.names import Deploy
+from trivet.model.names import AppName, Deploy
 from trivet.model.release import Record
 from trivet.model.statement import find_mismatches
 
@@ -35,6 +35,14 @@ def check_trusted(installation: Installation, deploy: Deploy, current: Record | 
             f"{deploy} takes only signed builds: {error.message[:1].lower()}{error.message[1:]}",
             hint=f"{error.hint} {_UNTOUCHED}",
         ) from error
+
+
+def insists_on_signature(installation: Installation, app: AppName, current: Record | None) -> bool:
+    """Whether a build of the app has to be signed, whatever its own commit says."""
+    candidates = [installation.home.signers(app)]
+    if current is not None:
+        candidates.append(installation.home.build(app, current.release.build.id) / BuildDocument.SIGNERS)
+    return any(path.is_file() for path in candidates)
 
 
 def find_signer(installation: Installation, build: Build, signers: Path) -> Signer:

@@ -10,6 +10,12 @@ _KEPT_PART = 100  # of a disk so small that this is less
 _HINT = "Free some space (df -h shows where) and run the command again."
 
 
+def free_bytes(folder: Path) -> int:
+    """How much is free where the folder lies, or will lie. Raises: MachineError."""
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    return _free_and_total(present)[0]
+
+
 def require_space(folder: Path, least_bytes: int) -> None:
     """So much is free on the folder's disk. Raises: MachineError."""
     free_bytes = _free_and_total(folder)[0]

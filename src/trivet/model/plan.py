@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from trivet.model.build import Build
-from trivet.model.config import ConfigChange
+from trivet.model.config import ConfigChange, Fate
 from trivet.model.document import canonical
 from trivet.model.names import Deploy
 from trivet.model.process import ProcessChange, ProcessType
@@ -21,7 +21,7 @@ _FORMAT = "trivet-plan-1"
 _HASH_DIGITS = 32
 
 
-class Fate(StrEnum):
+class LayerFate(StrEnum):
     """What becomes of a layer: it is FOUND checked out, or STORED and checked out again, or MADE.
 
     EXPECTED: with the tools of the build before it would be found; only the build itself tells.
@@ -38,7 +38,7 @@ class PlannedLayer:
     """A layer of the build that is to be released; `size_bytes` is None if that is not known yet."""
 
     name: str
-    fate: Fate
+    fate: LayerFate
     size_bytes: int | None = None
 
 
@@ -84,6 +84,23 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaMove:
+    """What a rollback would do about the schema: the code of a release of `then` meets a database of `now`.
+
+    `since` is the release after which the database was found to be so. None: not known.
+    """
+
+    now: str | None
+    then: str | None
+    since: str | None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether both are known and differ."""
+        return self.now is not None and self.then is not None and self.now != self.then
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why the command would change nothing: the error that it would end with."""
 
@@ -100,6 +117,9 @@ class Plan:
     `number` is the release's (None: none would be made), `build` what is to be released. `config_version` is None if the
     config is yet to be stored. `release_command` is the new release's, run if `runs_release_command`. `starts` and `stops`
     are processes as the formation counts them. `address` moves the front door (None: it stays; port 0: a free one is chosen).
+    `fates` are what a rollback does to each key, `schema` what it does about that of the database.
+    `missing_keys` are those of a promotion's source that its target lacks. `commits` are what it has beyond the release that
+    serves, `commits_left` what that has beyond it, newest first; `commits_note` says why there are none.
     `refusals` are what the command would end with, `notes` what a person should know, what cannot be told before as well.
     """
 
@@ -112,6 +132,9 @@ class Plan:
     origin: Origin | None = None
     config: ConfigChange = field(default_factory=ConfigChange)
     config_version: int | None = None
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    missing_keys: tuple[str, ...] = ()
+    schema: SchemaMove | None = None
     processes: tuple[ProcessChange, ...] = ()
     starts: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
@@ -121,6 +144,7 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     commits: tuple[CommitLine, ...] = ()
+    commits_left: tuple[CommitLine, ...] = ()
     commits_note: str = ""
     free_bytes: int | None = None
 
@@ -158,7 +182,19 @@ class Plan:
         return [identity, build.source.commit, build.source.directory, build.processes]
 
 
-def planned(build: Build, fate: Fate = Fate.FOUND) -> PlannedBuild:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a person has a command act: `reason` is why, for the ledger.
+
+    `expect` is the hash of the plan that it must still be. `again` is why a build in quarantine is released all the same.
+    """
+
+    reason: str = ""
+    expect: str | None = None
+    again: str = ""
+
+
+def planned(build: Build, fate: LayerFate = LayerFate.FOUND) -> PlannedBuild:
     """A build that there is."""
     return PlannedBuild(
         source=build.source,

@@ -53,7 +53,7 @@ from trivet.release.records import (
 from trivet.release.vault import Vault
 
 _LISTED = 10
-_LOOKED_AT = 200  # releases: a build that was left longer ago is hardly released by mistake
+_LOOKED_AT = 100  # releases: a build that was left longer ago is hardly released by mistake
 _UNFIT = {State.FAILED: "failed", State.PENDING: "is not finished"}
 
 
