@@ -114,7 +114,7 @@ def test_the_plan_of_a_rollback(deployed: Trivet) -> None:
         "build      BUILD (procfile), there already, SIZE\n"
         "layers     app: found, SIZE\n"
         "config     c1 → c0\n"
-        "           - GREETING\n"
+        "           - GREETING is taken away\n"
         "command    echo migrating (not run)\n"
         "processes  + worker: python3 worker.py\n"
         "           - mailer: python3 worker.py\n"
@@ -360,7 +360,7 @@ def test_what_a_rollback_left_is_not_deployed_again_by_mistake(deployed: Trivet,
     assert planned.status == 31
     assert f"refused    {why}\n           hint: {what_to_do}\n" in planned.out
     states = [re.split("  +", line)[1] for line in deployed.ok("releases").out.splitlines()[1:]]
-    assert states == ["succeeded", "succeeded, quarantined", "succeeded"]
+    assert states == ["succeeded", "superseded, quarantined", "superseded"]
     assert [each["quarantined"] for each in deployed.ok("releases", "--json").json()] == [False, True, False]
 
     deployed.ok("deploy", "-d", "staging")
@@ -397,7 +397,7 @@ def test_a_promotion_shows_what_will_change_and_asks(deployed: Trivet) -> None:
         "  commits    + COMMIT Send mail (Ada)\n"
         "  processes  + mailer: python3 worker.py\n"
         "             - worker: python3 worker.py\n"
-        "  config     c0: the same config\n"
+        "  config     the same config\n"
         "             ! GREETING: production has it\n"
     ) in shown
     terminal.type("n\n")

@@ -4,11 +4,12 @@ The source is put into a temporary folder outside of the home, for the builder t
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trivet.build.confinement import check_home
 from trivet.build.detect import FolderTree, choose_builder
+from trivet.build.hooks import read_hooks
 from trivet.build.identity import LayerInputs, input_key, layer_key
 from trivet.build.lookup import UNCOMMITTED, still_runs
 from trivet.build.processes import process_types
@@ -22,7 +23,8 @@ from trivet.host.files import refused
 from trivet.host.tree import hash_file
 from trivet.model.build import IMAGE_LAYER, Build, Layer
 from trivet.model.build_plan import BuildPlan, LayerPlan
-from trivet.model.plan import LayerFate, PlannedBuild, PlannedLayer
+from trivet.model.output import HOOKS_FOLDER
+from trivet.model.plan import LayerFate, PlannedBuild, PlannedLayer, planned
 from trivet.model.settings import Settings, parse_settings
 
 _UNKNOWN = "the build has to be made: whether that succeeds, and how large it gets, only making it tells"
@@ -62,10 +64,7 @@ def _find(request: BuildRequest, records: Records, key: str) -> tuple[PlannedBui
         if fate is None:
             return None
         layers.append(PlannedLayer(layer.name, fate, layer.size_bytes))
-    planned = PlannedBuild(
-        build.source, build.processes, build.builder, key, build.id, tuple(layers), is_image=build.is_image
-    )
-    return planned, build
+    return replace(planned(build), input_key=key, layers=tuple(layers)), build
 
 
 def fate_of(store: Store, layer: Layer) -> LayerFate | None:
@@ -91,7 +90,8 @@ class _Unmade:
         export(self.commit, self.folder)
         tree = FolderTree(self.folder, self.commit.folder)
         plan = choose_builder(tree, self.settings).plan(tree, self.settings)
-        layers = tuple(self._layers(plan))
+        hooks = tuple(read_hooks(self.folder / self.commit.folder))
+        layers = (*self._layers(plan), *((PlannedLayer(HOOKS_FOLDER, LayerFate.MADE),) if hooks else ()))
         return PlannedBuild(
             source=self.commit.source,
             processes=process_types(tree, plan, self.settings),
@@ -99,6 +99,7 @@ class _Unmade:
             input_key=key,
             layers=layers,
             is_image=any(layer.name == IMAGE_LAYER for layer in layers),
+            hooks=hooks,
         )
 
     def _layers(self, plan: BuildPlan) -> list[PlannedLayer]:

@@ -20,6 +20,7 @@ from trivet.model.source import CommitLine
 from trivet.model.text import size
 
 _LISTED = 20
+_LINE = "\n"
 _FATES = {
     LayerFate.FOUND: "found",
     LayerFate.STORED: "checked out again from what is stored",
@@ -55,7 +56,7 @@ def print_preview(title: str, plan: Plan) -> None:
         ("commit", _commit(plan)),
         ("commits", _commits(plan)),
         ("processes", process_lines(_process_changes(plan))),
-        ("config", _config(plan)),
+        ("config", _config_changes(plan)),
         ("schema", _schema(plan)),
     ):
         for index, line in enumerate(text.splitlines()):
@@ -88,6 +89,7 @@ def plan_document(plan: Plan) -> Document:
         "commits": plan.commits,
         "commits_left": plan.commits_left,
         "build": _build_document(build) if build else None,
+        "hooks": build.hooks if build else (),
         "config_version": plan.config_version,
         "config_change": plan.config,
         "fates": plan.fates,
@@ -132,7 +134,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         *what,
         ("config", _config(plan)),
         ("schema", _schema(plan)),
-        *(_run_facts(plan) if plan.build is not None else ()),
+        *(_run_facts(plan, plan.build) if plan.build is not None else ()),
         ("disk", f"{size(plan.free_bytes)} free"),
         ("refused", "\n".join(line for each in plan.refusals for line in (each.message, f"hint: {each.hint}"))),
         ("note", "\n".join(plan.notes)),
@@ -140,10 +142,11 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
-def _run_facts(plan: Plan) -> list[tuple[str, str]]:
+def _run_facts(plan: Plan, build: PlannedBuild) -> list[tuple[str, str]]:
     nothing = "nothing: the deploy is stopped" if plan.start.is_stopped else "nothing"
     runs = "run" if plan.runs_release_command else "not run"
     return [
+        ("hooks", " ".join(build.hooks)),
         ("command", f"{plan.release_command} ({runs})" if plan.release_command else "no release command"),
         ("processes", process_lines(_process_changes(plan))),
         ("starts", " ".join(plan.starts) or nothing),
@@ -203,16 +206,21 @@ def _layer_lines(build: PlannedBuild) -> Iterable[str]:
 
 
 def _config(plan: Plan) -> str:
+    """The config's version, and what changes in it."""
     version = f"c{plan.start.config_version}"
     if plan.config_version is None:
         version = f"{version} → a new version" if plan.config else version
     elif plan.config_version != plan.start.config_version:
         version = f"{version} → c{plan.config_version}"
+    is_same = not plan.fates and not plan.config
+    return f"{version}{': ' if is_same else _LINE}{_config_changes(plan)}"
+
+
+def _config_changes(plan: Plan) -> str:
     origin = plan.origin
     missing = [f"! {key}: {origin.deploy.name} has it" for key in plan.missing_keys if origin]
     told = fate_lines(plan.fates, f"v{origin.number}") if plan.fates and origin else config_lines(plan.config)
-    is_same = not plan.fates and not plan.config
-    return "\n".join((f"{version}: {told}" if is_same else f"{version}\n{told}", *missing))
+    return "\n".join((told, *missing))
 
 
 def _schema(plan: Plan) -> str:

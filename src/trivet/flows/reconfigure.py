@@ -91,7 +91,9 @@ def _decide(situation: Situation, changes: Changes) -> Decision:
     build = planned(current.release.build) if current and change else None
     return decide(
         situation,
-        Proposal(Cause.CONFIG, reason("; ".join(_describe(change)), changes.terms), build, new, change),
+        Proposal(
+            Cause.CONFIG, reason("; ".join(_describe(change)) or "change nothing", changes.terms), build, new, change
+        ),
         lambda: check_declared(changes.deploy, declarations, wanted),
         lambda: _check_marks(declarations, changes.marking),
     )

@@ -12,6 +12,7 @@ from trivet.model.build import Build
 from trivet.model.config import ConfigChange, Fate
 from trivet.model.document import canonical
 from trivet.model.names import Deploy
+from trivet.model.output import Part
 from trivet.model.process import ProcessChange, ProcessType
 from trivet.model.release import Cause, Origin
 from trivet.model.run import Address
@@ -56,6 +57,7 @@ class PlannedBuild:
     id: str | None = None
     layers: tuple[PlannedLayer, ...] = ()
     is_image: bool = False
+    hooks: tuple[Part, ...] = ()
 
     @property
     def size_bytes(self) -> int | None:
@@ -204,4 +206,5 @@ def planned(build: Build, fate: LayerFate = LayerFate.FOUND) -> PlannedBuild:
         id=build.id,
         layers=tuple(PlannedLayer(layer.name, fate, layer.size_bytes) for layer in build.layers),
         is_image=build.is_image,
+        hooks=build.hooks,
     )
