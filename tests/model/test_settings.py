@@ -129,7 +129,7 @@ def test_an_empty_file_says_nothing(text: str) -> None:
         (
             "[notify]\nurl = 'https://hooks.example.org'",
             "trivet.toml:1: unknown setting 'notify'.",
-            "There is: app, build, processes, deploys, release.",
+            "There is: app, build, processes, deploys, config, release.",
         ),
         (
             "[deploys.production]\nport = 70000",
