@@ -499,10 +499,12 @@ def test_an_altered_ledger_is_restored_as_it_was_and_told(
     other = _elsewhere(trivet)
     done = other.run("restore", str(tmp_path / "backup"), "--quiet")
     assert done.status == 30
-    told = "The ledger is not what was once written, and was not when the backup was made: entry 1: release.json was changed."
     assert done.err.splitlines()[-2:] == [
-        f"error: {told}",
-        "hint:  It is restored as it was, and nothing was started. `trivet releases verify` says what was altered.",
+        (
+            "error: The ledger is not what was once written, and was not when the backup was made: "
+            "entry 1: release.json was changed."
+        ),
+        "hint:  It is restored as it was, and nothing was started. `trivet releases verify` says the same.",
     ]
     assert other.run("releases", "verify").status == 30
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from trivet.cli.options import json_option, view
+from trivet.cli.options import json_option, view, wait_option
 from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation
 from trivet.errors import LedgerError
@@ -32,9 +32,18 @@ _STANDARD = Path("-")
 )
 @click.option("--storage", is_flag=True, help="Also what the apps keep in their storage folders.")
 @click.option("--with-keys", is_flag=True, help="Put this installation's keys in although the backup is not encrypted.")
+@wait_option
 @click.option("-q", "--quiet", is_flag=True, help="Show errors and results only.")
 @json_option
-def backup(file: Path, recipients: tuple[str, ...], storage: bool, with_keys: bool, quiet: bool, as_json: bool) -> None:
+def backup(
+    file: Path,
+    recipients: tuple[str, ...],
+    storage: bool,
+    with_keys: bool,
+    no_wait: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Write this installation into one file, while its apps run.
 
     In it are the ledger, config, releases, and the contents of builds. Not in it are the apps' logs, and their storage
@@ -56,7 +65,9 @@ def backup(file: Path, recipients: tuple[str, ...], storage: bool, with_keys: bo
             f"{what} to {'standard output' if as_json else 'a terminal'}. Name a file, or pipe it on."
         )
     with view(verbose=False, quiet=quiet) as progress:
-        done = back_up(installation(), sys.stdout.buffer if file == _STANDARD else file, choice, progress)
+        done = back_up(
+            installation(no_wait=no_wait), sys.stdout.buffer if file == _STANDARD else file, choice, progress
+        )
         if not done.announcement.has_keys:
             progress.notice("not encrypted, so without keys: to restore it, keep a copy of the folder keys elsewhere")
     if as_json:
@@ -80,8 +91,8 @@ def backup(file: Path, recipients: tuple[str, ...], storage: bool, with_keys: bo
 def restore(file: Path, identities: tuple[Path, ...], quiet: bool, as_json: bool) -> None:
     """Bring an installation back from its backup.
 
-    It goes into $TRIVET_HOME, which has to be empty. Everything is unpacked and verified first, then moved into place;
-    nothing is started. `trivet up` starts what ran. If anything fails, the home is empty as before.
+    It goes into $TRIVET_HOME, which has to be empty. Everything is unpacked and verified first, then moved into place, and
+    nothing is started: `trivet up` starts what ran. If anything fails, the home is empty as before.
 
     \b
     Examples:
@@ -165,12 +176,11 @@ def _deploy_document(each: RestoredDeploy) -> dict[str, object]:
 
 def _check(done: Restored) -> None:
     """Raises: LedgerError, if the ledger that was restored is not what was once written."""
-    fault = done.verification.fault
-    if fault is not None:
+    if (fault := done.verification.fault) is not None:
         raise LedgerError(
             f"The ledger is not what was once written, and was not when the backup was made: entry {fault.position}: "
             f"{fault.reason}.",
-            hint="It is restored as it was, and nothing was started. `trivet releases verify` says what was altered.",
+            hint="It is restored as it was, and nothing was started. `trivet releases verify` says the same.",
         )
 
 

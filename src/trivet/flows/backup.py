@@ -15,8 +15,9 @@ from trivet.flows.packing import Packing
 from trivet.host import archive, database, encryption
 from trivet.host.files import refused
 from trivet.host.whole_file import writing
-from trivet.model.backup import Announcement
+from trivet.model.backup import DATABASE, Announcement
 from trivet.model.home import Home
+from trivet.release import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ class BackedUp:
 
 
 def back_up(installation: Installation, target: Path | BinaryIO, choice: BackupChoice, progress: Progress) -> BackedUp:
-    """The target holds the installation, whole: apps run on, builds and releases go on. A file that it was is replaced.
+    """The target holds the installation, whole; a file that it was is replaced. Apps run on meanwhile.
 
-    Raises: InputError, LedgerError (the database is damaged), MachineError.
+    Deploys are waited for, and wait, until it is known what there is; nothing is pruned before the end.
+    Raises: InputError, Busy, LedgerError (the database is damaged), MachineError.
     """
     home = installation.home
     if not home.database.exists():
@@ -53,17 +55,28 @@ def back_up(installation: Installation, target: Path | BinaryIO, choice: BackupC
             f"There is nothing to back up in {home.root}.", hint="Deploy something first, or set TRIVET_HOME."
         )
     recipients = tuple(key for each in choice.recipients for key in _recipients(each))
-    # Nothing is pruned meanwhile. The database first: what it names is on disk, and stays there.
     with installation.using_store(progress), tempfile.TemporaryDirectory(prefix="trivet-backup-") as folder:
-        snapshot = Path(folder) / "trivet.db"
-        progress.step("backup", "copying the database")
-        _copy_database(home, snapshot)
+        snapshot = Path(folder) / DATABASE
         packing = Packing(home, progress, with_keys=choice.has_keys, with_storage=choice.with_storage)
-        announcement = packing.collect(snapshot, installation.actor)
+        with _at_rest(installation, progress):
+            progress.step("backup", "copying the database")
+            _copy_database(home, snapshot)
+            announcement = packing.collect(snapshot, installation.actor)
         with _opened(target) as file:
             counted = _Counted(file)
             _write(archive.compress(packing.pack(announcement)), recipients, counted.write)
         return BackedUp(announcement, counted.size_bytes, tuple(packing.left_out))
+
+
+@contextlib.contextmanager
+def _at_rest(installation: Installation, progress: Progress) -> Iterator[None]:
+    """No deploy is in the middle of a release, so that what the ledger says and what lies in the folders belong together."""
+    with Ledger(installation.home) as ledger:
+        deploys = ledger.deploys()
+    with contextlib.ExitStack() as locks:
+        for deploy in deploys:
+            locks.enter_context(installation.working_on(deploy, "backup", progress))
+        yield
 
 
 class _Counted:

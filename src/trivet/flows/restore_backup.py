@@ -110,8 +110,7 @@ def _unpack(backup: BinaryIO, keys: encryption.Identities, unpacked: Unpacked) -
 def _make_ready(staging: Home) -> tuple[RestoredDeploy, ...]:
     """Every deploy's release that is to run is chosen, and its build checked out."""
     with Ledger(staging) as ledger:
-        deploys = ledger.deploys()
-        current = {deploy: ledger.current(deploy) for deploy in deploys}
+        current = {deploy: ledger.current(deploy) for deploy in ledger.deploys()}
     restored = []
     for deploy, record in current.items():
         is_ready = record is not None and check_out(staging, record.release.build)

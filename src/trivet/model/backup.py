@@ -53,7 +53,7 @@ _PARTS = (
     (f"apps/{_NAME}/builds/[0-9a-f]{{1,64}}/(bundle|making)/{_FILE}", Part.BUILD_LINK),
     (f"apps/{_NAME}/allowed_signers", Part.SIGNERS),
     (f"{_DEPLOY}/releases/v[1-9][0-9]{{0,8}}/{_FILE}", Part.RELEASE),
-    (f"{_DEPLOY}/run/(formation\\.json|door\\.json|stopped)", Part.RUN),
+    (f"{_DEPLOY}/run/(formation\\.json|door\\.json|stopped|events/{_FILE})", Part.RUN),
     (f"{_DEPLOY}/storage(/.+)?", Part.STORAGE),
     (r"keys/[a-z0-9.]{1,40}\.(pub|recipient)", Part.PUBLIC_KEY),
     (r"keys/[a-z0-9.]{1,40}", Part.KEY),
