@@ -11,8 +11,8 @@ from trivet.cli.output import print_error
 from trivet.cli.place import named_deploy
 from trivet.errors import InputError, TrivetError
 from trivet.flows.edit_config import edit_config
-from trivet.flows.planning import Terms
 from trivet.flows.reconfigure import reconfigure
+from trivet.model.plan import Terms
 
 
 @click.command()

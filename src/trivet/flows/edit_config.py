@@ -7,10 +7,11 @@ from pathlib import Path
 from trivet.errors import Interrupted, InvalidFile, TrivetError
 from trivet.flows.editable import read_editable, write_editable
 from trivet.flows.installation import Installation
-from trivet.flows.planning import Decision, Terms
+from trivet.flows.planning import Decision
 from trivet.flows.reconfigure import Changes, plan_changes, read_config
 from trivet.host.editor import find_editor, private_file, run_editor
 from trivet.model.names import Deploy
+from trivet.model.plan import Terms
 
 Again = Callable[[TrivetError], bool]
 
