@@ -20,9 +20,10 @@ def with_rust() -> Mapping[str, str]:
     return {"RUSTUP_HOME": str(Path.home() / ".rustup"), **os.environ}
 
 
-def needs(*programs: str) -> pytest.MarkDecorator:
-    """Skips where a program is missing and only root could install it; root's run has them all, by scripts/toolchains."""
+def needs(*programs: str, folders: tuple[Path, ...] = ()) -> pytest.MarkDecorator:
+    """Skips where something is missing and only root could install it; root's run has it all, by scripts/toolchains."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin:{Path.home() / '.cargo' / 'bin'}"
     missing = [program for program in programs if shutil.which(program, path=path) is None]
+    missing += [str(folder) for folder in folders if not folder.is_dir()]
     is_root = os.geteuid() == 0
     return pytest.mark.skipif(bool(missing) and not is_root, reason=f"needs {', '.join(missing)}: scripts/toolchains")

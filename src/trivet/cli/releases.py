@@ -3,19 +3,18 @@
 import click
 
 from trivet.cli.changes import config_lines, mark_texts, process_lines
-from trivet.cli.documents import Document, full_record_document, record_document, verification_document
+from trivet.cli.documents import Document, full_record_document, record_document
 from trivet.cli.kept_output import output
 from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.cli.place import installation, known_deploy
-from trivet.errors import LedgerError
+from trivet.cli.proving import key, proof, verify
 from trivet.flows import overview
 from trivet.flows.installation import Installation
 from trivet.flows.pins import pin_release
 from trivet.model.config import ConfigChange
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Record
-from trivet.model.verification import Fault
 
 
 @click.group(invoke_without_command=True)
@@ -144,36 +143,6 @@ def diff(old: int, new: int, app: str | None, deploy_name: str, as_json: bool) -
     _print_comparison(comparison)
 
 
-@releases.command("verify")
-@click.option(
-    "--checkpoint",
-    "kept",
-    metavar="FILE",
-    help="One that was kept elsewhere: a file, or what a deploy printed, like 37:mJ2k…=",
-)
-@json_option
-def verify(kept: str | None, as_json: bool) -> None:
-    """Check that no entry of the ledger was altered, removed or put in later.
-
-    The whole installation's, with the checkpoints in the release folders, the folders themselves and the stored config.
-    Ends with status 30 and names the first bad entry if there is one. Whoever can write to all of that, and has the
-    installation's key, can make it fit: a checkpoint that was kept elsewhere finds that, too.
-
-    \b
-    Examples:
-      trivet releases verify
-      trivet releases verify --checkpoint ledger-2026-11.checkpoint
-      trivet releases verify --checkpoint 37:mJ2kLyWcEIcPSIIYrJuYJhWo9O5rS4Fh8Ww3nq9bRJ0=
-    """
-    found = overview.verify_ledger(installation(), kept)
-    if as_json:
-        print_json(verification_document(found))
-    if (fault := found.fault) is not None:
-        raise _altered(fault)
-    if not as_json:
-        click.echo(f"{found.checkpoint.size} entries, each as it was written (ledger {found.checkpoint.short})")
-
-
 def _document(record: Record, pins: frozenset[int], left: frozenset[int]) -> Document:
     number = record.release.number
     return {**record_document(record, is_pinned=number in pins), "quarantined": number in left}
@@ -220,25 +189,6 @@ def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
     ]
 
 
-def _altered(fault: Fault) -> LedgerError:
-    if fault.position is None and not fault.app:  # it is about what was kept elsewhere
-        return LedgerError(
-            f"The ledger cannot be compared: {fault.reason}.",
-            hint="Either that is of another installation, or was changed, or this installation's key was exchanged.",
-        )
-    return LedgerError(
-        f"The ledger was altered: {_entry(fault)}{fault.reason}.",
-        hint="Somebody wrote to trivet.db, keys or a release folder by other means than Trivet. Restore them from a backup.",
-    )
-
-
-def _entry(fault: Fault) -> str:
-    if fault.position is None:
-        return ""
-    about = f" ({fault.app}/{fault.deploy} v{fault.number})" if fault.number else ""
-    return f"entry {fault.position}{about}: "
-
-
 def _state(record: Record) -> str:
     return "superseded" if record.superseded_by else record.outcome.state.value
 
@@ -270,5 +220,9 @@ def _print_comparison(comparison: overview.Comparison) -> None:
 
 
 releases.add_command(output)
+releases.add_command(verify)
+releases.add_command(proof)
+releases.add_command(key)
+
 
 COMMANDS = (releases,)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trivet.build import build_states, commits_between, list_builds, read_beside, read_build, read_log
-from trivet.errors import BuildError, InvalidDocument, MachineError, UnknownApp
+from trivet.errors import BuildError, InvalidDocument, MachineError, NothingReleased, UnknownApp
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
@@ -21,7 +21,7 @@ from trivet.model.run import Address, ProcessState, ProcessStatus
 from trivet.model.source import CommitLine
 from trivet.model.timings import StepTime, Timings
 from trivet.model.verification import Verification
-from trivet.release import ConfigStore, Ledger, ReleaseDiff, diff, find_quarantines
+from trivet.release import ConfigStore, Kind, Ledger, ReleaseDiff, diff, find_quarantines
 from trivet.run import LogLine, Machine
 
 T = TypeVar("T")
@@ -151,6 +151,23 @@ def verify_ledger(installation: Installation, kept: str | None) -> Verification:
     """
     with Ledger(installation.home) as ledger:
         return ledger.verify(kept)
+
+
+def prove_release(installation: Installation, deploy: Deploy, number: int, *, outcome: bool) -> str:
+    """A proof that the release, or its outcome, is in the ledger. Raises: UnknownRelease."""
+    with Ledger(installation.home) as ledger:
+        return ledger.prove(deploy, number, Kind.OUTCOME if outcome else Kind.RELEASE)
+
+
+def show_public_key(installation: Installation) -> str:
+    """The key that checks what this installation signs. Raises: NothingReleased."""
+    with Ledger(installation.home) as ledger:
+        key = ledger.public_key()
+    if key is None:
+        raise NothingReleased(
+            "This installation has signed nothing yet, and has no key.", hint="The first `trivet deploy` makes it."
+        )
+    return key
 
 
 def show_formation(installation: Installation, deploy: Deploy) -> dict[str, int]:

@@ -266,6 +266,24 @@ class Ledger:
         with in_words(self._home.database):
             return verify(self._connection, self._home, look_at_disk(self._home), given)
 
+    def prove(self, deploy: Deploy, number: int, kind: Kind = Kind.RELEASE) -> str:
+        """A proof that the ledger has the release's entry of this kind, to be checked with `public_key` and nothing else.
+
+        Raises: UnknownRelease.
+        """
+        from trivet.release.proof import write_proof
+
+        with in_words(self._home.database):
+            self._find(deploy, number)
+            return write_proof(self._connection, self._home, (deploy, number, kind))
+
+    def public_key(self) -> str | None:
+        """The key that checks what this installation signs, as a line of text; None if it has signed nothing yet."""
+        from trivet.release.key import public_key
+
+        key = public_key(self._home)
+        return None if key is None else str(key)
+
     def entries(self, deploy: Deploy | None = None) -> tuple[Entry, ...]:
         """The raw entries, oldest first, with those from before the deploy was destroyed; of the whole log by default."""
         with in_words(self._home.database):

@@ -6,6 +6,10 @@ https://www.rfc-editor.org/rfc/rfc6962#section-2.1
 """
 
 import hashlib
+from collections.abc import Callable
+
+Log = Callable[[int], tuple[bytes, bytes]]
+"""Tells the hash of the leaf at a position, counted from 1, and the peaks after it."""
 
 HASH_BYTES = 32
 NO_PEAKS = b""
@@ -40,3 +44,61 @@ def root(peaks: bytes) -> bytes:
     while parts:
         top = node_hash(parts.pop(), top)
     return top
+
+
+def audit_path(log: Log, index: int, size: int) -> tuple[bytes, ...]:
+    """The hashes that lead from leaf `index` (from 0) to the root of the tree of the first `size` leaves, its sibling first.
+
+    RFC 6962, section 2.1.1. Of a log of n leaves log² n are asked for.
+    """
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(_root(log, middle, end))
+            end = middle
+        else:
+            path.append(_root(log, start, middle))
+            start = middle
+    return tuple(reversed(path))
+
+
+def root_by_path(leaf: bytes, index: int, size: int, path: tuple[bytes, ...]) -> bytes | None:
+    """The root of the tree of `size` leaves in which this path leads up from the leaf; None if none can be so.
+
+    RFC 9162, section 2.1.3.2.
+    """
+    if not 0 <= index < size:
+        return None
+    last, top = size - 1, leaf
+    for each in path:
+        if last == 0:
+            return None
+        if index & 1 or index == last:
+            top = node_hash(each, top)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            top = node_hash(top, each)
+        index, last = index >> 1, last >> 1
+    return top if last == 0 else None
+
+
+def _root(log: Log, start: int, end: int) -> bytes:
+    """The root over the leaves from `start` up to `end`, as the definition splits them.
+
+    Of a complete subtree that is a left half it is the last peak after its last leaf: nothing was put on top of it yet.
+    """
+    count = end - start
+    if count & (count - 1) == 0 and start % (2 * count) == 0:
+        return log(end)[1][-HASH_BYTES:]
+    if count == 1:
+        return log(end)[0]
+    middle = start + _split(count)
+    return node_hash(_root(log, start, middle), _root(log, middle, end))
+
+
+def _split(count: int) -> int:
+    """The largest power of two below the count."""
+    return 1 << (count - 1).bit_length() - 1

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trivet.errors import LedgerError
 from trivet.model.document import read_document
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.release import Outcome, Record, State
@@ -171,6 +172,17 @@ def read_last_entry(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
         "SELECT position, peaks FROM ledger WHERE position = (SELECT max(position) FROM ledger)"
     ).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+def read_hashes(connection: sqlite3.Connection, position: int) -> tuple[bytes, bytes]:
+    """Hash and peaks of the entry at this position. Raises: LedgerError, if it is missing."""
+    row = connection.execute("SELECT hash, peaks FROM ledger WHERE position = ?", (position,)).fetchone()
+    if row is None:
+        raise LedgerError(
+            f"Entry {position} of the ledger is missing.",
+            hint="Somebody took it out. Restore the database from a backup.",
+        )
+    return row[0], row[1]
 
 
 def _names(connection: sqlite3.Connection, table: str) -> Iterator[Deploy]:
