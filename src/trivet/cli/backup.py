@@ -176,10 +176,11 @@ def _deploy_document(each: RestoredDeploy) -> dict[str, object]:
 
 def _check(done: Restored) -> None:
     """Raises: LedgerError, if the ledger that was restored is not what was once written."""
-    if (fault := done.verification.fault) is not None:
+    fault = done.verification.fault
+    if fault is not None:
+        where = f"entry {fault.position}: " if fault.position is not None else ""
         raise LedgerError(
-            f"The ledger is not what was once written, and was not when the backup was made: entry {fault.position}: "
-            f"{fault.reason}.",
+            f"The ledger is not what was once written, and was not when the backup was made: {where}{fault.reason}.",
             hint="It is restored as it was, and nothing was started. `trivet releases verify` says the same.",
         )
 
