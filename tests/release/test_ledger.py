@@ -214,6 +214,13 @@ def test_nor_does_one_that_lost_the_only_release_which_runs(home: Home, draft: M
     _see_refused(home, draft(), "v1")
 
 
+def test_nor_does_one_that_lost_a_release_which_was_finished(home: Home, draft: MakeDraft, deploy: Deploy) -> None:
+    with Ledger(home) as ledger:
+        ledger.conclude(deploy, ledger.append(draft(), Config()).number, GOOD)
+    _lose_the_ledger(home)
+    _see_refused(home, draft(), "v1")
+
+
 def test_deploys_are_those_with_a_release_or_a_config(
     ledger: Ledger, store: ConfigStore, draft: MakeDraft, deploy: Deploy
 ) -> None:

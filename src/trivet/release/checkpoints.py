@@ -11,12 +11,11 @@ from trivet.host.files import create_once, refused
 from trivet.model.checkpoint import Checkpoint, parse_checkpoint
 from trivet.model.home import Home
 from trivet.model.names import Deploy
+from trivet.release.folder import CHECKPOINT_FILE
 from trivet.release.key import signing_key
 from trivet.release.merkle import root
 from trivet.release.note import Note, PrivateKey, parse_note
 from trivet.release.records import is_concluded, read_last_entry
-
-FILE = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def read(path: Path) -> bytes | None:
 def _missing(connection: sqlite3.Connection, home: Home, deploy: Deploy, number: int) -> Iterator[Path]:
     """The files that should be there, from this release's back to the first that is, or has no folder."""
     for each in range(number, 0, -1):
-        path = home.release(deploy, each) / FILE
+        path = home.release(deploy, each) / CHECKPOINT_FILE
         if path.exists() or not path.parent.is_dir():
             return
         if is_concluded(connection, deploy, each):

@@ -10,8 +10,8 @@ from trivet.model.checkpoint import Checkpoint, parse_checkpoint
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.verification import Fault
-from trivet.release.checkpoints import FILE, Signed, parse_signed, read
-from trivet.release.folder import Found
+from trivet.release.checkpoints import Signed, parse_signed, read
+from trivet.release.folder import CHECKPOINT_FILE, Found
 from trivet.release.note import PublicKey
 from trivet.release.records import is_concluded
 
@@ -98,7 +98,7 @@ def gather(connection: sqlite3.Connection, home: Home, disk: Mapping[Deploy, Fou
         has_newer = False
         for number in sorted(found.folders, reverse=True):
             where = f"the checkpoint of {deploy} v{number}"
-            content = read(home.release(deploy, number) / FILE)
+            content = read(home.release(deploy, number) / CHECKPOINT_FILE)
             signed = None if content is None else parse_signed(content)
             if signed is not None:
                 has_newer = True

@@ -21,6 +21,7 @@ from trivet.release.vault import Vault
 
 RELEASE_FILE = "release.json"
 SEALED_FILE = "env.age"
+CHECKPOINT_FILE = "checkpoint"
 _NAME = re.compile(r"v([1-9][0-9]{0,8})")
 
 
@@ -91,6 +92,20 @@ def remove_destroyed(home: Home, deploy: Deploy, last: int) -> None:
     for number in _numbers(home, deploy) if last else ():
         if number <= last:
             _remove(home.release(deploy, number))
+
+
+def has_more(home: Home, deploy: Deploy, last: int) -> bool:
+    """Whether this machine has releases of the deploy beyond the ledger's last one; no more than three names are looked at.
+
+    Only when the ledger knows of none are the folders listed: they are numbered without gaps, but not always from 1.
+    Raises: MachineError.
+    """
+    running = _running(home, deploy)
+    if running is not None and running > last:
+        return True
+    if home.release(deploy, last + 2).exists() or (home.release(deploy, last + 1) / CHECKPOINT_FILE).exists():
+        return True
+    return not last and any(number > 1 for number in _numbers(home, deploy))
 
 
 def look_around(home: Home, deploy: Deploy) -> Found:

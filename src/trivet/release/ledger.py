@@ -32,7 +32,7 @@ from trivet.release.entry import (
     entry_hash,
 )
 from trivet.release.environments import Environments
-from trivet.release.folder import look_around, look_at_disk, remove_destroyed, remove_folders, write_folder
+from trivet.release.folder import has_more, look_around, look_at_disk, remove_destroyed, remove_folders, write_folder
 from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.records import (
@@ -98,7 +98,8 @@ class Ledger:
             sealed = self._sealed(draft, config)
             release = self._number(draft)
             self._check_whole(release)
-            remove_destroyed(self._home, draft.deploy, read_life(self._connection, draft.deploy).number)
+            if (ended := read_life(self._connection, draft.deploy).number) == release.number - 1:
+                remove_destroyed(self._home, draft.deploy, ended)
             write_folder(self._home, release, sealed)
             self._environments.write(draft.deploy, release.number, config)
             body = describe(release, config, sealed)
@@ -309,8 +310,9 @@ class Ledger:
 
     def _check_whole(self, release: Release) -> None:
         deploy = release.deploy
-        unknown = look_around(self._home, deploy).beyond(release.number - 1)
-        if unknown:
+        last = release.number - 1
+        if has_more(self._home, deploy, last):
+            unknown = look_around(self._home, deploy).beyond(last) or (release.number,)
             more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
             raise LedgerError(
                 f"The ledger of {deploy} does not know {', '.join(f'v{number}' for number in unknown[:_LISTED])}{more}, "
