@@ -1,5 +1,6 @@
 """Backups: an installation in one file while it runs, and on an empty machine again."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -226,7 +227,7 @@ def test_a_home_that_holds_something_is_left_as_it_is(made: Made) -> None:
     assert (done.status, done.out) == (2, "")
     home = made.trivet.home
     assert done.err == (
-        f"error: {home} is not empty: it holds apps, cache, keys, layers, locks and more.\n"
+        f"error: {home} is not empty: it holds apps, cache, env, keys, layers and more.\n"
         "hint:  A backup is restored into an empty home only. Choose another with TRIVET_HOME; or, if nothing in this one is "
         f"needed: trivet down, then mv {home} {home}.old, then restore again.\n"
     )
@@ -259,6 +260,46 @@ def test_what_the_age_command_encrypts_is_opened(made: Made, tmp_path: Path) -> 
     other = _elsewhere(Trivet(tmp_path / "home", tmp_path))
     other.ok("restore", str(tmp_path / "again.age"), "-i", str(key))
     assert other.ok("releases", "-a", "shop", "--json").out == made.trivet.ok("releases", "--json").out
+
+
+def test_one_that_is_not_encrypted_holds_neither_keys_nor_values_unless_it_is_told_to(
+    made: Made, tmp_path: Path
+) -> None:
+    plain, home = tmp_path / "plain", made.trivet.home
+    done = made.trivet.ok("backup", str(plain))
+    assert done.err.endswith(
+        "note     not encrypted, so without keys: to restore it, keep a copy of the folder keys elsewhere\n"
+    )
+    assert done.out.endswith(", not encrypted, without keys, without the apps' storage\n")
+    secret = next(line for line in (home / "keys/config.key").read_text().splitlines() if line.startswith("AGE"))
+    content, whole = (gzip.decompress(path.read_bytes()) for path in (plain, made.plain))
+    assert secret.encode() in whole
+    assert secret.encode() not in content
+    assert b"hello" not in content
+    other = _elsewhere(Trivet(tmp_path / "home", tmp_path))
+    done = other.ok("restore", str(plain), "--quiet")
+    assert done.err == (f"note     the backup held no keys: put yours back into {other.home}/keys before `trivet up`\n")
+    refused = other.run("config", "-a", "shop", "--reveal")
+    assert refused.status == 30
+    assert "The key that opens the config is not there" in refused.err
+    (other.home / "keys/config.key").write_bytes((home / "keys/config.key").read_bytes())
+    assert other.ok("config", "get", "GREETING", "-a", "shop").out == "hello\n"
+
+
+def test_a_key_that_systemd_hands_over_is_in_an_encrypted_backup_as_a_file(
+    trivet: Trivet, repository: Repository, tmp_path: Path
+) -> None:
+    trivet.ok("config", "set", "GREETING=hello")
+    key, credentials = Key(tmp_path, "ada"), tmp_path / "credentials"
+    credentials.mkdir()
+    (trivet.home / "keys/config.key").rename(credentials / "trivet-config-key")
+    trivet.environment["CREDENTIALS_DIRECTORY"] = str(credentials)
+    trivet.ok("backup", str(tmp_path / "backup"), "-r", key.public)
+    other = _elsewhere(trivet)
+    del other.environment["CREDENTIALS_DIRECTORY"]
+    other.ok("restore", str(tmp_path / "backup"), "-i", str(key.path))
+    assert (other.home / "keys/config.key").stat().st_mode & 0o777 == 0o600
+    assert other.ok("config", "get", "GREETING", "-a", "shop").out == "hello\n"
 
 
 def _spoilt(made: Made, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None], path: Path) -> Path:

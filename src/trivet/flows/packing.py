@@ -4,10 +4,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trivet import __version__
+from trivet.errors import ConfigLocked
 from trivet.flows.installation import Progress
 from trivet.host import archive
 from trivet.host.archive import Kind, Member
@@ -16,6 +17,7 @@ from trivet.host.files import refused
 from trivet.host.tree import hash_file
 from trivet.model.backup import (
     ANNOUNCEMENT,
+    CONFIG_KEY,
     DATABASE,
     FORMAT,
     LONGEST,
@@ -29,6 +31,7 @@ from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.release import Actor
 from trivet.model.text import size
+from trivet.release import Keeping, examine_key
 
 _TOPS = ("keys", "apps", "objects")
 _PIECE_BYTES = 1 << 20
@@ -39,11 +42,12 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A member, where its content is, and what part of the installation it is."""
+    """A member, where its content is, and what part of the installation it is. `content` goes before the source."""
 
     member: Member
     source: Path
     part: Part
+    content: bytes | None = field(default=None, repr=False)
 
 
 class Packing:
@@ -60,6 +64,8 @@ class Packing:
     def collect(self, database: Path, actor: Actor) -> Announcement:
         """It is known what is to be packed, a copy of the database first. Raises: MachineError."""
         self._add(DATABASE, database, database.lstat())
+        if self._with_keys:
+            self._add_config_key()
         for top in _TOPS:
             self._walk(top)
         return Announcement(
@@ -89,8 +95,8 @@ class Packing:
 
     def _pack(self, entry: _Entry) -> Iterator[bytes]:
         member = entry.member
-        if member.kind is not Kind.FILE:
-            yield from archive.pack(member)
+        if member.kind is not Kind.FILE or entry.content is not None:
+            yield from archive.pack(member, () if entry.content is None else (entry.content,))
             return
         try:
             if entry.part is Part.OBJECT and hash_file(entry.source) != digest_of(member.path):
@@ -138,6 +144,18 @@ class Packing:
             self._entries.append(_Entry(member, source, part))
         elif not stat.S_ISDIR(status.st_mode):
             self._leave_out(path, "it is no file, and no link to what is in the backup")
+
+    def _add_config_key(self) -> None:
+        """The key that opens the config is packed as a file of its own, wherever this machine has it from."""
+        try:
+            key = examine_key(self._home)
+        except ConfigLocked as error:
+            self._leave_out(CONFIG_KEY, error.message)
+            return
+        if key is not None and key.place.keeping is not Keeping.FILE:
+            content = "".join(f"{identity}\n" for identity in key.identities).encode()
+            member = Member(CONFIG_KEY, Kind.FILE, len(content), 0o600)
+            self._entries.append(_Entry(member, key.place.path, Part.KEY, content))
 
     def _leave_out(self, path: str, why: str) -> None:
         self.left_out.append((path, why))

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 ANNOUNCEMENT = "backup.json"
 DATABASE = "trivet.db"
+CONFIG_KEY = "keys/config.key"
 FORMAT = "trivet-backup-1"
 
 
@@ -56,7 +57,7 @@ _PARTS = (
     (f"{_DEPLOY}/run/(formation\\.json|door\\.json|stopped|events/{_FILE})", Part.RUN),
     (f"{_DEPLOY}/storage(/.+)?", Part.STORAGE),
     (r"keys/[a-z0-9.]{1,40}\.(pub|recipient)", Part.PUBLIC_KEY),
-    (r"keys/[a-z0-9.]{1,40}", Part.KEY),
+    (r"keys/[a-z0-9.]{1,40}(?<!\.cred)", Part.KEY),  # what one machine's systemd has sealed opens nowhere else
 )
 LONGEST = 3000  # characters of a path; the whole one, with the home's, has to stay below what Linux takes
 _STORAGE_DEPTH = 5  # apps/APP/deploys/DEPLOY/storage/NAME
