@@ -73,7 +73,7 @@ def test_what_it_leaves_behind_is_ended(quiet_shop: Shop) -> None:
     assert list(quiet_shop.home.temporary.iterdir()) == []
 
 
-STUBBORN = """
+STUBBORN = r"""
 import os, signal, time
 if os.fork() == 0:
     os.setsid()
