@@ -28,6 +28,7 @@ def settle(ledger: Ledger, machine: Machine, deploy: Deploy, actor: Actor) -> tu
 
     The caller holds the deploy's lock, so whoever made a pending release is gone; the run stage knows how far it came.
     """
+    machine.clear_away(deploy)
     return tuple(_settle_one(ledger, machine, record.release, actor) for record in ledger.pending(deploy))
 
 

@@ -6,40 +6,57 @@ The verbs follow tessera's POSIX storage: after a crash a reader finds the old c
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from trivet.errors import MachineError
+from trivet.host.processes import start_time
 
 _SMALL_BYTES = 64 * 1024
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_TEMPORARY = re.compile(r"\..+?\.(?P<pid>[0-9]{1,10})(\.[0-9a-f]{8})?")
 
 
 def create_once(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """The file exists with this content; it did not exist before. Raises: FileExistsError, MachineError."""
-    temporary = _write_beside(path, content, mode)
     try:
-        os.link(temporary, path)
-        sync_directory(path.parent)
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno not in _NO_NAMELESS_FILES:
+            raise refused(error, f"write {path}") from error
+        _create_beside(path, content, mode)
+        return
+    try:
+        _create_nameless(descriptor, path, content, mode)
     finally:
-        temporary.unlink()
+        os.close(descriptor)
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """The file has this content, whatever it held before. Raises: MachineError."""
     temporary = _write_beside(path, content, mode)
-    temporary.replace(path)
-    sync_directory(path.parent)
+    _put(temporary, path)
 
 
 def replace_link(path: Path, target: str) -> None:
-    """The path is a symbolic link to the target, whatever link it was before."""
+    """The path is a symbolic link to the target, whatever link it was before. Raises: OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
-    temporary.replace(path)
+    _put(temporary, path)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """It stands in the path's place, on disk; or it is gone. Raises: OSError."""
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 
@@ -60,6 +77,22 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     if path.parent.is_dir():
         sync_directory(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """No file is left that somebody who is gone by now has written beside the one it was to become.
+
+    Ours count too: call it before writing there. What cannot be removed is left. The folder may be missing.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return
+    for name in names:
+        match = _TEMPORARY.fullmatch(name)
+        if match and (int(match["pid"]) == os.getpid() or start_time(int(match["pid"])) is None):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
 
 
 def remove_tree(path: Path) -> None:
@@ -198,16 +231,45 @@ def _open_folder(name: str, parent: int) -> int:
         os.close(found)
 
 
+def _create_nameless(descriptor: int, path: Path, content: bytes, mode: int) -> None:
+    """The file gets its name once it is whole: whoever is killed before leaves nothing. open(2), O_TMPFILE."""
+    try:
+        _fill(descriptor, content, mode)
+        # Given a folder, Python calls linkat(2), which follows the link in /proc to the file.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        sync_directory(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise refused(error, f"write {path}") from error
+
+
+def _create_beside(path: Path, content: bytes, mode: int) -> None:
+    temporary = _write_beside(path, content, mode)
+    try:
+        os.link(temporary, path)
+        sync_directory(path.parent)
+    finally:
+        temporary.unlink()
+
+
 def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            _fill(descriptor, content, mode)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise refused(error, f"write {path}") from error
     return temporary
+
+
+def _fill(descriptor: int, content: bytes, mode: int) -> None:
+    os.fchmod(descriptor, mode)
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.fsync(descriptor)

@@ -14,6 +14,7 @@ from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.run import Address
 from trivet.run import documents
 
+_FOLDERS = ("status", "logs", "rollouts", "events")
 _FORMATION, _ADDRESS = "formation.json", "door.json"
 _MOST_PROCESSES = 10_000  # of one type: more than there are ports for
 _LAST_PORT = 65535
@@ -34,9 +35,15 @@ def find_deploys(home: Home) -> tuple[Deploy, ...]:
 
 def make_folders(home: Home, deploy: Deploy) -> None:
     """The folders that the run stage writes in exist; nobody else may look into them."""
-    for name in ("status", "logs", "rollouts", "events"):
+    for name in _FOLDERS:
         files.make_directories(home.run(deploy) / name, mode=0o700)
     files.make_directories(home.storage(deploy), mode=0o700)
+
+
+def sweep(home: Home, deploy: Deploy) -> None:
+    """No half-written file is left of a supervisor that was killed; call it before one writes there."""
+    for folder in (home.run(deploy), *(home.run(deploy) / name for name in _FOLDERS)):
+        files.sweep(folder)
 
 
 def read_formation(home: Home, deploy: Deploy) -> Formation:

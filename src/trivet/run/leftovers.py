@@ -5,8 +5,34 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from trivet.errors import MachineError
+from trivet.host import processes
 from trivet.host.descendants import end_processes_marked
 from trivet.host.files import remove_tree
+
+_ONE_OFF = "run-"
+
+
+def one_off_folder(root: Path, pid: int) -> Path:
+    """The temporary folder of the one-off that this process starts; the name tells for whom it is there."""
+    return root / f"{_ONE_OFF}{pid}.{processes.start_time(pid)}"
+
+
+def is_of_one_off(folder: Path) -> bool:
+    """Whether the temporary folder is a one-off's."""
+    return folder.name.startswith(_ONE_OFF)
+
+
+def has_owner(folder: Path) -> bool:
+    """Whether the process still runs that has started the one-off of this temporary folder."""
+    pid, _, started = folder.name.removeprefix(_ONE_OFF).partition(".")
+    return pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
+
+
+def clear_away_one_offs(root: Path) -> None:
+    """Nothing is left of one-offs whose command was killed: as long as the supervisor lives, nobody else looks."""
+    abandoned = [path for path in root.glob(f"{_ONE_OFF}*") if not has_owner(path)]
+    if abandoned:
+        clear_away(abandoned)
 
 
 def mark(folder: Path) -> str:

@@ -18,7 +18,7 @@ from trivet.model.release import Release
 from trivet.run import desired
 from trivet.run.capture import Capture
 from trivet.run.command import shell_argv
-from trivet.run.leftovers import clear_away
+from trivet.run.leftovers import clear_away, one_off_folder
 from trivet.run.plan import app_folder, process_environment
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -138,9 +138,8 @@ def _started(one_off: OneOff, sandbox: Sandbox, manner: Manner) -> Iterator[spaw
 
 def _make_temporary(home: Home) -> Path:
     """Named after us, so that the supervisor can tell when nobody uses it any more."""
-    pid = os.getpid()
     files.make_directories(home.temporary, mode=0o711)
-    path = home.temporary / f"run-{pid}.{processes.start_time(pid)}"
+    path = one_off_folder(home.temporary, os.getpid())
     path.mkdir(mode=0o700)
     return path
 

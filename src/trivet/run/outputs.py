@@ -85,6 +85,12 @@ def write(home: Home, deploy: Deploy, number: int, output: Output) -> None:
     files.replace(path, write_document(output).encode(), mode=0o600)
 
 
+def sweep(home: Home, deploy: Deploy) -> None:
+    """No half-written file is left of a command that was killed."""
+    for folder in (home.run(deploy) / "outputs").glob("v*"):
+        files.sweep(folder)
+
+
 def read_all(home: Home, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
     """What is kept of the release, in the order in which it was run. Raises: InvalidDocument, MachineError."""
     found = [output for part in Part if (output := read(home, deploy, number, part)) is not None]

@@ -21,7 +21,7 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, ProcessStatus, RollOut
-from trivet.run import desired, in_use, one_off, outputs, roll_outs
+from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.events import read_events
@@ -246,6 +246,11 @@ class Machine:
         """The marker that the release's schema command printed, if there is one. Raises: InvalidDocument."""
         kept = outputs.read(self._home, deploy, number, Part.SCHEMA)
         return kept.output.marker if kept is not None else None
+
+    def clear_away(self, deploy: Deploy) -> None:
+        """Nothing is left of one-offs, release commands among them, whose command was killed, nor half of an output."""
+        leftovers.clear_away_one_offs(self._home.temporary)
+        outputs.sweep(self._home, deploy)
 
     def destroy(self, deploy: Deploy) -> None:
         """Nothing of the deploy runs, and its run/ and storage/ are gone."""

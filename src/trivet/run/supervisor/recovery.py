@@ -17,8 +17,7 @@ from trivet.model.names import Deploy
 from trivet.model.process import find_process_type
 from trivet.model.run import ProcessState, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
-from trivet.run import desired, roll_outs
-from trivet.run.leftovers import mark
+from trivet.run import desired, leftovers, roll_outs
 from trivet.run.plan import plan
 from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
@@ -44,6 +43,7 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
     `present` are this deploy's processes, whatever the files say: those without one are found again too, or end.
     """
     desired.make_folders(keeper.home, keeper.deploy)
+    desired.sweep(keeper.home, keeper.deploy)
     intent = _read_intent(keeper)
     finish = intents.recover(intent, (), ()).finish
     if intent is not None and finish:
@@ -72,7 +72,7 @@ def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
     """Temporary folders but those in `used` (paths) will be gone soon; a living one-off's carries its process's number."""
     root = yard.home.temporary
     unused = [path for path in (root.iterdir() if root.is_dir() else ()) if str(path) not in used]
-    living = frozenset(find_processes_marked([mark(path) for path in unused]).values())
+    living = frozenset(find_processes_marked([leftovers.mark(path) for path in unused]).values())
     for path in unused:
         if not _is_in_use(path, living):
             yard.leftovers.take(path)
@@ -267,10 +267,7 @@ def _plain_names(wanted: RunPlan) -> tuple[str, ...]:
 
 def _is_in_use(folder: Path, living: frozenset[str]) -> bool:
     """Of a deploy that could not be recovered everything runs on; a one-off ends with whoever started it."""
-    if not folder.name.startswith("run-"):
-        return mark(folder) in living
-    pid, _, started = folder.name.removeprefix("run-").partition(".")
-    return pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
+    return leftovers.has_owner(folder) if leftovers.is_of_one_off(folder) else leftovers.mark(folder) in living
 
 
 def _tell(deploy: Deploy, text: str) -> None:
