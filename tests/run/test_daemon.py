@@ -218,3 +218,22 @@ def test_a_process_is_found_again_by_its_number_and_start_only() -> None:
 def _supervisors(home: Home) -> list[int]:
     numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     return [pid for pid in numbers if processes.command_line(pid).endswith(f"run/__main__.py {home.root}")]
+
+
+def test_a_log_that_cannot_be_written_is_in_nobody_s_way(shop: Shop) -> None:
+    """As on a full disk: whoever asks for something gets an answer, also if there is trouble to be told of."""
+    shop.machine.down()
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(
+            (sys.executable, "-c", _FOREGROUND, shop.home.root), stdout=subprocess.DEVNULL, stderr=full
+        ) as command,
+    ):
+        wait_until(shop.machine.is_up)
+        shop.home.run(shop.deploy).mkdir(parents=True, exist_ok=True)
+        (shop.home.run(shop.deploy) / "rollouts").mkdir(exist_ok=True)
+        (shop.home.run(shop.deploy) / "rollouts" / "v1.json").mkdir()  # how it ended cannot be written: trouble
+        shop.release(1, {}, (ProcessType("worker", "sleep 600", settle_s=0.1, grace_s=2.0),))
+        shop.ok(1)
+        shop.machine.down()
+        assert command.wait(DEADLINE_S) == 0

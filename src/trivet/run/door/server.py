@@ -1,5 +1,6 @@
 """The front door's process: from its folder to the loop that never ends by itself."""
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -32,7 +33,8 @@ class Log:
         if line != self._last or now - self._last_at > _QUIET_S:
             self._last, self._last_at = line, now
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            os.write(2, f"{stamp} {line}\n".encode())
+            with contextlib.suppress(OSError):  # a full disk: nobody hears of the trouble, but the door stays open
+                os.write(2, f"{stamp} {line}\n".encode())
 
 
 class Server:

@@ -18,10 +18,12 @@ from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
 from trivet.run.supervisor.supervisor import Supervisor
+from trivet.run.supervisor.voice import Voice
 
 
 def main(arguments: list[str]) -> int:
     """Runs until everything has been ended; 0 at once if another supervisor of this home runs."""
+    sys.stderr = Voice()
     home = Home(Path(arguments[0]))
     make_directories(home.supervisor, mode=0o700)
     lock = os.open(launch.lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
