@@ -11,7 +11,8 @@ from pathlib import Path
 from trivet.errors import Busy
 from trivet.host.files import make_directories, refused
 
-_POLL_S = 0.05
+_POLL_S = 0.005
+_TELLS_WITHIN_S = 1.0  # who has taken the lock says so at once, unless the machine is very busy
 
 Waiting = Callable[[str], None]
 
@@ -54,21 +55,52 @@ def _opened(path: Path) -> Iterator[int]:
 
 def _write(descriptor: int, holder: str) -> None:
     os.ftruncate(descriptor, 0)
-    with contextlib.suppress(OSError):  # a full disk: whoever waits is not told for whom, but the lock is held
-        os.pwrite(descriptor, holder.encode(errors="replace"), 0)
+    with contextlib.suppress(OSError):  # a full disk: whoever waits is told a number only, but the lock is held
+        os.pwrite(descriptor, f"{os.getpid()} {holder}".encode(errors="replace") if holder else b"", 0)
 
 
 def _take(descriptor: int, operation: int, waiting: Waiting | None, what: str, *, wait: bool) -> None:
-    told = False
+    """Once whoever waits has been told for whom, the kernel wakes it; a signal's handler may still raise."""
+    until = time.monotonic() + _TELLS_WITHIN_S
     while True:
         try:
             fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
             return
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip() or "another command"
-            if not wait:
+            holder = _present_holder(descriptor, is_patient=time.monotonic() < until)
+            if holder is not None and not wait:
                 raise Busy(f"{holder} is at work on {what}.", hint="Wait for it to end, then try again.") from error
-            if waiting is not None and not told:
+        if holder is not None:
+            if waiting is not None:
                 waiting(holder)
-                told = True
-            time.sleep(_POLL_S)
+            fcntl.flock(descriptor, operation)
+            return
+        time.sleep(_POLL_S)
+
+
+def _present_holder(descriptor: int, *, is_patient: bool) -> str | None:
+    """Who holds the lock, in its own words; None if it has not said so yet, and we are patient.
+
+    What stands in the file may be of one that was killed: only the kernel knows who holds it.
+    """
+    pid, _, line = os.pread(descriptor, 4096, 0).decode(errors="replace").strip().partition(" ")
+    holders = _holders(descriptor)
+    if line and (pid in holders or not holders):
+        return line
+    if is_patient and not any(is_sharing for is_sharing in holders.values()):
+        return None
+    return f"another command (pid {', '.join(holders)})" if holders else "another command"
+
+
+def _holders(descriptor: int) -> dict[str, bool]:
+    """The pids of those that hold the lock, and whether they share it; none where the kernel does not tell. proc_locks(5)"""
+    inode = str(os.fstat(descriptor).st_ino)
+    try:
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return {}
+    return {
+        words[4]: words[3] == "READ"
+        for words in lines
+        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and words[4] != "-1"
+    }
