@@ -49,6 +49,7 @@ __all__ = [
     "read_settings",
     "remove_builds",
     "sign_build",
+    "sweep_scratch",
     "verify_builds",
     "verify_layer",
 ]
@@ -124,6 +125,13 @@ def read_beside(home: Home, app: AppName, build_id: str, document: BuildDocument
     from trivet.build import record
 
     return record.read_beside(home, app, build_id, document)
+
+
+def sweep_scratch(home: Home) -> None:
+    """What killed builds left is gone, their processes too. Raises: OSError, MachineError."""
+    from trivet.build import scratch
+
+    scratch.sweep(home.scratch)
 
 
 def remove_builds(home: Home, app: AppName) -> None:

@@ -13,6 +13,7 @@ from trivet.cli import suggestions
 from trivet.cli.output import ProgressView, progress_view
 from trivet.cli.place import installation
 from trivet.flows.installation import Installation
+from trivet.flows.leftovers import clear_killed_builds
 from trivet.model.names import DEFAULT_DEPLOY
 from trivet.model.plan import Terms
 
@@ -202,6 +203,8 @@ def manner_options(command: Callable[..., int | None]) -> Callable[..., int | No
         **others: Any,
     ) -> int | None:
         manner = Manner(message, no_wait, verbose, quiet, as_json, only_plan, expect)
+        if not only_plan:
+            clear_killed_builds(manner.installation)
         return command(**others, manner=manner)
 
     return with_manner

@@ -7,8 +7,9 @@ from functools import partial
 
 from trivet.build import plan_pruning
 from trivet.build import prune as remove
-from trivet.errors import Busy, InputError, MachineError, TrivetError
+from trivet.errors import Busy, InputError, Interrupted, MachineError, TrivetError
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.leftovers import clear_killed_builds
 from trivet.host.clock import seconds_since_epoch
 from trivet.model.names import Deploy
 from trivet.model.pruning import BuildName, Keep, Pruned
@@ -53,11 +54,18 @@ def prune(installation: Installation, limits: Limits, reason: str, progress: Pro
     """What nobody needs is gone, or with `dry_run` only told. Raises: Busy, LedgerError, MachineError, InvalidDocument."""
     if not installation.home.database.exists():
         return Pruned()
-    with installation.alone_with_store("prune", progress, wait=installation.wait):
-        pruned, removal = plan_pruning(installation.home, _keep(installation, limits), thorough=True)
-        if not dry_run:
-            _remove(installation, pruned, partial(remove, installation.home, removal), reason or "prune")
-        return pruned
+    clear_killed_builds(installation)
+    try:
+        with installation.alone_with_store("prune", progress, wait=installation.wait):
+            pruned, removal = plan_pruning(installation.home, _keep(installation, limits), thorough=True)
+            if not dry_run:
+                _remove(installation, pruned, partial(remove, installation.home, removal), reason or "prune")
+            return pruned
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(
+            "Interrupted; some of what was to be pruned may be gone, and whatever is kept is whole.",
+            hint="`trivet prune` removes the rest.",
+        ) from interrupt
 
 
 def prune_after_deploy(installation: Installation, progress: Progress) -> None:
