@@ -123,6 +123,7 @@ def test_a_killed_release_command_ends_with_its_command(trivet: Trivet, reposito
         eventually(lambda: _running("sleep 988"), what="the release command")
         command.kill()
     eventually(lambda: not _running("sleep 988"), what="the end of the release command")
+    assert [path for path in (trivet.home / "tmp").iterdir() if path.name.startswith("run-")] != []
     repository.commit(shop("v3"))
     done = trivet.ok("deploy")
     assert (
@@ -130,6 +131,59 @@ def test_a_killed_release_command_ends_with_its_command(trivet: Trivet, reposito
         in done.err
     )
     assert fetch(trivet.url) == (200, "v3 - v3\n")
+    assert [path for path in (trivet.home / "tmp").iterdir() if path.name.startswith("run-")] == []
+
+
+def test_ctrl_c_while_waiting_for_somebody_else_changes_nothing(
+    trivet: Trivet, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit(shop("v1", web=_waiting_for(tmp_path / "go")))
+    with trivet.start("deploy") as first:
+        eventually(lambda: (trivet.home / "locks" / "shop.production").exists(), what="the lock")
+        with trivet.start("config", "set", "A=1") as second:
+            assert second.stderr is not None
+            told = second.stderr.readline()
+            second.send_signal(signal.SIGINT)
+            out, err = second.communicate(timeout=20)
+        (tmp_path / "go").touch()
+        first.communicate()
+    assert "waiting for shop/production: " in told
+    assert f"(trivet deploy HEAD, pid {first.pid}, since 20" in told
+    assert (second.returncode, out) == (130, "")
+    assert err.strip() == ("error: Interrupted; nothing was changed.\nhint:  Run the command again when you are ready.")
+    assert _states(trivet) == {1: "succeeded"}
+
+
+def test_a_terminal_that_closes_does_not_end_what_nohup_started(
+    trivet: Trivet, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit(shop("v1", web=_waiting_for(tmp_path / "go")))
+    with trivet.start("deploy", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as command:
+        eventually(lambda: len(trivet.processes(release=1)) == 1, what="the start of v1")
+        command.send_signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 0, err
+    assert out.startswith("shop/production v1 is live")
+
+
+def test_a_second_ctrl_c_does_not_keep_the_first_from_saying_what_is_true(
+    trivet: Trivet, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy")
+    repository.commit(shop("v2", web=_waiting_for(tmp_path / "go")))
+    with trivet.start("deploy") as command:
+        eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            command.send_signal(number)
+        _, err = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert err.splitlines()[-2:] == [
+        "error: Interrupted. v2 is recorded as failed; v1 still serves, untouched.",
+        "hint:  Run the command again when you are ready.",
+    ]
+    assert _states(trivet) == {2: "failed", 1: "succeeded"}
 
 
 def test_a_failing_release_command_touches_nothing(trivet: Trivet, repository: Repository) -> None:

@@ -12,6 +12,8 @@ from trivet import __version__
 from trivet.cli.output import color_choice, print_error
 from trivet.errors import InputError, Interrupted, MachineError, TrivetError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("plan", "releases", "builds", "apps", "ps", "logs", "doctor")),
@@ -91,7 +93,7 @@ def find_command(name: str) -> click.Command:
 
 def main() -> None:
     """The process ends with the status of the command: 0, or the exit code of what went wrong."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _caught():
         signal.signal(number, _interrupt)
     sys.exit(_run())
 
@@ -140,5 +142,13 @@ def _bug(error: Exception) -> TrivetError:
     )
 
 
+def _caught() -> tuple[signal.Signals, ...]:
+    """The signals that interrupt a command. One that whoever started us ignores stays ignored: `nohup` relies on it."""
+    return tuple(number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """What follows is not interrupted in turn: it finds out, and says, what is true now."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -6,6 +6,7 @@ from trivet.build import read_settings
 from trivet.errors import MachineError
 from trivet.flows.build import BuildChoice, build, find_source, foresee
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.interruption import releasing_on, serving
 from trivet.flows.planning import (
     Decision,
     Proposal,
@@ -29,7 +30,7 @@ from trivet.model.process import runnable
 from trivet.model.release import Cause
 from trivet.model.run import Address
 from trivet.model.settings import Settings
-from trivet.release import ConfigStore, Ledger, check_declared, complete
+from trivet.release import ConfigStore, check_declared, complete
 from trivet.run import Machine
 
 DEFAULT_HOST = "127.0.0.1"
@@ -53,7 +54,8 @@ def deploy(
     Raises: whatever ended it; then what ran before runs on, and nothing was released if the build failed.
     """
     released = _deploy(installation, target, source, choice, progress)
-    prune_after_deploy(installation, progress)
+    with serving(released.release):
+        prune_after_deploy(installation, progress)
     return released
 
 
@@ -92,7 +94,7 @@ def _refuse_early(installation: Installation, target: Deploy, source: BuildChoic
 def _deploy(
     installation: Installation, target: Deploy, source: BuildChoice, choice: DeployChoice, progress: Progress
 ) -> Released:
-    with installation.working_on(target, f"deploy {source.revision}", progress), Ledger(installation.home) as ledger:
+    with releasing_on(installation, target, f"deploy {source.revision}", progress) as ledger:
         _refuse_early(installation, target, source, choice)
         built = build(installation, target.app, source, progress)
         machine = prepare(installation, ledger, target, progress)

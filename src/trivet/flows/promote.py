@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.interruption import releasing_on
 from trivet.flows.planning import (
     Decision,
     Proposal,
@@ -58,7 +59,7 @@ def promote(installation: Installation, promotion: Promotion, progress: Progress
     """
     _check_two(promotion)
     source, target = promotion.source, promotion.target
-    with installation.working_on(target, f"promote {source.name}", progress), Ledger(installation.home) as ledger:
+    with releasing_on(installation, target, f"promote {source.name}", progress) as ledger:
         _find_promoted(ledger, source)  # before anything is started
         machine = prepare(installation, ledger, target, progress)
         with ConfigStore(installation.home) as store:

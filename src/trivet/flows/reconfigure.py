@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from trivet.errors import ConfigError
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.interruption import releasing_on
 from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.situation import Situation, find_situation, read_situation
@@ -13,7 +14,7 @@ from trivet.model.declaration import Declaration
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause
-from trivet.release import ConfigStore, Ledger, check_declared, complete
+from trivet.release import ConfigStore, check_declared, complete
 from trivet.run import Machine
 
 
@@ -59,8 +60,7 @@ def reconfigure(installation: Installation, changes: Changes, progress: Progress
     _check_valid(changes)
     deploy = changes.deploy
     with (
-        installation.working_on(deploy, "config", progress),
-        Ledger(installation.home) as ledger,
+        releasing_on(installation, deploy, "config", progress) as ledger,
         ConfigStore(installation.home) as store,
     ):
         # An interrupted command is settled first: it may have made another release the current one.

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from trivet.errors import Interrupted, RollOutFailed, SupervisorUnreachable, TrivetError
+from trivet.errors import MachineError, RollOutFailed, SupervisorUnreachable, TrivetError
 from trivet.flows import environments
 from trivet.flows.hooks import Hooks
-from trivet.flows.installation import Installation, Progress
+from trivet.flows.installation import Installation, Progress, refusal
 from trivet.flows.notify import News, deliver, queue
 from trivet.flows.present import describe_present
 from trivet.flows.release_command import run_release_command
@@ -15,7 +15,7 @@ from trivet.flows.settle import attest, outcome_of, settle, with_schema
 from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
 from trivet.model.names import Deploy
-from trivet.model.release import Draft, Outcome, Record, Release, State
+from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
 from trivet.release import Ledger
 from trivet.run import Machine
@@ -101,12 +101,16 @@ class Releasing:
                 run_release_command(self.machine, release, self.progress)
             ask_schema(self.machine, release, self.progress)
             roll_out = self._roll_out(release, options.address)
-        except KeyboardInterrupt as interrupt:
-            raise self._interrupted(release, before) from interrupt
+        except SupervisorUnreachable:
+            raise  # the next supervisor finishes or undoes it, and the next command says which
         except TrivetError as error:
             news = self._conclude(News(release, Outcome(State.FAILED, error.message, error.detail), before))
             self._follow_up(hooks, news)
             raise
+        except OSError as error:
+            refused = refusal(error)
+            self._follow_up(hooks, self._conclude(News(release, Outcome(State.FAILED, refused.message), before)))
+            raise refused from error
         news = self._conclude(News(release, outcome_of(roll_out), before, roll_out.address))
         self._follow_up(hooks, news)
         return replace(self._released(release, roll_out), checkpoint=news.checkpoint)
@@ -145,25 +149,20 @@ class Releasing:
             detail=roll_out.output,
         )
 
-    def _interrupted(self, release: Release, before: Record | None) -> Interrupted:
-        self.machine.abort(release.deploy)
-        roll_out = self.machine.ended(release.deploy, release.number)
-        self._conclude(News(release, outcome_of(roll_out), before, roll_out.address if roll_out is not None else None))
-        if roll_out is not None and roll_out.succeeded:
-            return Interrupted(
-                f"Interrupted, but {release.name} had already taken over and serves now.",
-                hint="`trivet rollback` brings back the release before.",
-            )
-        return Interrupted(
-            f"Interrupted. {release.name} is recorded as failed; {describe_present(self.machine, release.deploy)}.",
-            hint="Run the command again when you are ready.",
-        )
-
     def _conclude(self, news: News) -> News:
-        """The ledger says what became of the release, and whoever wants to know will be told."""
+        """The ledger says what became of the release, and whoever wants to know will be told.
+
+        Or the next command will: on a full disk what a person is to be told is how the roll-out ended.
+        """
         told = replace(news, outcome=with_schema(self.machine, news.release, news.outcome))
         deploy = told.release.deploy
-        checkpoint = self.ledger.conclude(deploy, told.release.number, told.outcome)
+        try:
+            checkpoint = self.ledger.conclude(deploy, told.release.number, told.outcome)
+        except MachineError as error:
+            self.progress.notice(
+                f"what became of {told.release.name} could not be written down; the next command does it. {error.message}"
+            )
+            return told
         checkpoint = checkpoint or attest(self.ledger, deploy, self.progress)
         queue(self.installation, told, self.progress)
         return replace(told, checkpoint=checkpoint)
@@ -178,3 +177,4 @@ class Releasing:
                 f"interrupted after {news.release.name} had {news.outcome.state}: its hook was ended, and what it was "
                 "about to send goes out with the next release"
             )
+            raise

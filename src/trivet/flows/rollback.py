@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.interruption import releasing_on
 from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason, store_config
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.schema import check_move, find_move
@@ -56,7 +57,7 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
     RunError.
     """
     deploy = back.deploy
-    with installation.working_on(deploy, _name(back), progress), Ledger(installation.home) as ledger:
+    with releasing_on(installation, deploy, _name(back), progress) as ledger:
         machine = prepare(installation, ledger, deploy, progress)
         with ConfigStore(installation.home) as store:
             agreed = _plan(installation, ledger, store, back)
