@@ -14,8 +14,9 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
     from trivet.model.names import Deploy
     from trivet.model.output import KeptOutput
     from trivet.model.pruning import BuildState
-    from trivet.model.release import Record
+    from trivet.model.release import Origin, Record
     from trivet.model.run import ProcessStatus
+    from trivet.model.story import Line
     from trivet.model.verification import Verification
 
 Document = dict[str, object]
@@ -93,7 +94,7 @@ def full_record_document(record: "Record", *, is_pinned: bool) -> Document:
         "config_change": release.config_change,
         "tool_version": release.tool_version,
         "processes": {process.name: process.command for process in release.processes},
-        "origin": {**_names(release.origin.deploy), "release": release.origin.number} if release.origin else None,
+        "origin": _origin(release.origin),
         "output": record.outcome.output,
         "timings_s": record.outcome.timings_s,
         "schema": record.outcome.schema,
@@ -117,6 +118,18 @@ def output_document(kept: "KeptOutput") -> Document:
     }
 
 
+def line_document(line: "Line") -> Document:
+    """A line of the story, as in `trivet log`."""
+    told = {key: value for key, value in to_json(line).items() if key not in ("act", "origin")}
+    return {
+        **told,
+        "actor": str(line.act.actor) if line.act else None,
+        "authority": line.act.actor.authority if line.act else None,
+        "reason": (line.act.reason or None) if line.act else None,
+        "origin": _origin(line.origin),
+    }
+
+
 def verification_document(found: "Verification") -> Document:
     """What `trivet releases verify` found."""
     fault = found.fault
@@ -129,6 +142,10 @@ def verification_document(found: "Verification") -> Document:
         "release": fault.number if fault else None,
         "reason": fault.reason if fault else None,
     }
+
+
+def _origin(origin: "Origin | None") -> Document | None:
+    return {**_names(origin.deploy), "release": origin.number} if origin else None
 
 
 def _names(deploy: "Deploy") -> Document:

@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
-    ("Look", ("plan", "releases", "builds", "apps", "ps", "logs", "doctor")),
+    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "logs", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
     ("This machine", ("up", "down", "prune", "notify", "backup", "restore", "completion")),
 )
@@ -30,6 +30,7 @@ _COMMANDS = {
     "build": ("building", "Build a commit, without releasing it."),
     "builds": ("builds", "List the builds of an app."),
     "releases": ("releases", "List the releases of a deploy, newest first."),
+    "log": ("log", "Tell the story of an app across its deploys, newest first."),
     "rollback": ("rollback", "Bring back an earlier release, as a new one."),
     "promote": ("promote", "Release in one deploy what serves in another."),
     "config": ("config", "List the config of a deploy: its environment variables."),

@@ -96,6 +96,11 @@ def seconds_since(at: str) -> float:
     return max(0.0, time.time() - calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")))
 
 
+def time_ago(seconds: float) -> str:
+    """The moment that was this long ago, as ISO 8601 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - seconds))
+
+
 def age(at: str) -> str:
     """How long ago an ISO 8601 time in UTC was, in one unit: "5m", "3h", "12d"."""
     seconds = seconds_since(at)

@@ -5,7 +5,7 @@ import click
 from trivet.cli.options import json_option, message_option, view, wait_option
 from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation
-from trivet.flows.prune import Limits, describe, limits_from_environment, parse_size
+from trivet.flows.prune import Limits, limits_from_environment, parse_size
 from trivet.flows.prune import prune as prune_flow
 from trivet.model.pruning import Change
 from trivet.model.text import size
@@ -66,7 +66,7 @@ def prune(dry_run: bool, keep: int | None, budget: str | None, message: str, no_
         return
     if pruned.changes and pruned.leftovers_bytes:
         click.echo(f"leftovers: {size(pruned.leftovers_bytes)}")
-    click.echo(f"{'would prune' if dry_run else 'pruned'} {describe(pruned)}")
+    click.echo(f"{'would prune' if dry_run else 'pruned'} {pruned.told}")
 
 
 def _row(change: Change) -> tuple[str, ...]:

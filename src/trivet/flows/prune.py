@@ -14,7 +14,6 @@ from trivet.host.clock import seconds_since_epoch
 from trivet.model.names import Deploy
 from trivet.model.pruning import BuildName, Keep, Pruned
 from trivet.model.release import Act, Record
-from trivet.model.text import size
 from trivet.release import Ledger
 from trivet.run import Machine
 
@@ -81,14 +80,7 @@ def prune_after_deploy(installation: Installation, progress: Progress) -> None:
         progress.notice(f"old builds could not be pruned: {error} `trivet prune` tries again")
         return
     if pruned.freed_bytes:
-        progress.notice(f"pruned {describe(pruned)}")
-
-
-def describe(pruned: Pruned) -> str:
-    """How many builds lost something, and how much that freed, in one line."""
-    count = len(pruned.changes)
-    what = "1 build" if count == 1 else f"{count} builds" if count else "leftovers"
-    return f"{what}: {size(pruned.freed_bytes)} freed"
+        progress.notice(f"pruned {pruned.told}")
 
 
 def _remove(installation: Installation, pruned: Pruned, take_away: Callable[[], None], reason: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet.model.names import AppName
+from trivet.model.text import size
 
 
 class BuildState(StrEnum):
@@ -58,3 +59,10 @@ class Pruned:
     @property
     def freed_bytes(self) -> int:
         return sum(change.freed_bytes for change in self.changes) + self.leftovers_bytes
+
+    @property
+    def told(self) -> str:
+        """How many builds lost something, and how much that freed, in one line."""
+        count = len(self.changes)
+        what = "1 build" if count == 1 else f"{count} builds" if count else "leftovers"
+        return f"{what}: {size(self.freed_bytes)} freed"

@@ -4,7 +4,16 @@ from trivet.release.compare import ReleaseDiff, diff
 from trivet.release.config_key import ConfigKey, Keeping
 from trivet.release.config_store import ConfigStore
 from trivet.release.declared import Finding, KeyState, check_declared, complete, examine
-from trivet.release.entry import Entry, Kind
+from trivet.release.entry import (
+    DestroyedBody,
+    Entry,
+    Kind,
+    OutcomeBody,
+    PinBody,
+    PrunedBody,
+    ReleaseBody,
+    read_body,
+)
 from trivet.release.environment_place import EnvironmentPlace, find_environment_place
 from trivet.release.environments import Environments
 from trivet.release.ledger import Ledger
@@ -15,6 +24,7 @@ from trivet.release.vault import examine_key
 __all__ = [
     "ConfigKey",
     "ConfigStore",
+    "DestroyedBody",
     "Entry",
     "Finding",
     "KeyState",
@@ -23,7 +33,11 @@ __all__ = [
     "Keeping",
     "Kind",
     "Ledger",
+    "OutcomeBody",
+    "PinBody",
+    "PrunedBody",
     "Quarantine",
+    "ReleaseBody",
     "ReleaseDiff",
     "check_declared",
     "choose_rollback_target",
@@ -33,4 +47,5 @@ __all__ = [
     "examine_key",
     "find_environment_place",
     "find_quarantines",
+    "read_body",
 ]

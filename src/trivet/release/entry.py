@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet.model.config import Config
-from trivet.model.document import write_document
+from trivet.model.document import from_json, read_document, write_document
 from trivet.model.pruning import Change
 from trivet.model.release import Act, Outcome, Release
 from trivet.release.merkle import leaf_hash
@@ -127,6 +127,12 @@ BODIES: dict[Kind, type[object]] = {
     Kind.PRUNED: PrunedBody,
     Kind.DESTROYED: DestroyedBody,
 }
+
+
+def read_body(entry: Entry) -> object:
+    """The value of the entry's body, of the type that its kind has. Raises: InvalidDocument."""
+    name = f"entry {entry.position}"
+    return read_document(BODIES[from_json(Kind, entry.kind, name=name)], entry.body, name=name)
 
 
 def entry_bytes(*columns: str | int) -> bytes:
