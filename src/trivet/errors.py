@@ -27,6 +27,7 @@
     │   ├── Quarantined      31   a rollback has left this build, and nobody says why it is to be released again
     │   ├── PlanOutdated     32   the plan is not the one that was expected: something has changed since
     │   ├── ConfigLocked          the key that opens the config is lost or another, or the config was altered
+    │   ├── UnsignedRelease       a release has to be signed and is not, or not by one who may, or cannot be signed
     │   └── LedgerError           the ledger was altered, or the database refused
     ├── RunError             40
     │   ├── RollOutFailed         the new release did not come up; the old one still serves
@@ -171,6 +172,10 @@ class UnfitConfig(ReleaseError):
 
 class ConfigLocked(ReleaseError):
     """Config cannot be opened: its key is not there or is another one, or what was sealed has been altered."""
+
+
+class UnsignedRelease(ReleaseError):
+    """A release that has to be signed is not, or not by one who may; or it could not be signed."""
 
 
 class LedgerError(ReleaseError):

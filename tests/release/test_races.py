@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import trivet
+from trivet.errors import Busy
 from trivet.model.config import Config
 from trivet.model.document import write_document
 from trivet.model.home import Home
@@ -22,6 +23,7 @@ OPENER = Path(__file__).with_name("opener.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(trivet.__file__).parent.parent)}
 DEADLINE_S = 150
 
+MakeDraft = Callable[..., Draft]
 Start = Callable[[Draft, int], "subprocess.Popen[str]"]
 
 
@@ -116,3 +118,20 @@ def _last(home: Home, deploy: Deploy) -> int:
     with Ledger(home) as ledger:
         newest = ledger.records(deploy, limit=1)
     return newest[0].release.number if newest else 0
+
+
+def test_a_number_that_was_taken_while_its_release_was_signed_is_not_given_twice(
+    ledger: Ledger, draft: MakeDraft
+) -> None:
+    """Whoever signs may take their time: nobody waits for them."""
+
+    def dawdle(content: bytes) -> bytes:
+        ledger.append(draft(reason="quicker"), Config())
+        return content
+
+    with pytest.raises(Busy, match="Somebody else released v1 of shop/production while this one was being signed"):
+        ledger.append(draft(reason="slow"), Config(), dawdle)
+    (record,) = ledger.records(draft().deploy)
+    assert record.release.reason == "quicker"
+    assert ledger.append(draft(), Config(), lambda content: content).number == 2
+    assert ledger.verify().fault is None

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trivet.build.request import BuildRequest, Built, Foreseen, Listener, Pen
+from trivet.build.request import BuildRequest, Built, Foreseen, Listener
+from trivet.host.pen import Pen
 from trivet.model.build import Build, Layer
 from trivet.model.build_document import BuildDocument
 from trivet.model.home import Home

@@ -70,15 +70,3 @@ class Foreseen:
     settings: "Settings"
     made: Build | None
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """What a person signs with: the path of a key ("": git's `user.signingKey`, else the agent's first), and their environment.
-
-    The repository may have a `user.signingKey` of its own.
-    """
-
-    key: str
-    repository: Path
-    caller: Mapping[str, str] = field(repr=False)

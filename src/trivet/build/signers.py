@@ -7,6 +7,13 @@ from trivet.model.settings import FILE, Settings, invalid_setting
 def read_signers(commit: Commit, settings: Settings) -> str | None:
     """The text of the app's allowed-signers file; None if it requires no signatures. Raises: InvalidFile."""
     if not settings.build.requires_signature:
+        if settings.release.requires_signature:
+            raise invalid_setting(
+                commit.read(FILE) or "",
+                ("release", "require_signature"),
+                "signed releases need signed builds.",
+                "Set require_signature and allowed_signers in [build] as well: who may sign is the same for both.",
+            )
         return None
     path = settings.build.allowed_signers
     if path is None:

@@ -27,7 +27,7 @@ def named_source(app: str | None, revision: str, directory: str | None) -> tuple
 )
 @click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before.")
 @click.option("--check", is_flag=True, help="Build again from nothing, keep nothing of it, and say what differs.")
-@sign_option
+@sign_option("the build")
 @progress_options
 @json_option
 def build(

@@ -16,7 +16,7 @@ from trivet.cli.options import (
     json_option,
     manner_options,
     message_option,
-    sign_option,
+    sign_release_option,
 )
 from trivet.cli.output import print_json
 from trivet.cli.plans import show_plan
@@ -43,7 +43,6 @@ def _what_options(command: Command) -> Command:
             "--host", metavar="ADDRESS", help="The address to listen on; default: 127.0.0.1, this machine only."
         ),
         click.option("--rebuild", is_flag=True, help="Build again even if this commit was built before."),
-        sign_option,
         again_option,
     )
     for option in reversed(options):
@@ -62,7 +61,6 @@ def deploy(
     port: int | None,
     host: str | None,
     rebuild: bool,
-    sign_with: str | None,
     again: str,
     manner: Manner,
 ) -> int | None:
@@ -81,7 +79,7 @@ def deploy(
     """
     name, source = named_source(app, revision, directory)
     target = Deploy(name, parse_deploy_name(deploy_name))
-    source = replace(source, rebuild=rebuild, sign_with=sign_with)
+    source = replace(source, rebuild=rebuild, sign_with=manner.sign_with)
     choice = flow.DeployChoice(manner.terms(again), host, port)
     if manner.only_plan:
         planned = flow.plan_deploy(manner.installation, target, source, choice).plan
@@ -96,6 +94,7 @@ def deploy(
 @_what_options
 @message_option
 @expect_option
+@sign_release_option
 @json_option
 @click.pass_context
 def plan(ctx: click.Context, /, message: str, expect: str | None, as_json: bool, **what: Any) -> int | None:

@@ -12,7 +12,6 @@ from trivet.cli.place import named_deploy
 from trivet.errors import InputError, TrivetError
 from trivet.flows.edit_config import edit_config
 from trivet.flows.reconfigure import reconfigure
-from trivet.model.plan import Terms
 
 
 @click.command()
@@ -32,7 +31,7 @@ def edit(app: str | None, deploy_name: str, manner: Manner) -> None:
     deploy = named_deploy(app, deploy_name)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("An editor needs a terminal.", hint="For programs: trivet config set --file FILE")
-    edited = edit_config(manner.installation, deploy, Terms(manner.message), _ask_again)
+    edited = edit_config(manner.installation, deploy, manner.terms(), _ask_again)
     if edited is None:
         click.echo(f"{deploy}: nothing was changed")
         return

@@ -75,7 +75,7 @@ def wait_option(command: Command) -> Command:
     )(command)
 
 
-def sign_option(command: Command) -> Command:
+def sign_option(what: str) -> Callable[[Command], Command]:
     """`--sign [KEYFILE]`: None without it, "" without a file."""
     return click.option(
         "--sign",
@@ -83,8 +83,13 @@ def sign_option(command: Command) -> Command:
         is_flag=False,
         flag_value="",
         metavar="[KEYFILE]",
-        help="Sign the build with this SSH key; default: git's user.signingKey, else the agent's first.",
-    )(command)
+        help=f"Sign {what} with this SSH key; default: git's user.signingKey, else the agent's first.",
+    )
+
+
+def sign_release_option(command: Command) -> Command:
+    """`--sign [KEYFILE]`, of what makes a release."""
+    return sign_option("the release, and the build that is deployed,")(command)
 
 
 def progress_options(command: Command) -> Command:
@@ -165,6 +170,7 @@ class Manner:
     as_json: bool
     only_plan: bool
     expect: str | None
+    sign_with: str | None
 
     @property
     def installation(self) -> Installation:
@@ -173,7 +179,7 @@ class Manner:
 
     def terms(self, again: str = "") -> Terms:
         """On what terms the command is to act."""
-        return Terms(self.message, self.expect, again)
+        return Terms(self.message, self.expect, again, self.sign_with)
 
     @property
     def view(self) -> ProgressView:
@@ -182,11 +188,12 @@ class Manner:
 
 
 def manner_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """`-m`, `--plan`, `--expect`, `--no-wait`, `-v`, `-q` and `--json`, handed to the command as one `manner`."""
+    """`-m`, `--plan`, `--expect`, `--sign`, `--no-wait`, `-v`, `-q` and `--json`, handed to the command as one `manner`."""
 
     @message_option
     @plan_option
     @expect_option
+    @sign_release_option
     @wait_option
     @progress_options
     @json_option
@@ -196,13 +203,14 @@ def manner_options(command: Callable[..., int | None]) -> Callable[..., int | No
         message: str,
         only_plan: bool,
         expect: str | None,
+        sign_with: str | None,
         no_wait: bool,
         verbose: bool,
         quiet: bool,
         as_json: bool,
         **others: Any,
     ) -> int | None:
-        manner = Manner(message, no_wait, verbose, quiet, as_json, only_plan, expect)
+        manner = Manner(message, no_wait, verbose, quiet, as_json, only_plan, expect, sign_with)
         if not only_plan:
             clear_killed_builds(manner.installation)
         return command(**others, manner=manner)

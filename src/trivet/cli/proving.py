@@ -1,5 +1,6 @@
 """`releases verify`, `proof` and `key`: whether the ledger is what was written, and how that is shown to others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from trivet.cli.output import print_json
 from trivet.cli.place import installation, known_deploy
 from trivet.errors import InputError, LedgerError
 from trivet.flows import overview
+from trivet.flows.signing import verify_signatures
 from trivet.model.verification import Fault
 
 
@@ -34,13 +36,16 @@ def verify(kept: str | None, as_json: bool) -> None:
       trivet releases verify --checkpoint ledger-2026-11.checkpoint
       trivet releases verify --checkpoint 37:mJ2kLyWcEIcPSIIYrJuYJhWo9O5rS4Fh8Ww3nq9bRJ0=
     """
-    found = overview.verify_ledger(installation(), kept)
+    place = installation()
+    found = overview.verify_ledger(place, kept)
+    signed, fault = (0, found.fault) if found.fault else verify_signatures(place)
     if as_json:
-        print_json(verification_document(found))
-    if (fault := found.fault) is not None:
+        print_json({**verification_document(replace(found, fault=fault)), "signed": signed})
+    if fault is not None:
         raise _altered(fault)
     if not as_json:
-        click.echo(f"{found.checkpoint.size} entries, each as it was written (ledger {found.checkpoint.short})")
+        more = f"; {signed} signed release{'s' if signed > 1 else ''}" if signed else ""
+        click.echo(f"{found.checkpoint.size} entries, each as it was written (ledger {found.checkpoint.short}){more}")
 
 
 @click.command()

@@ -9,10 +9,13 @@ from trivet.cli.options import RELEASE, deploy_options, json_option, message_opt
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.cli.place import installation, known_deploy
 from trivet.cli.proving import key, proof, verify
+from trivet.errors import UnsignedRelease
 from trivet.flows import overview
 from trivet.flows.installation import Installation
 from trivet.flows.pins import pin_release
+from trivet.flows.signing import describe_signer, show_release_signer
 from trivet.model.config import ConfigChange
+from trivet.model.document import to_json
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Record
 
@@ -71,10 +74,16 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
     deploy = known_deploy(place, app, deploy_name)
     record = overview.show_release(place, deploy, number)
     is_pinned = number in overview.pinned_releases(place, deploy)
+    try:
+        signer = show_release_signer(place, record)
+        signed = describe_signer(signer) if signer else ""
+    except UnsignedRelease as error:
+        signer, signed = None, error.message
     if as_json:
-        print_json(full_record_document(record, is_pinned=is_pinned))
+        print_json({**full_record_document(record, is_pinned=is_pinned), "signer": to_json(signer)})
         return
-    print_facts(_facts(record, is_pinned=is_pinned))
+    facts = _facts(record, is_pinned=is_pinned)
+    print_facts((*facts[:4], ("signed", signed), *facts[4:]))
 
 
 @releases.command("pin")

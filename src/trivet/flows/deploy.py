@@ -20,6 +20,7 @@ from trivet.flows.planning import (
 from trivet.flows.present import check_types_kept
 from trivet.flows.prune import prune_after_deploy
 from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.flows.trust import check_trusted, insists_on_signature
 from trivet.model.build import Build
@@ -87,6 +88,7 @@ def _refuse_early(installation: Installation, target: Deploy, source: BuildChoic
     if not situation.pending:
         settings = read_settings(source.repository, source.revision, source.directory)
         check_declared(target, settings.config, situation.config.config)
+        check_signed(installation, Due(target, situation.current, choice.terms), settings.release)
         if situation.quarantines:
             check_quarantine(situation, find_source(installation, target.app, source), None, choice.terms)
 
@@ -109,7 +111,8 @@ def _deploy(
         with ConfigStore(installation.home) as store:
             release = draft(installation, decision.plan, built.build, store_config(store, decision))
         releasing = Releasing(installation, ledger, machine, progress)
-        released = releasing.bring_into_service(release, decision.config, options(decision.plan))
+        sign = find_sign(installation, Due(target, situation.current, choice.terms), built.build, progress)
+        released = releasing.bring_into_service(release, decision.config, options(decision.plan, sign))
         if situation.current is None:
             _tell_what_waits(machine, released, progress)
         return released
@@ -147,6 +150,7 @@ def _decide(installation: Installation, situation: Situation, candidate: Candida
         lambda: check_declared(target, declarations, stored.config),
         lambda: check_quarantine(situation, source, new.id, choice.terms),
         lambda: check_trusted(installation, target, current, made) if made else None,
+        lambda: check_signed(installation, Due(target, current, choice.terms), candidate.settings.release),
         lambda: check_types_kept(machine, target, before, new.processes),
     )
 

@@ -20,7 +20,7 @@ from trivet.model.process import ProcessType, compare_processes, find_process_ty
 from trivet.model.release import Cause, Draft, Origin
 from trivet.model.run import Address
 from trivet.model.source import Source
-from trivet.release import ConfigStore
+from trivet.release import ConfigStore, Sign
 
 Check = Callable[[], object]
 
@@ -122,9 +122,9 @@ def draft(installation: Installation, plan: Plan, build: Build, config: ConfigVe
     )
 
 
-def options(plan: Plan) -> RollOutOptions:
-    """How the planned release is to be rolled out."""
-    return RollOutOptions(address=plan.address, release_command=plan.runs_release_command)
+def options(plan: Plan, sign: Sign | None) -> RollOutOptions:
+    """How the planned release is to be signed and rolled out."""
+    return RollOutOptions(address=plan.address, release_command=plan.runs_release_command, sign=sign)
 
 
 def reason(default: str, terms: Terms) -> str:

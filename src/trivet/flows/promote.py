@@ -17,6 +17,7 @@ from trivet.flows.planning import (
 )
 from trivet.flows.present import check_types_kept
 from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation
 from trivet.flows.trust import check_trusted
 from trivet.model.config import compare
@@ -70,8 +71,10 @@ def promote(installation: Installation, promotion: Promotion, progress: Progress
             progress.step("release", f"{build.id}: signed by {signer.name} ({signer.fingerprint})")
         with ConfigStore(installation.home) as store:
             release = draft(installation, plan, build, store_config(store, promoted.decision))
+        due = Due(target, promoted.situation.current, promotion.terms)
+        sign = find_sign(installation, due, build, progress)
         return Releasing(installation, ledger, machine, progress).bring_into_service(
-            release, promoted.decision.config, options(plan)
+            release, promoted.decision.config, options(plan, sign)
         )
 
 
@@ -100,6 +103,7 @@ def _decide(installation: Installation, ledger: Ledger, store: ConfigStore, prom
         lambda: check_declared(target, declarations, stored.config),
         lambda: check_quarantine(situation, release.build.source, release.build.id, terms),
         lambda: check_trusted(installation, target, current, release.build),
+        lambda: check_signed(installation, Due(target, current, terms), release.build.release),
         lambda: check_types_kept(machine, target, before, release.processes),
     )
     return _Promoted(record, situation, decision)

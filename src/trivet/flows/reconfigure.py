@@ -8,6 +8,7 @@ from trivet.flows.installation import Installation, Progress
 from trivet.flows.interruption import releasing_on
 from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason
 from trivet.flows.releasing import Released, Releasing, prepare
+from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.model.config import Config, ConfigChange, ConfigVersion, Marking, compare, parse_config
 from trivet.model.declaration import Declaration
@@ -48,7 +49,7 @@ class Changes:
 def plan_changes(installation: Installation, changes: Changes) -> Decision:
     """What `reconfigure` would do now; nothing changes. Raises: ConfigError."""
     _check_valid(changes)
-    return _decide(read_situation(installation, changes.deploy), changes)
+    return _decide(installation, read_situation(installation, changes.deploy), changes)
 
 
 def reconfigure(installation: Installation, changes: Changes, progress: Progress) -> Reconfigured:
@@ -66,7 +67,7 @@ def reconfigure(installation: Installation, changes: Changes, progress: Progress
         # An interrupted command is settled first: it may have made another release the current one.
         machine = prepare(installation, ledger, deploy, progress) if ledger.records(deploy, limit=1) else None
         situation = find_situation(ledger, store, machine or Machine(installation.home), deploy)
-        decision = _decide(situation, changes)
+        decision = _decide(installation, situation, changes)
         decision.insist(changes.terms.expect)
         plan = decision.plan
         if not plan.config:
@@ -75,13 +76,15 @@ def reconfigure(installation: Installation, changes: Changes, progress: Progress
         if situation.current is None or machine is None:
             return Reconfigured(plan.config, None)
         release = draft(installation, plan, situation.current.release.build, stored)
+        due, build = Due(deploy, situation.current, changes.terms), situation.current.release.build
+        sign = find_sign(installation, due, build, progress)
         released = Releasing(installation, ledger, machine, progress).bring_into_service(
-            release, stored.config, options(plan)
+            release, stored.config, options(plan, sign)
         )
         return Reconfigured(plan.config, released)
 
 
-def _decide(situation: Situation, changes: Changes) -> Decision:
+def _decide(installation: Installation, situation: Situation, changes: Changes) -> Decision:
     old, current = situation.config.config, situation.current
     _check_present(changes.deploy, old, changes)
     declarations = current.release.build.declarations if current else ()
@@ -96,6 +99,11 @@ def _decide(situation: Situation, changes: Changes) -> Decision:
         ),
         lambda: check_declared(changes.deploy, declarations, wanted),
         lambda: _check_marks(declarations, changes.marking),
+        lambda: (
+            check_signed(installation, Due(changes.deploy, current, changes.terms), current.release.build.release)
+            if current and change
+            else None
+        ),
     )
 
 

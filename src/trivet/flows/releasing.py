@@ -17,7 +17,7 @@ from trivet.model.config import Config
 from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
-from trivet.release import Ledger
+from trivet.release import Ledger, Sign
 from trivet.run import Machine
 
 _EVENTS = {
@@ -29,10 +29,14 @@ _EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class RollOutOptions:
-    """`address` moves the front door (None: where it was); `release_command` says whether to run the app's own."""
+    """`address` moves the front door (None: where it was); `release_command` says whether to run the app's own.
+
+    `sign` makes the release's signature (None: it has none).
+    """
 
     address: Address | None = None
     release_command: bool = True
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +89,14 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: PortTaken, AlteredLayer before there is a release; HookFailed, ReleaseCommandFailed, RollOutFailed,
-        Interrupted, RunError.
+        Raises: PortTaken, AlteredLayer, UnsignedRelease before there is a release; HookFailed, ReleaseCommandFailed,
+        RollOutFailed, Interrupted, RunError.
         """
         if any(process.has_port for process in draft.build.processes):
             self.machine.check_address(draft.deploy, options.address)
         self.machine.check_build(draft.build)
         before = self.ledger.current(draft.deploy)
-        release = self.ledger.append(draft, config)
+        release = self.ledger.append(draft, config, options.sign)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
         hooks = Hooks(self.machine, self.progress, release, before)
         try:

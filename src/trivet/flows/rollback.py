@@ -8,6 +8,7 @@ from trivet.flows.interruption import releasing_on
 from trivet.flows.planning import Decision, Proposal, decide, draft, options, reason, store_config
 from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.schema import check_move, find_move
+from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import find_situation
 from trivet.model.build import Build
 from trivet.model.config import Config, compare, fates, roll_back
@@ -65,8 +66,9 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
         plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
         with ConfigStore(installation.home) as store:
             release = draft(installation, plan, build, store_config(store, agreed.decision))
+        sign = find_sign(installation, Due(deploy, ledger.current(deploy), back.terms), build, progress)
         return Releasing(installation, ledger, machine, progress).bring_into_service(
-            release, agreed.decision.config, options(plan)
+            release, agreed.decision.config, options(plan, sign)
         )
 
 
@@ -95,6 +97,7 @@ def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: 
         situation,
         proposal,
         lambda: check_declared(back.deploy, declarations, wanted),
+        lambda: check_signed(installation, Due(back.deploy, situation.current, back.terms), build.release),
         lambda: None if back.accepts_schema else check_move(move, target),
         lambda: None if back.rebuilds else _check_layers(installation, target, build),
     )

@@ -25,7 +25,7 @@ def check_trusted(installation: Installation, deploy: Deploy, current: Record | 
 
     `current` is the deploy's good release.
     """
-    signers = _find_signers(installation.home, current, build)
+    signers = find_signers(installation.home, current, build)
     if signers is None:
         return None
     try:
@@ -67,7 +67,7 @@ def find_signer(installation: Installation, build: Build, signers: Path) -> Sign
     return signer
 
 
-def _find_signers(home: Home, current: Record | None, build: Build) -> Path | None:
+def find_signers(home: Home, current: Record | None, build: Build) -> Path | None:
     """The file that lists who may sign: the installation's, else that of what runs, else (a first deploy) the build's own."""
     running = current.release.build if current is not None else build
     candidates = (

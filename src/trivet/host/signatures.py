@@ -28,6 +28,11 @@ class Signer:
     fingerprint: str
 
 
+def is_public(key: str) -> bool:
+    """Whether this is a public key, and no path of a file."""
+    return key.startswith(_PUBLIC)
+
+
 @dataclass(frozen=True, slots=True)
 class SshKeygen:
     """ssh-keygen, for signatures of one kind: one made in another namespace is none here."""

@@ -52,7 +52,7 @@ _PARTS = (
     (f"apps/{_NAME}/builds/[0-9a-f]{{1,64}}/{_FILE}", Part.BUILD),
     (f"apps/{_NAME}/builds/failed\\.log", Part.BUILD),
     (f"apps/{_NAME}/builds/[0-9a-f]{{1,64}}/(bundle|making)/{_FILE}", Part.BUILD_LINK),
-    (f"apps/{_NAME}/allowed_signers", Part.SIGNERS),
+    (f"apps/{_NAME}/(allowed_signers|require_signed_releases)", Part.SIGNERS),
     (f"{_DEPLOY}/releases/v[1-9][0-9]{{0,8}}/{_FILE}", Part.RELEASE),
     (f"{_DEPLOY}/run/(formation\\.json|door\\.json|stopped|events/{_FILE})", Part.RUN),
     (f"{_DEPLOY}/storage(/.+)?", Part.STORAGE),

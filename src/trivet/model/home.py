@@ -60,6 +60,10 @@ class Home:
     def signers(self, app: AppName) -> Path:
         return self.apps / app / "allowed_signers"
 
+    def insists_on_signed_releases(self, app: AppName) -> Path:
+        """A file that says, by being there, that every release of the app has to be signed."""
+        return self.apps / app / "require_signed_releases"
+
     # flows
     def lock(self, deploy: Deploy) -> Path:
         return self.root / "locks" / f"{deploy.app}.{deploy.name}"

@@ -189,11 +189,13 @@ class Terms:
     """On what terms a person has a command act: `reason` is why, for the ledger.
 
     `expect` is the hash of the plan that it must still be. `again` is why a build in quarantine is released all the same.
+    `sign_with` is the path of the SSH key to sign the release with ("": the person's usual one; None: it is not signed).
     """
 
     reason: str = ""
     expect: str | None = None
     again: str = ""
+    sign_with: str | None = None
 
 
 def planned(build: Build, fate: LayerFate = LayerFate.FOUND) -> PlannedBuild:

@@ -16,9 +16,11 @@ from trivet.release.entry import (
 )
 from trivet.release.environment_place import EnvironmentPlace, find_environment_place
 from trivet.release.environments import Environments
+from trivet.release.folder import SIGNATURE_FILE
 from trivet.release.ledger import Ledger
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.rollback import choose_rollback_target
+from trivet.release.signature import Sign
 from trivet.release.vault import examine_key
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "ReleaseDiff",
     "check_declared",
     "choose_rollback_target",
+    "SIGNATURE_FILE",
+    "Sign",
     "complete",
     "diff",
     "examine",

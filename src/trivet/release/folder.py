@@ -20,6 +20,7 @@ from trivet.release.entry import ReleaseBody, digest, release_file, salted_diges
 from trivet.release.vault import Vault
 
 RELEASE_FILE = "release.json"
+SIGNATURE_FILE = "release.sig"
 SEALED_FILE = "env.age"
 CHECKPOINT_FILE = "checkpoint"
 _NAME = re.compile(r"v([1-9][0-9]{0,8})")
@@ -56,6 +57,11 @@ def write_folder(home: Home, release: Release, sealed: str) -> None:
     if sealed:
         create_once(folder / SEALED_FILE, sealed.encode(), mode=0o600)
     create_once(folder / RELEASE_FILE, release_file(release), mode=0o400)
+
+
+def write_signature(home: Home, release: Release, signature: bytes) -> None:
+    """The signature lies beside the release. Raises: MachineError."""
+    create_once(home.release(release.deploy, release.number) / SIGNATURE_FILE, signature, mode=0o444)
 
 
 def read_config_of(home: Home, vault: Vault, deploy: Deploy, number: int) -> Config:

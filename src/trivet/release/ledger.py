@@ -32,10 +32,19 @@ from trivet.release.entry import (
     entry_hash,
 )
 from trivet.release.environments import Environments
-from trivet.release.folder import has_more, look_around, look_at_disk, remove_destroyed, remove_folders, write_folder
+from trivet.release.folder import (
+    has_more,
+    look_around,
+    look_at_disk,
+    remove_destroyed,
+    remove_folders,
+    write_folder,
+    write_signature,
+)
 from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.records import (
+    has_insisted,
     is_present,
     read_current,
     read_deploys,
@@ -47,9 +56,11 @@ from trivet.release.records import (
     read_pins,
     read_record,
     read_records,
+    read_release_entry,
     read_span,
     read_story,
 )
+from trivet.release.signature import Sign, Signed, sign_body
 from trivet.release.vault import Vault
 
 _LISTED = 10
@@ -86,23 +97,28 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._connection.close()
 
-    def append(self, draft: Draft, config: Config) -> Release:
+    def append(self, draft: Draft, config: Config, sign: Sign | None = None) -> Release:
         """The draft is a release under the next number: its folder is complete on disk, and the ledger names it.
 
-        Its environment is where the run stage reads it.
+        Its environment is where the run stage reads it. `sign` makes the signature that lies beside it, over the body of
+        the release's entry: whoever signs may take their time, nobody waits for that.
         Numbers have no gaps, whoever else appends at the same time: nothing writes between taking a number and naming it.
         `config` must be what is stored under the draft's `config_version` (ValueError otherwise).
-        Raises: LedgerError, if this machine has releases that the ledger does not know: it was lost, and they are kept.
+        Raises: LedgerError, if this machine has releases that the ledger does not know: it was lost, and they are kept;
+        Busy, if somebody made another release of the deploy while this one was being signed.
         """
+        signed = self._sign(draft, config, sign) if sign is not None else None
         with in_words(self._home.database), writing(self._connection):
             sealed = self._sealed(draft, config)
-            release = self._number(draft)
+            release = signed.release_after(self.last_number(draft.deploy)) if signed else self._number(draft)
             self._check_whole(release)
             if (ended := read_life(self._connection, draft.deploy).number) == release.number - 1:
                 remove_destroyed(self._home, draft.deploy, ended)
             write_folder(self._home, release, sealed)
             self._environments.write(draft.deploy, release.number, config)
-            body = describe(release, config, sealed)
+            if signed:
+                write_signature(self._home, release, signed.signature)
+            body = signed.body if signed else describe(release, config, sealed)
             self._insert(
                 _About(draft.deploy.app, draft.deploy.name, release.number),
                 Kind.RELEASE,
@@ -290,10 +306,28 @@ class Ledger:
         with in_words(self._home.database):
             return tuple(read_entries(self._connection, deploy))
 
+    def release_entry(self, deploy: Deploy, number: int) -> Entry:
+        """The raw entry that names the release: what a signature of it is over. Raises: UnknownRelease."""
+        with in_words(self._home.database):
+            self._find(deploy, number)
+            entry = read_release_entry(self._connection, deploy, number)
+        assert entry is not None
+        return entry
+
+    def has_insisted_on_signatures(self, deploy: Deploy) -> bool:
+        """Whether a build that was released has asked for signed releases. Quick, however many there are."""
+        with in_words(self._home.database):
+            return has_insisted(self._connection, deploy)
+
     def story(self, app: AppName) -> Iterator[Entry]:
         """The raw entries about the app and all its deploys, newest first, each read when it is asked for."""
         with in_words(self._home.database):
             yield from read_story(self._connection, app)
+
+    def _sign(self, draft: Draft, config: Config, sign: Sign) -> Signed:
+        with in_words(self._home.database):
+            body = describe(self._number(draft), config, self._sealed(draft, config))
+        return sign_body(body, sign)
 
     def _sealed(self, draft: Draft, config: Config) -> str:
         """The config as it is stored."""

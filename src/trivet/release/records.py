@@ -158,6 +158,26 @@ def read_entries(connection: sqlite3.Connection, deploy: Deploy | None) -> Itera
     return (Entry(*row) for row in rows)
 
 
+def read_release_entry(connection: sqlite3.Connection, deploy: Deploy, number: int) -> Entry | None:
+    """The row that names the release, as it is."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM ledger INDEXED BY ledger_numbers "
+        "WHERE app = ? AND deploy = ? AND kind = 'release' AND number = ?",
+        (deploy.app, deploy.name, number),
+    ).fetchone()
+    return None if row is None else Entry(*row)
+
+
+def has_insisted(connection: sqlite3.Connection, deploy: Deploy) -> bool:
+    """Whether the deploy has had a release whose build says that the next have to be signed. No document is read for it."""
+    row = connection.execute(
+        "SELECT 1 FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? AND kind = 'release' AND number > ? "
+        """AND instr(body, '"requires_signature":true') LIMIT 1""",
+        (deploy.app, deploy.name, read_life(connection, deploy).number),
+    ).fetchone()
+    return row is not None
+
+
 def read_story(connection: sqlite3.Connection, app: AppName) -> Iterator[Entry]:
     """The rows about the app, its deploys' too, newest first, each read when it is asked for."""
     rows = connection.execute(

@@ -1,9 +1,9 @@
-"""`[release]`: the commands that run around a release."""
+"""`[release]`: the commands that run around a release, and whether it has to be signed."""
 
 from collections.abc import Mapping
 
 from trivet.model.release_settings import ReleaseSettings
-from trivet.model.settings.file import Place, Reader, SettingsFile, mistyped, read_seconds, read_table
+from trivet.model.settings.file import Place, Reader, SettingsFile, mistyped, read_seconds, read_switch, read_table
 
 
 def read_release(file: SettingsFile, place: Place, data: object) -> ReleaseSettings:
@@ -21,4 +21,5 @@ _RELEASE: Mapping[str, tuple[str, Reader]] = {
     "timeout": ("timeout_s", read_seconds),
     "hook_timeout": ("hook_timeout_s", read_seconds),
     "schema": ("schema", _read_schema),
+    "require_signature": ("requires_signature", read_switch),
 }
