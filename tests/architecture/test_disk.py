@@ -38,6 +38,7 @@ def test_every_folder_has_one_writer(trivet: Trivet, repository: Repository, tmp
         ("deploy", commits[0]),
         ("deploy", commits[1]),
         ("config", "set", "GREETING=hello"),
+        ("plan",),
         ("releases", "pin", "v1"),
         ("prune", "--keep", "1"),
         ("rollback", "v1"),

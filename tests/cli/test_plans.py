@@ -334,6 +334,37 @@ def test_a_plan_ends_as_its_command_would(deployed: Trivet, repository: Reposito
     assert deployed.run("plan").err.startswith("error: Procfile:1: ")
 
 
+def test_a_plan_says_what_the_app_declares(deployed: Trivet, repository: Repository) -> None:
+    declared = 'app = "shop"\n[release]\nschema = "echo two"\n[config]\nTOKEN = "required"\nSALT = "generated"\n'
+    hook = repository.path / "hooks" / "pre-release"
+    repository.write({"trivet.toml": declared, "hooks/pre-release": "#!/bin/sh\n"})
+    hook.chmod(0o755)
+    repository.commit({}, "Ask for a token")
+    done = deployed.run("plan")
+    assert done.status == 30
+    assert (
+        "config     c0 → a new version\n           + SALT\n           * SALT is secret\nhooks      pre-release\n"
+        in done.out
+    )
+    assert "layers     app: made\n           hooks: made\n" in done.out
+    assert (
+        "refused    The config of shop/production is not what the app's trivet.toml asks for: TOKEN.\n"
+        "           | TOKEN is missing (text)\n"
+        "           hint: Set it: trivet config set TOKEN=…. Nothing was released.\n"
+    ) in done.out
+    deployed.ok("config", "set", "TOKEN=1", "--live")
+    planned = deployed.ok("plan", "--json").json()
+    assert deployed.ok("deploy", "--expect", planned["hash"]).status == 0
+    deployed.ok("config", "set", "TOKEN=2")
+    repository.commit({"trivet.toml": declared.replace("two", "three")}, "Migrate")
+    deployed.ok("deploy")
+    done = deployed.run("rollback", "v3", "--plan")
+    assert done.status == 30
+    assert "           = TOKEN keeps its present value (live)\n" in done.out
+    assert "schema     ! the database has three since v5, this code was released with two\n" in done.out
+    assert "refused" not in deployed.ok("rollback", "v3", "--plan", "--accept-schema").out
+
+
 def test_a_hash_that_is_none_is_a_mistake(deployed: Trivet) -> None:
     done = deployed.run("deploy", "--expect", "v3")
     assert (done.status, done.out) == (2, "")

@@ -14,7 +14,7 @@ from trivet.flows.planning import check_expected
 from trivet.flows.preview import preview
 from trivet.model.document import to_json
 from trivet.model.names import WEB_PROCESS
-from trivet.model.plan import LayerFate, Plan, PlannedBuild
+from trivet.model.plan import LayerFate, Plan, PlannedBuild, Refusal
 from trivet.model.process import find_process_type
 from trivet.model.source import CommitLine
 from trivet.model.text import size
@@ -136,7 +136,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("schema", _schema(plan)),
         *(_run_facts(plan, plan.build) if plan.build is not None else ()),
         ("disk", f"{size(plan.free_bytes)} free"),
-        ("refused", "\n".join(line for each in plan.refusals for line in (each.message, f"hint: {each.hint}"))),
+        ("refused", "\n".join(line for each in plan.refusals for line in _refusal_lines(each))),
         ("note", "\n".join(plan.notes)),
         ("hash", plan.hash),
     ]
@@ -217,10 +217,13 @@ def _config(plan: Plan) -> str:
 
 
 def _config_changes(plan: Plan) -> str:
+    """What becomes of each key. Beside what a rollback brings back, a release may have keys that are generated for it."""
     origin = plan.origin
     missing = [f"! {key}: {origin.deploy.name} has it" for key in plan.missing_keys if origin]
-    told = fate_lines(plan.fates, f"v{origin.number}") if plan.fates and origin else config_lines(plan.config)
-    return "\n".join((told, *missing))
+    if not plan.fates or origin is None:
+        return "\n".join((config_lines(plan.config), *missing))
+    generated = [f"+ {key}" for key in plan.config.added if key not in plan.fates]
+    return "\n".join((fate_lines(plan.fates, f"v{origin.number}"), *generated))
 
 
 def _schema(plan: Plan) -> str:
@@ -229,6 +232,10 @@ def _schema(plan: Plan) -> str:
 
 def _process_changes(plan: Plan) -> tuple[str, ...]:
     return tuple(line for change in plan.processes for line in change.lines)
+
+
+def _refusal_lines(refusal: Refusal) -> tuple[str, ...]:
+    return (refusal.message, *(f"| {line}" for line in refusal.detail), f"hint: {refusal.hint}")
 
 
 def _address(plan: Plan) -> str:

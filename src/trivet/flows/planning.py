@@ -152,7 +152,7 @@ def check_quarantine(situation: Situation, source: Source, build_id: str | None,
 
 def refusal(error: TrivetError) -> Refusal:
     """The error as a plan tells of it."""
-    return Refusal(type(error).__name__, error.exit_code, error.message, error.hint)
+    return Refusal(type(error).__name__, error.exit_code, error.message, error.hint, error.detail)
 
 
 def check_expected(plan: Plan, expect: str | None) -> None:

@@ -110,6 +110,7 @@ class Refusal:
     exit_code: int
     message: str
     hint: str
+    detail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
