@@ -123,6 +123,7 @@ def test_a_whole_ledger_is_good(verify: Callable[..., Done], home: Home, filled:
         "deploy": None,
         "release": None,
         "reason": None,
+        "signed": 0,
     }
 
 
@@ -164,6 +165,7 @@ def test_what_is_found_is_told_to_programs(verify: Callable[..., Done], home: Ho
         "entries": 6,
         "first_bad": 7,
         "reason": "it is not what was written: its hash does not fit",
+        "signed": 0,
         "release": 3,
     }
 

@@ -26,7 +26,8 @@ from trivet.model.verification import Fault
 def verify(kept: str | None, as_json: bool) -> None:
     """Check that no entry of the ledger was altered, removed or put in later.
 
-    The whole installation's, with the checkpoints in the release folders, the folders themselves and the stored config.
+    The whole installation's, with the checkpoints in the release folders, the folders themselves, the stored config, and
+    the signatures of releases.
     Ends with status 30 and names the first bad entry if there is one. Whoever can write to all of that, and has the
     installation's key, can make it fit: a checkpoint that was kept elsewhere finds that, too.
 
