@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.host.files import create_once, refused
+from trivet.host.files import create_once
 from trivet.model.checkpoint import Checkpoint, parse_checkpoint
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -63,16 +63,6 @@ def write_missing(connection: sqlite3.Connection, home: Home, deploy: Deploy, nu
         with contextlib.suppress(FileExistsError):
             create_once(path, sign(checkpoint, key).encode(), mode=0o444)
     return checkpoint
-
-
-def read(path: Path) -> bytes | None:
-    """The content of a checkpoint file; None if there is none. Raises: MachineError."""
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise refused(error, f"read {path}") from error
 
 
 def _missing(connection: sqlite3.Connection, home: Home, deploy: Deploy, number: int) -> Iterator[Path]:

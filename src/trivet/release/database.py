@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from trivet.errors import LedgerError, MachineError, TrivetError
@@ -121,7 +122,7 @@ def _teach(connection: sqlite3.Connection) -> None:
     connection.create_function("trivet_entry_hash", 7, entry_hash, deterministic=True)
     connection.create_function("trivet_grow", 3, grow, deterministic=True)
     # A row that somebody damaged is to be named by its hash, so bytes that are no text must not end the reading of it.
-    connection.text_factory = lambda content: content.decode(errors="replace")
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     # Some builds of SQLite do not let triggers call functions of the application unless told so.
     connection.execute("PRAGMA trusted_schema = ON")
 

@@ -16,7 +16,7 @@ from trivet.model.document import read_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.release import Release
-from trivet.release.entry import ReleaseBody, digest, release_file, salted_digest
+from trivet.release.entry import release_file
 from trivet.release.vault import Vault
 
 RELEASE_FILE = "release.json"
@@ -67,11 +67,11 @@ def write_signature(home: Home, release: Release, signature: bytes) -> None:
 def read_config_of(home: Home, vault: Vault, deploy: Deploy, number: int) -> Config:
     """The config of the release, from its folder. Raises: UnknownRelease, ConfigLocked, InvalidDocument, MachineError."""
     folder = home.release(deploy, number)
-    content = _read(folder / RELEASE_FILE)
+    content = read_if_there(f"{folder}/{RELEASE_FILE}")
     release = read_document(Release, content, name=f"v{number}/{RELEASE_FILE}") if content is not None else None
     if release is not None and release.config_version == 0:
         return Config()
-    sealed = _read(folder / SEALED_FILE)
+    sealed = read_if_there(f"{folder}/{SEALED_FILE}")
     if release is None or sealed is None:
         missing = folder / (RELEASE_FILE if release is None else SEALED_FILE)
         raise UnknownRelease(
@@ -80,6 +80,17 @@ def read_config_of(home: Home, vault: Vault, deploy: Deploy, number: int) -> Con
         )
     name = f"v{number}/{SEALED_FILE} of {deploy}"
     return read_document(Config, vault.open(sealed.decode(errors="replace"), name=name), name=name)
+
+
+def read_if_there(path: str) -> bytes | None:
+    """The content of the file; None if there is none. Raises: MachineError."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # paths of 100,000 files take a second to be made
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise refused(error, f"read {path}") from error
 
 
 def remove_folders(home: Home, deploy: Deploy) -> None:
@@ -135,28 +146,6 @@ def look_at_disk(home: Home) -> Mapping[Deploy, Found]:
     return {deploy: look_around(home, deploy) for deploy in deploys}
 
 
-def find_change(home: Home, body: ReleaseBody) -> str | None:
-    """What is wrong with the release's folder or its environment; None if it is as it was written, or gone altogether.
-
-    No key is needed: what is sealed has a digest of its own.
-    """
-    release = body.release
-    folder = home.release(release.deploy, release.number)
-    if not folder.is_dir():
-        return None
-    if (content := _read(folder / RELEASE_FILE)) is None:
-        return f"{RELEASE_FILE} is missing"
-    if digest(content) != body.release_digest:
-        return f"{RELEASE_FILE} was changed"
-    content = _read(folder / SEALED_FILE)
-    if digest(content or b"") != body.sealed_digest:
-        return f"{SEALED_FILE} is missing" if content is None else f"{SEALED_FILE} was changed"
-    content = _read(home.environment(release.deploy, release.number))
-    if content is not None and salted_digest(body.env_salt, content) != body.env_digest:
-        return f"its environment, {home.environment(release.deploy, release.number)}, was changed"
-    return None
-
-
 def _numbers(home: Home, deploy: Deploy) -> Iterator[int]:
     folder = home.releases(deploy)
     try:
@@ -176,15 +165,6 @@ def _running(home: Home, deploy: Deploy) -> int | None:
     except OSError:
         return None
     return int(match[1]) if match else None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise refused(error, f"read {path}") from error
 
 
 def _remove(path: Path) -> None:

@@ -1,8 +1,9 @@
 """The log, read from its first entry to its last: each is what was written, and stands where it was written."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from trivet.model.verification import Fault
 from trivet.release.entry import BODIES, Entry, Kind, entry_hash
@@ -21,32 +22,47 @@ class _Told:
 
 
 class Reader:
-    """Reads entries in order. `position` and `peaks` tell how far it has come."""
+    """Reads entries in order. `position` and `peaks` tell how far it has come, `body` what the last one's says, as JSON."""
 
     def __init__(self) -> None:
         self.position = 0
         self.peaks = NO_PEAKS
+        self.body: Mapping[str, Any] = {}
         self._deploys: dict[tuple[str, str], _Told] = {}
 
-    def faults(self, entry: Entry) -> Iterator[Fault]:
-        """The entry is read; what is wrong with it, if anything is."""
+    def read(self, entry: Entry) -> Fault | None:
+        """The entry is read if nothing is wrong with it."""
         expected = self.position + 1
         if entry.position > expected:
-            yield Fault(expected, "it is missing")
-        reason = _own_fault(entry) or self._place_fault(entry) or self._number_fault(entry)
+            return Fault(expected, "it is missing")
+        reason = self._own_fault(entry) or self._number_fault(entry)
         if reason:
-            yield Fault(entry.position, reason, entry.app, entry.deploy, entry.number or None)
+            return Fault(entry.position, reason, entry.app, entry.deploy, entry.number or None)
         self.position, self.peaks = entry.position, entry.peaks
+        return None
 
-    def _place_fault(self, entry: Entry) -> str | None:
+    def _own_fault(self, entry: Entry) -> str | None:
+        leaf = entry_hash(entry.position, entry.app, entry.deploy, entry.kind, entry.number, entry.at, entry.body)
+        if entry.hash != leaf:
+            return "it is not what was written: its hash does not fit"
         if entry.position != self.position + 1:
             return "it has no place among the others"
-        if entry.peaks != grow(self.peaks, self.position, entry.hash):
+        if entry.peaks != grow(self.peaks, self.position, leaf):
             return "it does not follow on the entries before"
+        try:
+            body = json.loads(entry.body)
+        except ValueError:
+            return "it cannot be read"
+        if not isinstance(body, dict) or body.keys() != _FIELDS.get(entry.kind):
+            return "it cannot be read"
+        self.body = body
+        if entry.kind == Kind.RELEASE and not _is_about(body["release"], entry):
+            return "it holds another release"
         return None
 
     def _number_fault(self, entry: Entry) -> str | None:
-        told = self._deploys.setdefault((entry.app, entry.deploy), _Told())
+        key = (entry.app, entry.deploy)
+        told = self._deploys.get(key) or self._deploys.setdefault(key, _Told())
         if entry.kind == Kind.RELEASE or entry.kind == Kind.DESTROYED:
             expected = told.last + (entry.kind == Kind.RELEASE)
             if entry.number != expected:
@@ -60,21 +76,6 @@ class Reader:
                 return f"it is a second entry of the kind {entry.kind}"
             numbers.add(entry.number)
         return None
-
-
-def _own_fault(entry: Entry) -> str | None:
-    row = (entry.position, entry.app, entry.deploy, entry.kind, entry.number, entry.at, entry.body)
-    if entry.hash != entry_hash(*row):
-        return "it is not what was written: its hash does not fit"
-    try:
-        body = json.loads(entry.body)
-    except ValueError:
-        return "it cannot be read"
-    if not isinstance(body, dict) or body.keys() != _FIELDS.get(entry.kind):
-        return "it cannot be read"
-    if entry.kind == Kind.RELEASE and not _is_about(body["release"], entry):
-        return "it holds another release"
-    return None
 
 
 def _is_about(release: object, entry: Entry) -> bool:

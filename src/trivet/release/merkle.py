@@ -39,10 +39,9 @@ def root(peaks: bytes) -> bytes:
     """The root of the tree: RFC 6962's Merkle Tree Hash, of no leaf too."""
     if not peaks:
         return hashlib.sha256().digest()
-    parts = [peaks[start : start + HASH_BYTES] for start in range(0, len(peaks), HASH_BYTES)]
-    top = parts.pop()
-    while parts:
-        top = node_hash(parts.pop(), top)
+    top = peaks[-HASH_BYTES:]
+    for end in range(len(peaks) - HASH_BYTES, 0, -HASH_BYTES):
+        top = node_hash(peaks[end - HASH_BYTES : end], top)
     return top
 
 

@@ -155,7 +155,7 @@ def read_entries(connection: sqlite3.Connection, deploy: Deploy | None) -> Itera
             f"SELECT {_COLUMNS} FROM ledger INDEXED BY ledger_numbers WHERE app = ? AND deploy = ? ORDER BY position",
             (deploy.app, deploy.name),
         )
-    return (Entry(*row) for row in rows)
+    return map(Entry._make, rows)
 
 
 def read_release_entry(connection: sqlite3.Connection, deploy: Deploy, number: int) -> Entry | None:
@@ -183,7 +183,7 @@ def read_story(connection: sqlite3.Connection, app: AppName) -> Iterator[Entry]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM ledger INDEXED BY ledger_apps WHERE app = ? ORDER BY position DESC", (app,)
     )
-    return (Entry(*row) for row in rows)
+    return map(Entry._make, rows)
 
 
 def read_last_entry(connection: sqlite3.Connection) -> tuple[int, bytes] | None:

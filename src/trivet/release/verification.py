@@ -2,19 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 
-from trivet.model.document import read_document
 from trivet.model.home import Home
-from trivet.model.names import AppName, Deploy, DeployName
+from trivet.model.names import Deploy
 from trivet.model.verification import Fault, Verification
 from trivet.release.checkpoints import checkpoint_of
 from trivet.release.claims import Claim, gather
 from trivet.release.config_store import read_sealed
-from trivet.release.entry import Entry, Kind, ReleaseBody, digest
-from trivet.release.folder import Found, find_change
-from trivet.release.key import public_key
+from trivet.release.entry import Kind
+from trivet.release.evidence import Evidence, Folders, config_fault, evidence_of
+from trivet.release.folder import Found
 from trivet.release.log import Reader
 from trivet.release.merkle import NO_PEAKS
 from trivet.release.records import read_entries, read_last_number, read_life
@@ -33,66 +31,51 @@ def verify(connection: sqlite3.Connection, home: Home, disk: Disk, given: Claim 
     sizes, roots = claims.sizes, {0: checkpoint_of(0, NO_PEAKS).root}
     reader, present = Reader(), _Present(connection)
     for entry in read_entries(connection, None):
-        before = reader.position, reader.peaks
-        if fault := next(reader.faults(entry), None):
-            return Verification(checkpoint_of(*before), fault)
-        present.note(entry)
+        if fault := reader.read(entry):
+            return Verification(checkpoint_of(reader.position, reader.peaks), fault)
+        if entry.kind == Kind.RELEASE:
+            present.note(evidence_of(entry, reader.body))
         if reader.position in sizes:
             roots[reader.position] = checkpoint_of(reader.position, reader.peaks).root
     faults = chain(
-        claims.disproved(public_key(home), roots, reader.position),
+        claims.disproved(roots, reader.position),
         claims.faults,
-        _release_faults(connection, home, present.releases),
+        _release_faults(connection, home, disk, present.releases),
         _missing(connection, disk, reader.position),
     )
     return Verification(checkpoint_of(reader.position, reader.peaks), next(faults, None))
 
 
 class _Present:
-    """Gathers the entries of releases that were not destroyed since."""
+    """Gathers what is told of the releases that were not destroyed since."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.releases: list[Entry] = []
+        self.releases: list[Evidence] = []
         self._connection = connection
-        self._lives: dict[tuple[str, str], int] = {}
+        self._lives: dict[Deploy, int] = {}
 
-    def note(self, entry: Entry) -> None:
-        if entry.kind != Kind.RELEASE:
-            return
-        key = (entry.app, entry.deploy)
-        if key not in self._lives:
-            self._lives[key] = read_life(self._connection, _deploy(entry)).number
-        if entry.number > self._lives[key]:
-            self.releases.append(entry)
+    def note(self, told: Evidence) -> None:
+        if told.deploy not in self._lives:
+            self._lives[told.deploy] = read_life(self._connection, told.deploy).number
+        if told.number > self._lives[told.deploy]:
+            self.releases.append(told)
 
 
-def _release_faults(connection: sqlite3.Connection, home: Home, entries: list[Entry]) -> Iterator[Fault]:
-    documents: dict[tuple[str, str, int], str | None] = {}
-    for entry in entries:
-        body = replace(read_document(ReleaseBody, entry.body, name="body"), env_salt=entry.salt)
-        version = body.release.config_version
-        key = (entry.app, entry.deploy, version)
-        if key not in documents:
-            documents[key] = read_sealed(connection, _deploy(entry), version)
-        reason = find_change(home, body) or _config_fault(body, documents[key])
-        if reason:
-            yield Fault(entry.position, reason, entry.app, entry.deploy, entry.number)
-
-
-def _config_fault(body: ReleaseBody, stored: str | None) -> str | None:
-    version = body.release.config_version
-    if stored is None:
-        return f"config version {version} is missing"
-    if digest(stored.encode()) != body.sealed_digest:
-        return f"config version {version} was changed"
-    return None
+def _release_faults(
+    connection: sqlite3.Connection, home: Home, disk: Disk, releases: list[Evidence]
+) -> Iterator[Fault]:
+    folders = {deploy: Folders(home, deploy, found) for deploy, found in disk.items()}
+    stored: dict[tuple[Deploy, int], str | None] = {}
+    for told in releases:
+        version = (told.deploy, told.config_version)
+        if version not in stored:
+            stored[version] = read_sealed(connection, *version)
+        reason = folders[told.deploy].fault(told) if told.deploy in folders else None
+        if reason := reason or config_fault(told, stored[version]):
+            yield Fault(told.position, reason, told.deploy.app, told.deploy.name, told.number)
 
 
 def _missing(connection: sqlite3.Connection, disk: Disk, last: int) -> Iterator[Fault]:
     for deploy, found in disk.items():
         for number in found.beyond(read_last_number(connection, deploy)):
             yield Fault(last + 1, "it is missing: the machine has this release", deploy.app, deploy.name, number)
-
-
-def _deploy(entry: Entry) -> Deploy:
-    return Deploy(AppName(entry.app), DeployName(entry.deploy))
