@@ -209,6 +209,18 @@ def test_a_hook_before_the_release_that_takes_too_long_stops_it(deployed: Trivet
     )
 
 
+def test_a_hook_that_has_gone_bad_keeps_nobody_from_going_back(trivet: Trivet, repository: Repository) -> None:
+    _hooks(repository, pre_release="test ! -e $TRIVET_STORAGE/gone-bad", post_release="echo after")
+    for version in ("v1", "v2"):
+        repository.commit(_files(version))
+        trivet.ok("deploy")
+    (trivet.home / "apps/shop/deploys/production/storage/gone-bad").touch()
+    assert trivet.run("rollback", "--yes").status == 40
+    assert "hooks" not in trivet.ok("rollback", "--yes", "--skip-hooks").err
+    assert fetch(trivet.url) == (200, "v1 - v4\n")
+    assert trivet.ok("releases", "output", "v4", "--json").json() == []
+
+
 def test_a_hook_after_the_release_that_fails_is_a_notice(deployed: Trivet, repository: Repository) -> None:
     _hooks(repository, post_release="exit 5", failed="exit 6")
     repository.commit(_files("v2"))

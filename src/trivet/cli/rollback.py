@@ -29,6 +29,7 @@ from trivet.flows.schema import check_move
 @click.option("--accept-changes", is_flag=True, help="Go back even if what was built again is not what it was.")
 @click.option("--run-release-command", is_flag=True, help="Run the old build's release command, too; default: not.")
 @click.option("--accept-schema", is_flag=True, help="Go back even if the database's schema has changed since.")
+@click.option("--skip-hooks", is_flag=True, help="Do not run the old build's hooks.")
 @manner_options
 def rollback(
     number: int | None,
@@ -39,6 +40,7 @@ def rollback(
     accept_changes: bool,
     run_release_command: bool,
     accept_schema: bool,
+    skip_hooks: bool,
     manner: Manner,
 ) -> int | None:
     """Bring back an earlier release, as a new one.
@@ -65,6 +67,7 @@ def rollback(
         number,
         release_command=run_release_command,
         accepts_schema=accept_schema,
+        skips_hooks=skip_hooks,
         terms=manner.terms(),
     )
     if manner.only_plan:

@@ -19,12 +19,16 @@ _LONGEST = 4096  # of a variable: what is told in full stands in the ledger
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of one release; `before` is the good release that there was when it was made (None: there was none)."""
+    """The hooks of one release; `before` is the good release that there was when it was made (None: there was none).
+
+    None of them runs if they `are_skipped`.
+    """
 
     machine: Machine
     progress: Progress
     release: Release
     before: Record | None
+    are_skipped: bool = False
 
     def pre_release(self) -> None:
         """The hook lets the release go on, or there is none. Raises: HookFailed, RunError, MachineError."""
@@ -60,7 +64,7 @@ class Hooks:
             )
 
     def _run(self, part: Part, told: Mapping[str, str]) -> Ran | None:
-        if part not in self.release.build.hooks:
+        if self.are_skipped or part not in self.release.build.hooks:
             return None
         self.progress.step("release", f"hook: {HOOKS_FOLDER}/{part}")
         variables = {name: value[:_LONGEST] for name, value in {**self._variables(part), **told}.items()}

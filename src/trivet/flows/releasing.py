@@ -29,13 +29,15 @@ _EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class RollOutOptions:
-    """`address` moves the front door (None: where it was); `release_command` says whether to run the app's own.
+    """`address` moves the front door (None: where it was); `release_command` and `hooks` say whether to run the
+    app's own.
 
     `sign` makes the release's signature (None: it has none).
     """
 
     address: Address | None = None
     release_command: bool = True
+    hooks: bool = True
     sign: Sign | None = None
 
 
@@ -98,7 +100,7 @@ class Releasing:
         before = self.ledger.current(draft.deploy)
         release = self.ledger.append(draft, config, options.sign)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
-        hooks = Hooks(self.machine, self.progress, release, before)
+        hooks = Hooks(self.machine, self.progress, release, before, are_skipped=not options.hooks)
         try:
             hooks.pre_release()
             if options.release_command:

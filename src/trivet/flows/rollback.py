@@ -1,6 +1,6 @@
 """Rollback: a new release that names an old build and its config; the same path as a deploy, with an older input."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
@@ -25,7 +25,7 @@ class Return:
 
     `instead` is what is to be released in place of that release's build: what was built again from its commit. To be planned
     with `rebuilds`: it is built again if it has to be. The code may meet another schema of the database than its own if that
-    is what a person `accepts_schema` for.
+    is what a person `accepts_schema` for. `skips_hooks`: a hook that has gone bad is no reason to stay.
     """
 
     deploy: Deploy
@@ -34,6 +34,7 @@ class Return:
     rebuilds: bool = False
     release_command: bool = False
     accepts_schema: bool = False
+    skips_hooks: bool = False
     terms: Terms = field(default_factory=Terms)
 
 
@@ -68,7 +69,7 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
             release = draft(installation, plan, build, store_config(store, agreed.decision))
         sign = find_sign(installation, Due(deploy, ledger.current(deploy), back.terms), build, progress)
         return Releasing(installation, ledger, machine, progress).bring_into_service(
-            release, agreed.decision.config, options(plan, sign)
+            release, agreed.decision.config, replace(options(plan, sign), hooks=not back.skips_hooks)
         )
 
 
@@ -83,7 +84,7 @@ def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: 
     proposal = Proposal(
         Cause.ROLLBACK,
         reason(f"rollback to {target.release.name}", back.terms),
-        planned(target.release.build),
+        replace(planned(target.release.build), hooks=() if back.skips_hooks else target.release.build.hooks),
         config,
         compare(present, config),
         left.version if config == left.config else None,
