@@ -1,17 +1,20 @@
-"""`releases verify`, `proof` and `key`: whether the ledger is what was written, and how that is shown to others."""
+"""`releases verify`, `proof`, `export` and `key`: whether the ledger is what was written, and how others are shown it."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from trivet.cli import suggestions
 from trivet.cli.documents import verification_document
-from trivet.cli.options import RELEASE, deploy_options, json_option
+from trivet.cli.options import RELEASE, app_option, deploy_options, json_option
 from trivet.cli.output import print_json
-from trivet.cli.place import installation, known_deploy
+from trivet.cli.place import installation, known_deploy, named_app
 from trivet.errors import InputError, LedgerError
 from trivet.flows import overview
+from trivet.flows.export import Form, export_ledger
 from trivet.flows.signing import verify_signatures
+from trivet.model.names import parse_deploy_name
 from trivet.model.verification import Fault
 
 
@@ -80,6 +83,38 @@ def proof(number: int, app: str | None, deploy_name: str, outcome: bool, output:
             f"The proof cannot be written to {output}: {error.strerror}.", hint="Name another file: -o FILE"
         ) from error
     click.echo(f"{output}: a proof that {'the outcome of ' if outcome else ''}v{number} is in the ledger")
+
+
+@click.command()
+@app_option
+@click.option(
+    "-d", "--deploy", "deploy_name", metavar="NAME", help="Of this deploy alone.", shell_complete=suggestions.deploys
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([each.value for each in Form]),
+    default=Form.JSONL.value,
+    show_default=True,
+    help="Every entry as the ledger has it, or an in-toto statement for each release.",
+)
+def export(app: str | None, deploy_name: str | None, form: str) -> None:
+    """Write the ledger as lines of JSON, for other programs.
+
+    Of the whole installation, unless an app or a deploy is named; a deploy is one of the app that the folder tells. The hash
+    of an entry is computed from what its line holds, and the root that checkpoints sign from the hashes
+    (docs/how-to/verify-the-ledger.md). No config value is in it, nor what would let one be guessed.
+
+    \b
+    Examples:
+      trivet releases export > ledger.jsonl
+      trivet releases export -a shop -d production --format in-toto
+    """
+    place = installation()
+    name = named_app(app) if app is not None or deploy_name is not None else None
+    deploy = parse_deploy_name(deploy_name) if deploy_name is not None else None
+    for line in export_ledger(place, name, deploy, Form(form)):
+        click.echo(line)
 
 
 @click.command()

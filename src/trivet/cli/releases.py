@@ -8,7 +8,7 @@ from trivet.cli.kept_output import output
 from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
 from trivet.cli.place import installation, known_deploy
-from trivet.cli.proving import key, proof, verify
+from trivet.cli.proving import export, key, proof, verify
 from trivet.errors import UnsignedRelease
 from trivet.flows import overview
 from trivet.flows.installation import Installation
@@ -231,6 +231,7 @@ def _print_comparison(comparison: overview.Comparison) -> None:
 releases.add_command(output)
 releases.add_command(verify)
 releases.add_command(proof)
+releases.add_command(export)
 releases.add_command(key)
 
 
