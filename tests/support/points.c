@@ -31,7 +31,7 @@ enum { COUNT = 0, KILL, CUT, FULL, FAIL_SYNC, SIGNAL };
 enum { OTHER = 0, ALLOCATES, SYNCS };
 
 struct shared {
-  _Atomic int role, action, signal, dead, failing, reached;
+  _Atomic int role, action, signal, dead, failing, reached, asked, granted;
   _Atomic long target;
   _Atomic long count[ROLES];
   _Atomic int main_pid[ROLES];
@@ -51,10 +51,6 @@ static long syscall_real(long number, long a, long b, long c, long d, long e, lo
   static long (*call)(long, ...);
   if (call == NULL) call = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
   return call(number, a, b, c, d, e, f);
-}
-
-static void end(int pid) {
-  if (pid > 0) NUMBER(kill, pid, SIGKILL, 0, 0, 0, 0);
 }
 
 __attribute__((constructor)) static void begin(void) {
@@ -95,6 +91,17 @@ static void stay(void) {
   for (;;) NUMBER(pause, 0, 0, 0, 0, 0, 0);
 }
 
+/* The process whose points are counted has the signal. A child of it may live in a namespace of its own, where numbers mean
+ * other processes: the command's is sent by whoever started it. */
+static void send_main(int number) {
+  if (own_role != COMMAND || getpid() == shared->main_pid[COMMAND]) {
+    NUMBER(kill, shared->main_pid[own_role], number, 0, 0, 0, 0);
+    return;
+  }
+  shared->asked = number;
+  for (int waited_ms = 0; !shared->granted && waited_ms < 20000; waited_ms++) NUMBER(poll, 0, 0, 1, 0, 0, 0);
+}
+
 /* The point before a call has come; 0, or the error with which the call is to fail. */
 static int point(const char *call, const char *what, int kind) {
   if (shared == NULL) return 0;
@@ -112,12 +119,12 @@ static int point(const char *call, const char *what, int kind) {
   shared->reached = 1;
   switch (action) {
     case KILL:
-      end(shared->main_pid[own_role]);
+      send_main(SIGKILL);
       return 0; /* a child of it that is about to become another program goes on */
     case CUT: shared->dead = 1; stay(); break;
     case FULL: shared->failing = 1; return ENOSPC;
     case FAIL_SYNC: return EIO;
-    case SIGNAL: NUMBER(kill, shared->main_pid[own_role], shared->signal, 0, 0, 0, 0); return 0;
+    case SIGNAL: send_main(shared->signal); return 0;
   }
   return 0;
 }

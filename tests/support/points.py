@@ -13,8 +13,8 @@ from enum import IntEnum
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("points.c")
-_FIELDS = ("role", "action", "signal", "dead", "failing", "reached")
-_HEAD = struct.Struct("6i")
+_FIELDS = ("role", "action", "signal", "dead", "failing", "reached", "asked", "granted")
+_HEAD = struct.Struct("8i")
 _TARGET = struct.Struct("q")
 _COUNTS = struct.Struct("4q")
 _COUNTS_AT = _HEAD.size + _TARGET.size
@@ -86,7 +86,7 @@ class Points:
         self.trace.unlink(missing_ok=True)
         _COUNTS.pack_into(self._shared, _COUNTS_AT, 0, 0, 0, 0)
         _TARGET.pack_into(self._shared, _HEAD.size, target)
-        _HEAD.pack_into(self._shared, 0, role, action, signal, 0, 0, 0)
+        _HEAD.pack_into(self._shared, 0, role, action, signal, 0, 0, 0, 0, 0)
 
     def clear(self) -> None:
         """Nothing is counted and nothing fails any more; whoever is dead stays so."""
@@ -102,6 +102,15 @@ class Points:
     def is_dead(self) -> bool:
         """Whether all processes stand still, to be killed."""
         return bool(self._get("dead"))
+
+    @property
+    def asked(self) -> int:
+        """The signal that the command is to be sent, since one of its children cannot; 0: none. `grant` once it is."""
+        return self._get("asked") if not self._get("granted") else 0
+
+    def grant(self) -> None:
+        """The signal was sent."""
+        self._set("granted", 1)
 
     def count(self, role: Role) -> int:
         """How many points of this role have come since it was armed."""

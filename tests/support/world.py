@@ -122,6 +122,9 @@ class World:
             except subprocess.TimeoutExpired:
                 if self.points.is_dead:
                     self.end_all()
+                if number := self.points.asked:
+                    process.send_signal(number)
+                    self.points.grant()
                 if time.monotonic() > until:
                     process.kill()
                     out, err = process.communicate()
