@@ -17,7 +17,7 @@ BEGINNING = b"\x1f\x8b"
 _BLOCK = tarfile.BLOCKSIZE
 _PIECE_BYTES = 256 * 1024
 _LARGEST_HEADER_BYTES = 64 * 1024
-_LEVEL = 6
+_LEVEL = 4  # of what builds hold, half the time of 6, for 4 % more
 _GZIP = 31  # zlib's window, with gzip's header and checksum
 
 Reading = Generator[int, bytes, None]
