@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trivet.model.document import to_json
 
 if TYPE_CHECKING:  # each is there already when there is something of it to write
+    from trivet.flows.links import Links
     from trivet.flows.overview import DeployOverview
     from trivet.flows.releasing import Released
     from trivet.model.build import Build
@@ -128,6 +129,21 @@ def line_document(line: "Line") -> Document:
         "reason": (line.act.reason or None) if line.act else None,
         "origin": _origin(line.origin),
     }
+
+
+def links_document(links: "Links") -> Document:
+    """What a release has to do with others."""
+    return {
+        "left": links.left.number if links.left else None,
+        "promoted": [_linked(record) for record in links.promoted],
+        "brought_back_as": [record.release.number for record in links.brought_back],
+        "left_by": [record.release.number for record in links.left_by],
+    }
+
+
+def _linked(record: "Record") -> Document:
+    release = record.release
+    return {**_names(release.deploy), "release": release.number, "state": record.outcome.state}
 
 
 def verification_document(found: "Verification") -> Document:

@@ -23,6 +23,15 @@ def named_deploy(app: str | None, deploy_name: str) -> Deploy:
     return Deploy(named_app(app), parse_deploy_name(deploy_name))
 
 
+def known_app(place: Installation, app: str | None) -> AppName:
+    """The app that is meant, which has a deploy. Raises: UnknownApp."""
+    from trivet.flows.overview import check_app_known
+
+    name = named_app(app)
+    check_app_known(place, name)
+    return name
+
+
 def known_deploy(place: Installation, app: str | None, deploy_name: str) -> Deploy:
     """The deploy that is meant, which exists. Raises: UnknownApp."""
     from trivet.flows.overview import check_known

@@ -1,17 +1,21 @@
 """`releases`."""
 
 import click
+from click.core import ParameterSource
 
 from trivet.cli.changes import config_lines, mark_texts, process_lines
-from trivet.cli.documents import Document, full_record_document, record_document
+from trivet.cli.documents import Document, full_record_document, links_document, record_document
 from trivet.cli.kept_output import output
+from trivet.cli.linking import link_facts
 from trivet.cli.options import RELEASE, deploy_options, json_option, message_option
 from trivet.cli.output import age, print_facts, print_json, print_table
-from trivet.cli.place import installation, known_deploy
+from trivet.cli.place import installation, known_app, known_deploy
 from trivet.cli.proving import export, key, proof, verify
-from trivet.errors import UnsignedRelease
+from trivet.cli.side_by_side import show_side_by_side
+from trivet.errors import InputError, UnsignedRelease
 from trivet.flows import overview
 from trivet.flows.installation import Installation
+from trivet.flows.links import Links, read_links
 from trivet.flows.pins import pin_release
 from trivet.flows.signing import describe_signer, show_release_signer
 from trivet.model.config import ConfigChange
@@ -24,16 +28,27 @@ from trivet.model.release import Actor, Record
 @deploy_options
 @click.option("-n", "--lines", "limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all-deploys", is_flag=True, help="All deploys side by side: which build is where, as which release.")
 @json_option
 @click.pass_context
 def releases(
-    ctx: click.Context, app: str | None, deploy_name: str, limit: int, everything: bool, as_json: bool
+    ctx: click.Context,
+    app: str | None,
+    deploy_name: str,
+    limit: int,
+    everything: bool,
+    all_deploys: bool,
+    as_json: bool,
 ) -> None:
     """List the releases of a deploy, newest first.
+
+    With --all-deploys, a row is a build and a column a deploy; `*` marks what runs, so that what is above it is what that
+    deploy lacks.
 
     \b
     Examples:
       trivet releases
+      trivet releases --all-deploys
       trivet releases -d staging --json
       trivet releases show v3
       trivet releases diff v2 v3
@@ -43,9 +58,13 @@ def releases(
     """
     if ctx.invoked_subcommand is not None:
         return
-    place = installation()
+    place, most = installation(), None if everything else limit
+    if all_deploys:
+        _check_no_deploy_named(ctx)
+        show_side_by_side(place, known_app(place, app), most, as_json=as_json)
+        return
     deploy = known_deploy(place, app, deploy_name)
-    records = overview.list_releases(place, deploy, None if everything else limit)
+    records = overview.list_releases(place, deploy, most)
     pins = overview.pinned_releases(place, deploy)
     left = overview.quarantined_releases(records)
     if as_json:
@@ -73,6 +92,7 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
     place = installation()
     deploy = known_deploy(place, app, deploy_name)
     record = overview.show_release(place, deploy, number)
+    links = read_links(place, deploy, number)
     is_pinned = number in overview.pinned_releases(place, deploy)
     try:
         signer = show_release_signer(place, record)
@@ -80,9 +100,10 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
     except UnsignedRelease as error:
         signer, signed = None, error.message
     if as_json:
-        print_json({**full_record_document(record, is_pinned=is_pinned), "signer": to_json(signer)})
+        document = {"signer": to_json(signer), "links": links_document(links)}
+        print_json({**full_record_document(record, is_pinned=is_pinned), **document})
         return
-    facts = _facts(record, is_pinned=is_pinned)
+    facts = _facts(record, links, is_pinned=is_pinned)
     print_facts((*facts[:4], ("signed", signed), *facts[4:]))
 
 
@@ -152,6 +173,14 @@ def diff(old: int, new: int, app: str | None, deploy_name: str, as_json: bool) -
     _print_comparison(comparison)
 
 
+def _check_no_deploy_named(ctx: click.Context) -> None:
+    if ctx.get_parameter_source("deploy_name") is ParameterSource.COMMANDLINE:
+        raise InputError(
+            "--all-deploys shows all deploys, and -d names one.",
+            hint="Leave out one of them: trivet releases --all-deploys",
+        )
+
+
 def _document(record: Record, pins: frozenset[int], left: frozenset[int]) -> Document:
     number = record.release.number
     return {**record_document(record, is_pinned=number in pins), "quarantined": number in left}
@@ -174,7 +203,7 @@ def _row(record: Record, running: int | None, pins: frozenset[int], left: frozen
     )
 
 
-def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
+def _facts(record: Record, links: Links, *, is_pinned: bool) -> list[tuple[str, str]]:
     release, outcome = record.release, record.outcome
     source = release.build.source
     pinned = ", pinned" if is_pinned else ""
@@ -187,6 +216,7 @@ def _facts(record: Record, *, is_pinned: bool) -> list[tuple[str, str]]:
         ("when", release.created_at),
         ("ended", record.ended_at or ""),
         ("from", f"{release.origin.deploy} v{release.origin.number}" if release.origin else ""),
+        *link_facts(links),
         ("commit", f"{source.commit} {source.subject}"),
         ("author", source.author),
         ("build", release.build.id),

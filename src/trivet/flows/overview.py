@@ -77,6 +77,13 @@ def known_deploys(installation: Installation) -> tuple[Deploy, ...]:
         return ledger.deploys()
 
 
+def check_app_known(installation: Installation, app: AppName) -> None:
+    """Raises: UnknownApp, with what there is, if the app has no deploy."""
+    known = known_deploys(installation)
+    if all(other.app != app for other in known):
+        raise _unknown_app(app, known)
+
+
 def check_known(installation: Installation, deploy: Deploy) -> None:
     """Raises: UnknownApp, with what there is, if nothing was ever deployed or configured under this name."""
     known = known_deploys(installation)
@@ -88,9 +95,13 @@ def check_known(installation: Installation, deploy: Deploy) -> None:
             f"The app {deploy.app} has no deploy {deploy.name!r}.",
             hint=f"It has: {', '.join(same_app)}. The first `trivet deploy -d {deploy.name}` makes it.",
         )
+    raise _unknown_app(deploy.app, known)
+
+
+def _unknown_app(app: AppName, known: tuple[Deploy, ...]) -> UnknownApp:
     apps = sorted({other.app for other in known})
-    raise UnknownApp(
-        f"There is no app {deploy.app!r}.",
+    return UnknownApp(
+        f"There is no app {app!r}.",
         hint=f"Known apps: {', '.join(apps) or 'none'}. The first `trivet deploy` makes one; -a APP names another.",
     )
 
