@@ -21,14 +21,18 @@ _POLL_S = 0.002
 
 @contextlib.contextmanager
 def reaping() -> Iterator[None]:
-    """What descends from this process since the block began is gone after it. Raises: MachineError, if it is not."""
-    before = set(_own_descendants())
+    """What descends from this process since the block began is gone after it. Raises: MachineError, if it is not.
+
+    But for what those start that were there before: the supervisor may be one, if this command has started it.
+    """
+    before, began = frozenset(_own_descendants()), _now_ticks()
     _set_subreaper(on=True)
     try:
         yield
     finally:
         try:
-            _end_all(lambda: [pid for pid, start in _own_descendants() if (pid, start) not in before], reap=True)
+            # What is older than the block became ours by the death of one of those.
+            _end_all(lambda: [pid for pid, start in _own_descendants(before) if start >= began], reap=True)
         finally:
             _set_subreaper(on=False)
 
@@ -60,6 +64,11 @@ def _end_all(find: Callable[[], Collection[int]], *, reap: bool) -> None:
         select.select((), (), (), _POLL_S)
 
 
+def _now_ticks() -> int:
+    """Now, in the clock ticks since the boot in which /proc tells start times."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
@@ -88,22 +97,23 @@ def list_descendants(parent: int) -> list[int]:
     return [parent, *(pid for pid, _ in _descendants(parent))]
 
 
-def _own_descendants() -> list[tuple[int, int]]:
+def _own_descendants(others: Collection[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """As `_descendants` of this process, which as a reaper has none if it has no child; then /proc need not be read."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return []
-    return _descendants(os.getpid())
+    return _descendants(os.getpid(), others)
 
 
-def _descendants(parent: int) -> list[tuple[int, int]]:
-    """Pid and start time of every process below that one."""
+def _descendants(parent: int, others: Collection[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+    """Pid and start time of every process below that one, but for `others` and what is below them."""
     parents = {pid: facts for pid in _pids() if (facts := _parent_and_start(pid))}
     found: list[tuple[int, int]] = []
     level = {parent}
     while level:
-        level = {pid for pid, (above, _) in parents.items() if above in level}
+        below = {pid for pid, (above, _) in parents.items() if above in level}
+        level = {pid for pid in below if (pid, parents[pid][1]) not in others}
         found.extend((pid, parents[pid][1]) for pid in level)
     return found
 
