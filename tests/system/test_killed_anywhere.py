@@ -28,8 +28,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def _try_some(bench: Bench, flow: Flow, kind: tuple[Role, Action], count: int) -> None:
+    """So many points of the kind, spread evenly; at each flow others, so that all of them together see the whole way."""
     faults = bench.faults(flow, *kind)
-    chosen = {faults[(2 * index + 1) * len(faults) // (2 * count)] for index in range(count)} if faults else ()
+    share = (FLOWS.index(flow) + 1) / (len(FLOWS) + 1)
+    chosen = {faults[int((index + share) * len(faults) / count)] for index in range(count)} if faults else set()
     trials = [bench.try_out(flow, fault) for fault in sorted(chosen, key=lambda fault: fault.target)]
     assert [str(trial) for trial in trials if trial.wrong] == []
 
@@ -41,19 +43,22 @@ def test_there_are_at_least_three_hundred_points(bench: Bench) -> None:
 
 @flows
 def test_a_killed_command_leaves_a_whole_release(bench: Bench, flow: Flow) -> None:
-    _try_some(bench, flow, (Role.COMMAND, Action.KILL), 3)
+    _try_some(bench, flow, (Role.COMMAND, Action.KILL), 2)
 
 
 @flows
 def test_when_all_are_killed_at_once_the_next_command_brings_a_whole_release_back(bench: Bench, flow: Flow) -> None:
-    _try_some(bench, flow, (Role.COMMAND, Action.CUT), 2)
+    _try_some(bench, flow, (Role.COMMAND, Action.CUT), 1)
     _try_some(bench, flow, (Role.SUPERVISOR, Action.CUT), 1)
 
 
 @flows
 def test_a_killed_supervisor_leaves_a_whole_release(bench: Bench, flow: Flow) -> None:
-    _try_some(bench, flow, (Role.SUPERVISOR, Action.KILL), 2)
-    _try_some(bench, flow, (Role.DOOR, Action.KILL), 1)
+    _try_some(bench, flow, (Role.SUPERVISOR, Action.KILL), 1)
+
+
+def test_a_killed_front_door_leaves_a_whole_release(bench: Bench) -> None:
+    _try_some(bench, FLOWS[0], (Role.DOOR, Action.KILL), 2)
 
 
 @flows
@@ -70,4 +75,4 @@ def test_when_the_disk_fails_to_keep_something_a_whole_release_serves(bench: Ben
 
 @flows
 def test_an_interrupted_command_says_what_is_true(bench: Bench, flow: Flow) -> None:
-    _try_some(bench, flow, (Role.COMMAND, Action.SIGNAL), 3)
+    _try_some(bench, flow, (Role.COMMAND, Action.SIGNAL), 2)
