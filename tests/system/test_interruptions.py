@@ -154,6 +154,17 @@ def test_ctrl_c_while_waiting_for_somebody_else_changes_nothing(
     assert _states(trivet) == {1: "succeeded"}
 
 
+def test_ctrl_c_while_trivet_is_still_being_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    trivet = Trivet(tmp_path / "home", tmp_path, {"PYTHONPATH": str(tmp_path)})
+    done = trivet.run("apps")
+    assert (done.status, done.out, done.err) == (
+        130,
+        "",
+        "error: Interrupted; nothing was changed.\nhint:  Run the command again when you are ready.\n",
+    )
+
+
 def test_a_terminal_that_closes_does_not_end_what_nohup_started(
     trivet: Trivet, repository: Repository, tmp_path: Path
 ) -> None:
