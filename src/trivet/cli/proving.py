@@ -12,8 +12,6 @@ from trivet.cli.output import print_json
 from trivet.cli.place import installation, known_deploy, named_app
 from trivet.errors import InputError, LedgerError
 from trivet.flows import overview
-from trivet.flows.export import Form, export_ledger
-from trivet.flows.signing import verify_signatures
 from trivet.model.names import parse_deploy_name
 from trivet.model.verification import Fault
 
@@ -40,6 +38,8 @@ def verify(kept: str | None, as_json: bool) -> None:
       trivet releases verify --checkpoint ledger-2026-11.checkpoint
       trivet releases verify --checkpoint 37:mJ2kLyWcEIcPSIIYrJuYJhWo9O5rS4Fh8Ww3nq9bRJ0=
     """
+    from trivet.flows.signing import verify_signatures  # only this command needs it
+
     place = installation()
     found = overview.verify_ledger(place, kept)
     signed, fault = (0, found.fault) if found.fault else verify_signatures(place)
@@ -93,8 +93,8 @@ def proof(number: int, app: str | None, deploy_name: str, outcome: bool, output:
 @click.option(
     "--format",
     "form",
-    type=click.Choice([each.value for each in Form]),
-    default=Form.JSONL.value,
+    type=click.Choice(["jsonl", "in-toto"]),
+    default="jsonl",
     show_default=True,
     help="Every entry as the ledger has it, or an in-toto statement for each release.",
 )
@@ -110,6 +110,8 @@ def export(app: str | None, deploy_name: str | None, form: str) -> None:
       trivet releases export > ledger.jsonl
       trivet releases export -a shop -d production --format in-toto
     """
+    from trivet.flows.export import Form, export_ledger  # only this command needs it
+
     place = installation()
     name = named_app(app) if app is not None or deploy_name is not None else None
     deploy = parse_deploy_name(deploy_name) if deploy_name is not None else None

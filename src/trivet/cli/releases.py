@@ -17,7 +17,6 @@ from trivet.flows import overview
 from trivet.flows.installation import Installation
 from trivet.flows.links import Links, read_links
 from trivet.flows.pins import pin_release
-from trivet.flows.signing import describe_signer, show_release_signer
 from trivet.model.config import ConfigChange
 from trivet.model.document import to_json
 from trivet.model.names import Deploy
@@ -94,6 +93,8 @@ def show(number: int, app: str | None, deploy_name: str, as_json: bool) -> None:
     record = overview.show_release(place, deploy, number)
     links = read_links(place, deploy, number)
     is_pinned = number in overview.pinned_releases(place, deploy)
+    from trivet.flows.signing import describe_signer, show_release_signer  # listing releases needs none of it
+
     try:
         signer = show_release_signer(place, record)
         signed = describe_signer(signer) if signer else ""

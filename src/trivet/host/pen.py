@@ -1,11 +1,15 @@
-"""Pen: what a person signs with. The key is used by ssh-keygen or the agent, and never read by us."""
+"""Pen: what a person signs with. The key is used by ssh-keygen or the agent, and never read by us.
+
+Most commands hold a pen, and few sign: what runs programs is imported when it is needed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trivet.host.git import Git
-from trivet.host.signatures import SshKeygen, is_public
+if TYPE_CHECKING:
+    from trivet.host.signatures import SshKeygen
 
 _NAME_ONE = (
     "Name the file of an SSH key: --sign ~/.ssh/id_ed25519. If it has a passphrase, add it to the agent first: ssh-add."
@@ -35,6 +39,8 @@ class Pen:
 
     def sign(self, content: bytes, namespace: str) -> bytes:
         """The signature, one for this namespace alone. Raises: NotSigned, MachineError."""
+        from trivet.host.signatures import SshKeygen, is_public
+
         program = SshKeygen(namespace, self.caller)
         key = str(Path(self.key).expanduser().absolute()) if self.key else self._default_key(program)
         try:
@@ -45,8 +51,10 @@ class Pen:
                 f"ssh-keygen cannot sign with {shown}.", _NAME_ONE, tuple(str(error).splitlines())
             ) from error
 
-    def _default_key(self, program: SshKeygen) -> str:
+    def _default_key(self, program: "SshKeygen") -> str:
         """What git would sign with, if that is an SSH key; else the agent's first."""
+        from trivet.host.git import Git
+
         git = Git(self.repository)
         if git.ask("config", "--get", "gpg.format").text == "ssh":
             chosen = git.ask("config", "--type=path", "--get", "user.signingKey").text
