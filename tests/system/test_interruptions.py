@@ -154,6 +154,26 @@ def test_ctrl_c_while_waiting_for_somebody_else_changes_nothing(
     assert _states(trivet) == {1: "succeeded"}
 
 
+def test_ctrl_c_while_processes_are_scaled_or_stopped_says_what_is_meant_to_run(
+    trivet: Trivet, repository: Repository, tmp_path: Path
+) -> None:
+    slow = "import os, time\nif os.path.exists({path!r}): time.sleep(600)\n".format(path=str(tmp_path / "slow"))
+    repository.commit(shop("v1", web=slow + SERVER))
+    trivet.ok("deploy")
+    (tmp_path / "slow").touch()
+    with trivet.start("scale", "web=2") as command:
+        eventually(lambda: len(trivet.processes()) == 2, what="the start of web.2")
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=30)
+    assert (command.returncode, out) == (130, "")
+    assert err.splitlines()[-2:] == [
+        "error: Interrupted; shop/production is meant to run web=1.",
+        "hint:  `trivet ps` shows what runs now.",
+    ]
+    eventually(lambda: list(trivet.pids()) == ["web.1"], what="the end of web.2")
+    assert fetch(trivet.url)[0] == 200
+
+
 def test_ctrl_c_while_trivet_is_still_being_loaded_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     trivet = Trivet(tmp_path / "home", tmp_path, {"PYTHONPATH": str(tmp_path)})

@@ -1,8 +1,9 @@
 """Scale, restart, stop, start: another formation, the same release. None of these makes a release."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from trivet.errors import SupervisorUnreachable
+from trivet.errors import Interrupted, SupervisorUnreachable
 from trivet.flows.installation import Installation, Progress
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
@@ -11,30 +12,52 @@ from trivet.run import Machine
 
 def scale(installation: Installation, deploy: Deploy, changes: Mapping[str, int], progress: Progress) -> Formation:
     """That many processes of these types run. Raises: UnknownProcess, RunError."""
-    with installation.working_on(deploy, "scale", progress):
+    with _asking(installation, deploy, "scale", progress) as machine:
         progress.step("run", f"scaling {deploy}")
-        return _up(installation).scale(deploy, changes, installation.by)
+        return machine.scale(deploy, changes, installation.by)
 
 
 def restart(installation: Installation, deploy: Deploy, process: str | None, progress: Progress) -> None:
     """All processes of the deploy (or this type or process) are new ones of the same release. Raises: RunError."""
-    with installation.working_on(deploy, "restart", progress):
+    with _asking(installation, deploy, "restart", progress) as machine:
         progress.step("run", f"restarting {process or deploy}")
-        _up(installation).restart(deploy, process, installation.by)
+        machine.restart(deploy, process, installation.by)
 
 
 def stop(installation: Installation, deploy: Deploy, progress: Progress) -> None:
     """No process of the deploy runs, until `start`; its address answers 503."""
-    with installation.working_on(deploy, "stop", progress):
+    with _asking(installation, deploy, "stop", progress) as machine:
         progress.step("run", f"stopping {deploy}")
-        _up(installation).stop(deploy, installation.by)
+        machine.stop(deploy, installation.by)
 
 
 def start(installation: Installation, deploy: Deploy, progress: Progress) -> None:
     """The deploy's formation runs again."""
-    with installation.working_on(deploy, "start", progress):
+    with _asking(installation, deploy, "start", progress) as machine:
         progress.step("run", f"starting {deploy}")
-        _up(installation).start(deploy, installation.by)
+        machine.start(deploy, installation.by)
+
+
+@contextmanager
+def _asking(installation: Installation, deploy: Deploy, what: str, progress: Progress) -> Iterator[Machine]:
+    """The machine, while nobody else changes the deploy.
+
+    Raises: Busy, SupervisorUnreachable; Interrupted, which says what is meant to run then: what was begun is undone, unless
+    it had taken over.
+    """
+    with installation.working_on(deploy, what, progress):
+        machine = _up(installation)
+        try:
+            yield machine
+        except KeyboardInterrupt as interrupt:
+            machine.abort(deploy)
+            raise _interrupted(machine, deploy) from interrupt
+
+
+def _interrupted(machine: Machine, deploy: Deploy) -> Interrupted:
+    counts = " ".join(f"{name}={count}" for name, count in machine.formation(deploy).counts.items())
+    meant = "is stopped" if machine.is_stopped(deploy) else f"is meant to run {counts or 'web=1'}"
+    return Interrupted(f"Interrupted; {deploy} {meant}.", hint="`trivet ps` shows what runs now.")
 
 
 def _up(installation: Installation) -> Machine:
