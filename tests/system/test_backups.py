@@ -451,8 +451,11 @@ def test_a_backup_that_ends_early_leaves_the_one_before(made: Made, tmp_path: Pa
     large = objects / name[:2] / name[2:]
     large.parent.mkdir(exist_ok=True)
     large.write_bytes(content)
+    other, scratch = made.trivet.at(made.trivet.folder), tmp_path / "tmp"
+    other.environment = {**made.trivet.environment, "TMPDIR": str(scratch)}
+    scratch.mkdir()
     for end in (signal.SIGKILL, signal.SIGINT):
-        with made.trivet.start("backup", str(target)) as command:
+        with other.start("backup", str(target)) as command:
             assert command.stderr is not None
             for line in command.stderr:
                 if "packing" in line:
@@ -462,6 +465,7 @@ def test_a_backup_that_ends_early_leaves_the_one_before(made: Made, tmp_path: Pa
         assert command.returncode in (-9, 130)
         assert list(target.parent.iterdir()) == [target]
         assert target.read_bytes() == earlier
+        assert list(scratch.iterdir()) == []
     assert err.endswith("error: Interrupted; nothing was changed.\nhint:  Run the command again when you are ready.\n")
     with Path("/dev/full").open("wb") as full:
         process = made.trivet.start("backup", "-", "--quiet", stdout=full)

@@ -55,12 +55,11 @@ def back_up(installation: Installation, target: Path | BinaryIO, choice: BackupC
             f"There is nothing to back up in {home.root}.", hint="Deploy something first, or set TRIVET_HOME."
         )
     recipients = tuple(key for each in choice.recipients for key in _recipients(each))
-    with installation.using_store(progress), tempfile.TemporaryDirectory(prefix="trivet-backup-") as folder:
-        snapshot = Path(folder) / DATABASE
+    with installation.using_store(progress), contextlib.ExitStack() as stack:
         packing = Packing(home, progress, with_keys=choice.has_keys, with_storage=choice.with_storage)
         with _at_rest(installation, progress):
             progress.step("backup", "copying the database")
-            _copy_database(home, snapshot)
+            snapshot = stack.enter_context(_copy_database(home))
             announcement = packing.collect(snapshot, installation.actor)
         with _opened(target) as file:
             counted = _Counted(file)
@@ -116,9 +115,13 @@ def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
         raise refused(error, f"write {target}") from error
 
 
-def _copy_database(home: Home, target: Path) -> None:
+def _copy_database(home: Home) -> BinaryIO:
+    """A copy of the database as it is now, in a file that has no name any more: nothing is left of it if we are killed."""
     try:
-        database.copy(home.database, target)
+        with tempfile.TemporaryDirectory(prefix="trivet-backup-") as folder:
+            copy = Path(folder) / DATABASE
+            database.copy(home.database, copy)
+            return copy.open("rb")
     except sqlite3.Error as error:
         raise database.refusal(error, home.database) or LedgerError(
             f"The database {home.database} cannot be backed up: {error}.",

@@ -1,11 +1,13 @@
 """Packing: what of an installation goes into a backup, collected first, then read piece by piece while it is written."""
 
 import contextlib
+import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from trivet import __version__
 from trivet.errors import ConfigLocked
@@ -42,12 +44,12 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A member, where its content is, and what part of the installation it is. `content` goes before the source."""
+    """A member, where its content is, and what part of the installation it is. `opened` goes before the source."""
 
     member: Member
     source: Path
     part: Part
-    content: bytes | None = field(default=None, repr=False)
+    opened: BinaryIO | None = None
 
 
 class Packing:
@@ -61,9 +63,11 @@ class Packing:
         self._entries: list[_Entry] = []
         self.left_out: list[tuple[str, str]] = []
 
-    def collect(self, database: Path, actor: Actor) -> Announcement:
+    def collect(self, database: BinaryIO, actor: Actor) -> Announcement:
         """It is known what is to be packed, a copy of the database first. Raises: MachineError."""
-        self._add(DATABASE, database, database.lstat())
+        status = os.fstat(database.fileno())
+        member = Member(DATABASE, Kind.FILE, status.st_size, 0o600, int(status.st_mtime))
+        self._entries.append(_Entry(member, self._home.database, Part.DATABASE, database))
         if self._with_keys:
             self._add_config_key()
         for top in _TOPS:
@@ -95,8 +99,11 @@ class Packing:
 
     def _pack(self, entry: _Entry) -> Iterator[bytes]:
         member = entry.member
-        if member.kind is not Kind.FILE or entry.content is not None:
-            yield from archive.pack(member, () if entry.content is None else (entry.content,))
+        if member.kind is not Kind.FILE:
+            yield from archive.pack(member)
+            return
+        if entry.opened is not None:
+            yield from archive.pack(member, _pieces(entry.opened))
             return
         try:
             if entry.part is Part.OBJECT and hash_file(entry.source) != digest_of(member.path):
@@ -107,7 +114,7 @@ class Packing:
             self._leave_out(member.path, os.strerror(error.errno or 0))
             return
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            yield from archive.pack(member, iter(lambda: file.read(_PIECE_BYTES), b""))
+            yield from archive.pack(member, _pieces(file))
 
     def _walk(self, top: str) -> None:
         folders = [top]
@@ -155,7 +162,7 @@ class Packing:
         if key is not None and key.place.keeping is not Keeping.FILE:
             content = "".join(f"{identity}\n" for identity in key.identities).encode()
             member = Member(CONFIG_KEY, Kind.FILE, len(content), 0o600)
-            self._entries.append(_Entry(member, key.place.path, Part.KEY, content))
+            self._entries.append(_Entry(member, key.place.path, Part.KEY, io.BytesIO(content)))
 
     def _leave_out(self, path: str, why: str) -> None:
         self.left_out.append((path, why))
@@ -173,6 +180,10 @@ class Packing:
                 descriptor = os.open(os.fsencode(folder), _FOLDER, dir_fd=descriptor)
                 stack.callback(os.close, descriptor)
             return os.open(os.fsencode(name), _FILE, dir_fd=descriptor)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PIECE_BYTES), b"")
 
 
 def _member(path: str, part: Part, source: Path, status: os.stat_result) -> Member | None:
