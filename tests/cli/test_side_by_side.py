@@ -36,7 +36,9 @@ def _story(trivet: Trivet, repository: Repository) -> None:
     assert trivet.run("deploy").status != 0
 
 
-def test_deploys_stand_side_by_side_in_the_order_of_promotion(trivet: Trivet, repository: Repository) -> None:
+def test_deploys_stand_side_by_side_in_the_order_of_promotion_and_are_linked(
+    trivet: Trivet, repository: Repository
+) -> None:
     _story(trivet, repository)
     assert _told(trivet.ok("releases", "--all-deploys").out) == [
         "COMMIT | SUBJECT | BUILD | STAGING | PRODUCTION | DEMO | AGE",
@@ -48,6 +50,7 @@ def test_deploys_stand_side_by_side_in_the_order_of_promotion(trivet: Trivet, re
     # However few rows are asked for, what runs is among them.
     subjects = [line.split(" | ")[1] for line in _told(trivet.ok("releases", "--all-deploys", "-n", "1").out)]
     assert subjects == ["SUBJECT", "Break", "Paint", "Mend", "Open"]
+    assert "Open" in trivet.ok("releases", "--all-deploys", "--all").out
     rows = trivet.ok("releases", "--all-deploys", "--json").json()
     assert [row["subject"] for row in rows] == ["Break", "Paint", "Mend", "Open"]
     assert list(rows[0]["deploys"]) == ["staging", "production", "demo"]
@@ -55,10 +58,10 @@ def test_deploys_stand_side_by_side_in_the_order_of_promotion(trivet: Trivet, re
         {"release": 3, "state": "succeeded", "running": True, "pinned": False},
         {"release": 1, "state": "superseded", "running": False, "pinned": False},
     ]
+    _check_links(trivet)
 
 
-def test_a_promotion_and_a_rollback_are_linked_both_ways(trivet: Trivet, repository: Repository) -> None:
-    _story(trivet, repository)
+def _check_links(trivet: Trivet) -> None:
     promoted = _facts(trivet.ok("releases", "show", "v2").out)
     assert promoted["from"] == "shop/staging v2"
     assert promoted["promoted"] == "to demo as v1"

@@ -26,7 +26,7 @@ def show_side_by_side(place: Installation, app: AppName, limit: int | None, *, a
 def _row(row: Row, columns: tuple[Column, ...]) -> tuple[str, ...]:
     source = row.build.source
     cells = (_cell(row.releases[column.name], column) for column in columns)
-    return (source.short, source.subject, row.build.id, *cells, age(row.at))
+    return (source.short, source.subject, row.build.id, *cells, age(row.build.created_at))
 
 
 def _cell(records: tuple[Record, ...], column: Column) -> str:
@@ -47,7 +47,7 @@ def _document(row: Row, columns: tuple[Column, ...]) -> Document:
         "build": row.build.id,
         "commit": source.commit,
         "subject": source.subject,
-        "released_at": row.at,
+        "built_at": row.build.created_at,
         "deploys": {
             column.name: [_release_document(record, column) for record in row.releases[column.name]]
             for column in columns

@@ -23,10 +23,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A build, and the releases of it by deploy, newest first. `at` is when it was released first, anywhere."""
+    """A build, and the releases of it by deploy, newest first."""
 
     build: Build
-    at: str
     releases: Mapping[DeployName, tuple[Record, ...]]
 
 
@@ -53,14 +52,10 @@ def read_side_by_side(installation: Installation, app: AppName, limit: int | Non
 def line_up(columns: Iterable[Column], limit: int | None) -> SideBySide:
     """Pure. Of the older rows only those that run somewhere are shown: what the others lack begins above them."""
     columns = _in_order(tuple(columns))
-    records = [record for column in columns for record in column.records]
-    builds = {record.release.build.id: record.release.build for record in records}
-    first = {
-        build_id: min(each.release.created_at for each in records if each.release.build.id == build_id)
-        for build_id in builds
-    }
-    newest_first = sorted(builds, key=first.__getitem__, reverse=True)
-    rows = [Row(builds[build_id], first[build_id], _cells(columns, build_id)) for build_id in newest_first]
+    releases = [record.release for column in columns for record in column.records]
+    builds = {release.build.id: release.build for release in releases}
+    newest_first = sorted(builds.values(), key=lambda build: build.created_at, reverse=True)
+    rows = [Row(build, _cells(columns, build.id)) for build in newest_first]
     shown = [row for place, row in enumerate(rows) if limit is None or place < limit or _runs(columns, row)]
     return SideBySide(columns, tuple(shown))
 
