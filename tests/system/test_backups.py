@@ -286,6 +286,20 @@ def test_one_that_is_not_encrypted_holds_neither_keys_nor_values_unless_it_is_to
     assert other.ok("config", "get", "GREETING", "-a", "shop").out == "hello\n"
 
 
+def test_who_is_notified_is_kept_as_the_keys_are(trivet: Trivet, tmp_path: Path) -> None:
+    trivet.ok("config", "set", "GREETING=hello", "-a", "shop")
+    trivet.ok("notify", "add", "https://hooks.example.org/let-me-in")
+    told = trivet.ok("notify", "--reveal").out
+    secret = trivet.ok("notify", "secret", "1").out
+    plain, whole = tmp_path / "plain", tmp_path / "whole"
+    trivet.ok("backup", str(plain))
+    trivet.ok("backup", str(whole), "--with-keys")
+    assert b"let-me-in" not in gzip.decompress(plain.read_bytes())
+    other = _elsewhere(trivet)
+    other.ok("restore", str(whole))
+    assert (other.ok("notify", "--reveal").out, other.ok("notify", "secret", "1").out) == (told, secret)
+
+
 def test_a_key_that_systemd_hands_over_is_in_an_encrypted_backup_as_a_file(
     trivet: Trivet, repository: Repository, tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ def backup(
 
     In it are the ledger, config, releases, and the contents of builds. Not in it are the apps' logs, and their storage
     unless --storage is given: a database of an app needs a backup of its own. The keys that open config and sign the
-    ledger are in an encrypted backup only, or with --with-keys.
+    ledger, and the URLs that are notified, are in an encrypted backup only, or with --with-keys.
 
     FILE is there whole or not at all; `-` writes to standard output.
 

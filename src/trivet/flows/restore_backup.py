@@ -28,7 +28,7 @@ from trivet.run import Machine
 
 _STAGING = "restoring"
 _MOVING = "moving"  # in it, once it is whole
-_MOVED = ("apps", "keys", "layers", "objects")
+_MOVED = ("apps", "keys", "layers", "notify", "objects")
 _PIECE_BYTES = 1 << 16
 
 

@@ -15,7 +15,7 @@ FORMAT = "trivet-backup-1"
 
 
 class Part(StrEnum):
-    """What a path of a backup is. A KEY opens the config or signs the ledger: none belongs where it can be read."""
+    """What a path of a backup is. A KEY opens config, signs the ledger or lets in elsewhere: none belongs where others read."""
 
     DATABASE = "database"
     OBJECT = "object"
@@ -58,6 +58,7 @@ _PARTS = (
     (f"{_DEPLOY}/storage(/.+)?", Part.STORAGE),
     (r"keys/[a-z0-9.]{1,40}\.(pub|recipient)", Part.PUBLIC_KEY),
     (r"keys/[a-z0-9.]{1,40}(?<!\.cred)", Part.KEY),  # what one machine's systemd has sealed opens nowhere else
+    (r"notify/subscribers\.json", Part.KEY),  # such a URL lets in whoever knows it, and its secret signs
 )
 LONGEST = 3000  # characters of a path; the whole one, with the home's, has to stay below what Linux takes
 _STORAGE_DEPTH = 5  # apps/APP/deploys/DEPLOY/storage/NAME
