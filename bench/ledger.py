@@ -8,12 +8,16 @@ Ledgers of 10, 10,000 and 100,000 entries, of twenty deploys, each release with 
 """
 
 import argparse
+import shutil
+import sqlite3
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from measure import TRIVET, interleave, print_milliseconds, time_command
@@ -97,11 +101,31 @@ def _print_reads(homes: dict[int, Home], rounds: int) -> None:
         "the pending ones": lambda ledger: ledger.pending(deploy),
         "the current one": lambda ledger: ledger.current(deploy),
         "a proof": lambda ledger: ledger.prove(deploy, 1),
-        "verified": lambda ledger: ledger.verify(),
+        "verified, with folders and checkpoints": lambda ledger: ledger.verify(),
     }
     for size in SIZES:
         figures = interleave({name: of(size, read) for name, read in reads.items()}, rounds=rounds)
         print_milliseconds(f"{size:,} entries, medians of {rounds}", figures)
+    bare = {size: _without_folders(home) for size, home in homes.items()}
+    figures = interleave({f"{size:,} entries": partial(_verify, bare[size]) for size in SIZES}, rounds=rounds)
+    print_milliseconds(f"Verified, the entries alone, medians of {rounds}", figures)
+
+
+def _without_folders(home: Home) -> Home:
+    """The same ledger where there is nothing but the database."""
+    bare = Home(home.root.with_name(f"{home.root.name} bare"))
+    bare.root.mkdir()
+    with closing(sqlite3.connect(home.database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(home.database, bare.database)
+    return bare
+
+
+def _verify(home: Home) -> float:
+    with Ledger(home) as ledger:
+        started = time.perf_counter()
+        ledger.verify()
+        return time.perf_counter() - started
 
 
 def _print_commands(homes: dict[int, Home], rounds: int) -> None:

@@ -352,3 +352,13 @@ def test_a_key_that_is_gone_is_said_and_stops_no_release(
     number = filled.append(draft(), Config()).number
     assert filled.conclude(deploy, number, GOOD) is None
     assert filled.record(deploy, number).is_good
+
+
+def test_whoever_only_looks_loads_nothing_that_signs(home: Home, filled: Ledger, tmp_path: Path) -> None:
+    trivet = Trivet(home.root, tmp_path, {"PYTHONPROFILEIMPORTTIME": "1"})
+    loaded = trivet.ok("releases", "-a", "shop").err
+    assert " trivet.release.ledger\n" in loaded
+    assert {
+        name for name in ("cryptography", "trivet.release.note", "trivet.release.claims") if name in loaded
+    } == set()
+    assert "cryptography" in trivet.ok("releases", "verify").err

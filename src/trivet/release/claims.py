@@ -10,7 +10,7 @@ from trivet.model.checkpoint import Checkpoint, parse_checkpoint
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.verification import Fault
-from trivet.release.checkpoints import Signed, parse_signed
+from trivet.release.checkpoints import Signed, parse_signed, written_form
 from trivet.release.folder import CHECKPOINT_FILE, Found, read_if_there
 from trivet.release.key import public_key
 from trivet.release.note import PublicKey
@@ -116,17 +116,20 @@ def read_claim(text: str) -> Claim:
 def gather(connection: sqlite3.Connection, home: Home, disk: Mapping[Deploy, Found], given: Claim | None) -> Claims:
     """The claims of all releases that have a folder, and the one given. Raises: LedgerError, MachineError."""
     key = public_key(home)
+    form = written_form(key) if key else None
     claims = [] if given is None else [given]
     faults: list[Fault] = []
     for deploy, found in disk.items():
         folder, has_newer = home.releases(deploy), False
         for number in sorted(found.folders, reverse=True):
             content = read_if_there(f"{folder}/v{number}/{CHECKPOINT_FILE}")
-            signed = None if content is None else parse_signed(content)
-            if signed is not None:
+            if content and (match := form.fullmatch(content) if form else None):
                 has_newer = True
-                names_key = key is not None and _names(key, signed)
-                claims.append(Claim(signed.checkpoint, content, deploy, number, names_key=names_key))
+                checkpoint = Checkpoint(int(match[1]), match[2].decode())
+                claims.append(Claim(checkpoint, content, deploy, number, names_key=True))
+            elif content and (signed := parse_signed(content)):
+                has_newer = True
+                claims.append(Claim(signed.checkpoint, content, deploy, number))
             elif content is not None or (has_newer and is_concluded(connection, deploy, number)):
                 what = "is missing" if content is None else "was changed: it cannot be read"
                 faults.append(

@@ -12,7 +12,7 @@ from trivet.model.pruning import Change
 from trivet.model.release import Act, Outcome, Release
 from trivet.release.merkle import leaf_hash
 
-_FORMAT = "trivet-ledger-2"
+_LINES = "trivet-ledger-2\n%s\n%s\n%s\n%s\n%s\n%s\n%s"
 
 
 class Kind(StrEnum):
@@ -140,7 +140,7 @@ def entry_bytes(*columns: str | int) -> bytes:
 
     One to a line, and only the body, which is the last, may hold line breaks: no two different rows have the same bytes.
     """
-    return "\n".join((_FORMAT, *map(str, columns))).encode()
+    return (_LINES % columns).encode()
 
 
 def entry_hash(*columns: str | int) -> bytes:
