@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -11,12 +11,12 @@ from trivet.errors import LedgerError, MachineError, NotARollbackTarget, TrivetE
 from trivet.host.clock import now
 from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
-from trivet.model.document import canonical
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy
 from trivet.model.pruning import Pruned
 from trivet.model.release import Act, Actor, Draft, Outcome, Record, Release, State
 from trivet.model.verification import Verification
+from trivet.release.append import NewEntry, append_entry
 from trivet.release.config_store import erase_configs, read_config, read_sealed
 from trivet.release.database import in_words, open_database, writing
 from trivet.release.entry import (
@@ -29,7 +29,6 @@ from trivet.release.entry import (
     RollOutBody,
     SupersededBody,
     describe,
-    entry_hash,
 )
 from trivet.release.environments import Environments
 from trivet.release.folder import (
@@ -41,7 +40,6 @@ from trivet.release.folder import (
     write_folder,
     write_signature,
 )
-from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.quarantine import Quarantine, find_quarantines
 from trivet.release.records import (
     has_insisted,
@@ -49,7 +47,6 @@ from trivet.release.records import (
     read_current,
     read_deploys,
     read_entries,
-    read_last_entry,
     read_last_number,
     read_life,
     read_pending,
@@ -66,15 +63,6 @@ from trivet.release.vault import Vault
 _LISTED = 10
 _LOOKED_AT = 100  # releases: a build that was left longer ago is hardly released by mistake
 _UNFIT = {State.FAILED: "failed", State.PENDING: "is not finished"}
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What an entry is about: a release of a deploy; "" and 0 where it is about no one app, deploy or release."""
-
-    app: str = ""
-    deploy: str = ""
-    number: int = 0
 
 
 class Ledger:
@@ -119,12 +107,12 @@ class Ledger:
             if signed:
                 write_signature(self._home, release, signed.signature)
             body = signed.body if signed else describe(release, config, sealed)
-            self._insert(
-                _About(draft.deploy.app, draft.deploy.name, release.number),
-                Kind.RELEASE,
-                replace(body, env_salt=""),
-                body.env_salt,
+            told = replace(body, env_salt="")
+            deploy = release.deploy
+            entry = NewEntry(
+                Kind.RELEASE, told, self._clock(), deploy.app, deploy.name, release.number, salt=body.env_salt
             )
+            append_entry(self._connection, entry)
         return release
 
     def begin_roll_out(self, deploy: Deploy, number: int) -> None:
@@ -133,7 +121,7 @@ class Ledger:
             act = self._find(deploy, number).release.act
             before = read_current(self._connection, deploy)
             body = RollOutBody(act, before.release.number if before else None)
-            self._insert(_About(deploy.app, deploy.name, number), Kind.ROLL_OUT, body)
+            self._append(deploy, number, Kind.ROLL_OUT, body)
 
     def conclude(
         self, deploy: Deploy, number: int, outcome: Outcome, *, actor: Actor | None = None
@@ -156,10 +144,10 @@ class Ledger:
                 )
             before = read_current(self._connection, deploy)
             act = Act(actor or record.release.actor, record.release.reason)
-            self._insert(_About(deploy.app, deploy.name, number), Kind.OUTCOME, OutcomeBody(act, outcome))
+            self._append(deploy, number, Kind.OUTCOME, OutcomeBody(act, outcome))
             if outcome.state is State.SUCCEEDED and before is not None:
                 old, new = sorted((before.release.number, number))
-                self._insert(_About(deploy.app, deploy.name, old), Kind.SUPERSEDED, SupersededBody(act, by=new))
+                self._append(deploy, old, Kind.SUPERSEDED, SupersededBody(act, by=new))
             current = read_current(self._connection, deploy)
         with contextlib.suppress(MachineError):  # what cannot be removed now goes with the next release
             self._environments.keep_only(deploy, {current.release.number} if current else ())
@@ -191,7 +179,7 @@ class Ledger:
                 )
             if (number in read_pins(self._connection, deploy)) is keep:
                 return False
-            self._insert(_About(deploy.app, deploy.name, number), Kind.PINNED if keep else Kind.UNPINNED, PinBody(act))
+            self._append(deploy, number, Kind.PINNED if keep else Kind.UNPINNED, PinBody(act))
         return True
 
     def pins(self, deploy: Deploy) -> frozenset[int]:
@@ -247,10 +235,10 @@ class Ledger:
         with in_words(self._home.database), writing(self._connection):
             for app in apps:
                 changes = tuple(change for change in pruned.changes if change.build.app == app)
-                self._insert(_About(app), Kind.PRUNED, PrunedBody(act, changes))
+                append_entry(self._connection, NewEntry(Kind.PRUNED, PrunedBody(act, changes), self._clock(), app))
             if pruned.leftovers_bytes:
                 body = PrunedBody(act, (), pruned.leftovers_bytes)
-                self._insert(_About(), Kind.PRUNED, body)
+                append_entry(self._connection, NewEntry(Kind.PRUNED, body, self._clock()))
 
     def destroy(self, deploy: Deploy, act: Act) -> None:
         """The deploy is no more: its config values and release folders are gone; its entries stay, and say by whom.
@@ -262,7 +250,7 @@ class Ledger:
                 raise UnknownApp(f"There is no deploy {deploy}.", hint="`trivet apps` lists what there is.")
             self._environments.remove(deploy)  # first: whoever is killed behind it can destroy the deploy again
             number = read_last_number(self._connection, deploy)
-            self._insert(_About(deploy.app, deploy.name, number), Kind.DESTROYED, DestroyedBody(act))
+            self._append(deploy, number, Kind.DESTROYED, DestroyedBody(act))
             erase_configs(self._connection, deploy)
         with in_words(self._home.database):
             # Erased pages are overwritten, but the write-ahead log still has their old content until it is emptied.
@@ -380,12 +368,5 @@ class Ledger:
             )
         return record
 
-    def _insert(self, about: _About, kind: Kind, body: object, salt: str = "") -> None:
-        last, peaks = read_last_entry(self._connection) or (0, NO_PEAKS)
-        row = (last + 1, about.app, about.deploy, kind.value, about.number, self._clock(), canonical(body))
-        leaf = entry_hash(*row)
-        self._connection.execute(
-            "INSERT INTO ledger (position, app, deploy, kind, number, at, body, salt, hash, peaks) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, salt, leaf, grow(peaks, last, leaf)),
-        )
+    def _append(self, deploy: Deploy, number: int, kind: Kind, body: object) -> None:
+        append_entry(self._connection, NewEntry(kind, body, self._clock(), deploy.app, deploy.name, number))
