@@ -59,6 +59,8 @@ class World:
         self.points = Points(compile_library(folder), self.home, folder)
         self.pointed = Trivet(self.home, self.repository.path, {**_ENVIRONMENT, **self.points.environment})
         self.port, self.other_port = own_port(), own_port()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and hand it on
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         self._prepare()
 
     @property
