@@ -211,7 +211,8 @@ def test_nobody_prunes_while_somebody_builds(five: Trivet) -> None:
         done = five.run("prune", "--no-wait")
         assert (done.status, done.out) == (75, "")
         assert done.err == (
-            "error: another command is at work on the builds.\nhint:  Wait for it to end, then try again.\n"
+            f"error: another command (pid {os.getpid()}) is at work on the builds.\n"
+            "hint:  Wait for it to end, then try again.\n"
         )
         assert "prune" not in five.ok("deploy").err
     with (five.home / "locks/store").open("r+") as file:
