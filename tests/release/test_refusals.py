@@ -149,7 +149,7 @@ def test_a_full_disk_is_said_and_nothing_is_changed(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     assert _on_a_small_disk(disk, FILL_THE_DISK) == [
         f"Cannot write {disk}/trivet.db: the disk is full.",
-        "Nothing was changed. Free some space (df -h shows where) and run the command again.",
+        "Free some space (df -h shows where) and run the command again.",
         "True None",
     ]
 

@@ -81,7 +81,7 @@ def refusal(error: sqlite3.Error, path: Path) -> MachineError | Busy | None:
     if name == "SQLITE_FULL" or (name.startswith(("SQLITE_IOERR", "SQLITE_READONLY")) and is_full(path.parent)):
         return MachineError(
             f"Cannot write {path}: the disk is full.",
-            hint="Nothing was changed. Free some space (df -h shows where) and run the command again.",
+            hint="Free some space (df -h shows where) and run the command again.",
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
         return MachineError(
