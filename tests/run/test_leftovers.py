@@ -192,3 +192,15 @@ def test_a_one_off_whose_mess_cannot_be_removed_says_so_and_keeps_its_status(qui
             _set_immutable(folder / "fixed", on=False)
     assert client.returncode == 7
     assert err == f"trivet: {folder} cannot be removed whole: [Errno 1] Operation not permitted: 'fixed'\n"
+
+
+def test_a_process_that_cannot_be_started_leaves_no_temporary_folder(shop: Shop) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    before = _temporary(shop)
+    shop.shop(2)
+    (shop.home.run(shop.deploy) / "logs" / "v2.web.1.log").mkdir()  # where its log should be
+    roll_out = shop.roll_out(2)
+    assert (roll_out.succeeded, roll_out.reason) == (False, "the machine refused: Is a directory")
+    wait_until(lambda: _temporary(shop) == before)
+    assert shop.fetch().startswith("v1 ")

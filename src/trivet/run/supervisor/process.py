@@ -97,9 +97,16 @@ class Process:
 
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
-        yard = self._yard
-        temporary = yard.make_temporary()
+        temporary = self._yard.make_temporary()
         self.status = replace(self.status, temporary=str(temporary), since=time.time())
+        try:
+            self._start_in(temporary)
+        except (OSError, ValueError, MachineError):
+            self._discard(str(temporary))
+            raise
+
+    def _start_in(self, temporary: Path) -> None:
+        yard = self._yard
         log, null = self._open_log(), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._child = spawn.spawn(self._command(temporary, (null, log, log)), self._confinement(temporary))
@@ -230,7 +237,6 @@ class Process:
             self._leave_lost_port()
             self.start()
         except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
-            self._discard(self.status.temporary)
             how = f"could not be started ({error})"
             self.tell(EventKind.CRASHED, how)
             self._start_again(how, 0.0)
