@@ -97,29 +97,28 @@ class Process:
 
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
-        temporary = self._yard.make_temporary()
+        yard = self._yard
+        temporary = yard.make_temporary()
         self.status = replace(self.status, temporary=str(temporary), since=time.time())
         try:
-            self._start_in(temporary)
+            self._child = child = self._spawn(temporary)
         except (OSError, ValueError, MachineError):
             self._discard(str(temporary))
             raise
+        self._started = time.monotonic()
+        self.status = replace(self.status, pid=child.pid, start_time=processes.start_time(child.pid))
+        yard.loop.watch(child.pidfd, self._on_exit)
+        yard.loop.watch(child.report, self._on_report)
+        yard.logs.follow(self.log)
+        self.tell(EventKind.RESTARTED if self.status.restarts else EventKind.STARTED)
 
-    def _start_in(self, temporary: Path) -> None:
-        yard = self._yard
+    def _spawn(self, temporary: Path) -> spawn.Child:
         log, null = self._open_log(), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._child = spawn.spawn(self._command(temporary, (null, log, log)), self._confinement(temporary))
+            return spawn.spawn(self._command(temporary, (null, log, log)), self._confinement(temporary))
         finally:
             os.close(null)
             os.close(log)
-        self._started = time.monotonic()
-        started = processes.start_time(self._child.pid)
-        self.status = replace(self.status, pid=self._child.pid, start_time=started)
-        yard.loop.watch(self._child.pidfd, self._on_exit)
-        yard.loop.watch(self._child.report, self._on_report)
-        yard.logs.follow(self.log)
-        self.tell(EventKind.RESTARTED if self.status.restarts else EventKind.STARTED)
 
     def start_for_good(self) -> None:
         """It runs, and is started again whenever it ends or cannot be started: what once was good is kept alive."""
