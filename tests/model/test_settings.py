@@ -3,6 +3,7 @@
 import pytest
 
 from trivet.errors import InvalidFile
+from trivet.model.process import HealthCheck, Limits
 from trivet.model.release_settings import ReleaseSettings
 from trivet.model.settings import (
     EVERY,
@@ -28,13 +29,26 @@ SECRET_KEY = "only for the build"
 health = "/health"
 timeout = 10
 grace = 2.5
+warm = 0
+socket = "inherit"
 
 [processes.worker]
 settle = 0.5
+overlap = false
+
+[processes.worker.limits]
+memory = "512MB"
+cpu = 0.5
+files = 1024
+processes = 64
+
+[processes.api]
+health = { path = "/up", status = 204, interval = 0.5, timeout = 2 }
 
 [deploys.production]
 port = 8080
 host = "0.0.0.0"
+watch = 30
 """
 
 
@@ -47,10 +61,11 @@ def test_everything_that_can_be_set_is_read() -> None:
             {"SECRET_KEY": "only for the build"},
         ),
         processes={
-            "web": ProcessSettings(health="/health", timeout_s=10.0, grace_s=2.5),
-            "worker": ProcessSettings(settle_s=0.5),
+            "web": ProcessSettings(("/health", HealthCheck()), timeout_s=10.0, grace_s=2.5, warm_s=0.0, inherits=True),
+            "worker": ProcessSettings(settle_s=0.5, overlaps=False, limits=Limits(512_000_000, 0.5, 1024, 64)),
+            "api": ProcessSettings(("/up", HealthCheck(status=204, interval_s=0.5, timeout_s=2.0))),
         },
-        deploys={"production": DeploySettings(8080, "0.0.0.0")},
+        deploys={"production": DeploySettings(8080, "0.0.0.0", watch_s=30.0)},
     )
 
 
@@ -175,6 +190,41 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             "[build.environment]\nPATH = '/x'",
             "trivet.toml:2: PATH is set by Trivet for every command of a build.",
             "Choose another name, or set it in the command itself.",
+        ),
+        (
+            "[processes.web]\nhealth = { status = 200 }",
+            "trivet.toml:2: health says no path.",
+            'Write it like this: health = { path = "/health", status = 200 }',
+        ),
+        (
+            "[processes.web]\nhealth = { path = '/', status = 20 }",
+            "trivet.toml:2: status must be a number from 100 to 599, not 20.",
+            "Write it like this: status = 200",
+        ),
+        (
+            "[processes.web]\nsocket = 'mine'",
+            'trivet.toml:2: socket must be "port" or "inherit", not \'mine\'.',
+            'Write it like this: socket = "inherit"',
+        ),
+        (
+            "[processes.web.limits]\nmemory = '5 mb'",
+            "trivet.toml:2: memory must be a size of 1 MB or more, in kB, MB, GB, KiB, MiB or GiB, not '5 mb'.",
+            'Write it like this: memory = "512MB"',
+        ),
+        (
+            "[processes.web.limits]\ncpu = 0",
+            "trivet.toml:2: cpu must be a number of cores, 0.01 or more, not 0.",
+            "Write it like this: cpu = 0.5",
+        ),
+        (
+            "[processes.web.limits]\nfiles = 2",
+            "trivet.toml:2: files must be a number from 16 to 1048576, not 2.",
+            "Write it like this: files = 200",
+        ),
+        (
+            "[processes.web.limits]\nmemry = '1GB'",
+            "trivet.toml:2: unknown setting 'memry' in [processes.web.limits].",
+            "Did you mean 'memory'?",
         ),
         (
             "[processes]\n[processes.'my web']\ngrace = 1",

@@ -1,11 +1,14 @@
 """Process types of a build: the Procfile's, else the builder's default, each with what trivet.toml says of it."""
 
+from dataclasses import replace
+
 from trivet.errors import DetectionError
 from trivet.model.build_plan import BuildPlan, NoDefault, SourceTree
 from trivet.model.process import ProcessType
 from trivet.model.procfile import FILE, parse_procfile
 from trivet.model.settings import ProcessSettings, Settings, invalid_setting, suggestion
 
+_TREATMENTS = ("timeout_s", "settle_s", "grace_s", "warm_s", "overlaps", "inherits", "limits")
 _NAME_COMMANDS = (
     "Commit a file called Procfile with a command for each process type, for example `web: ./YOUR-SERVER --port $PORT`."
 )
@@ -51,11 +54,7 @@ def _process_type(name: str, command: str, chosen: ProcessSettings | None) -> Pr
     plain = ProcessType(name, command)
     if chosen is None:
         return plain
-    return ProcessType(
-        name,
-        command,
-        health=chosen.health,
-        timeout_s=plain.timeout_s if chosen.timeout_s is None else chosen.timeout_s,
-        settle_s=plain.settle_s if chosen.settle_s is None else chosen.settle_s,
-        grace_s=plain.grace_s if chosen.grace_s is None else chosen.grace_s,
-    )
+    said = {name: value for name in _TREATMENTS if (value := getattr(chosen, name)) is not None}
+    if chosen.health is not None:
+        said["health"], said["check"] = chosen.health
+    return replace(plain, **said)

@@ -7,12 +7,39 @@ from trivet.model.names import RELEASE_PROCESS, WEB_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How the health path is asked: `status` must come (None: any 2xx or 3xx), within `timeout_s`, each `interval_s`.
+
+    None: what the run stage does by itself.
+    """
+
+    status: int | None = None
+    interval_s: float | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process and all that it starts may use together; None: as much as there is.
+
+    `cpus` are cores (0.5 is half of one), `files` open files, `processes` processes and threads.
+    """
+
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    files: int | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessType:
     """A name and a shell command from the Procfile, with how the run stage is to treat its processes.
 
-    `health` is a path that must answer 2xx or 3xx (None: any answer below 500 on "/" will do; only `web` has a port).
-    `timeout_s` is how long a process may take to become ready, `settle_s` how long one without a port must stay up,
-    `grace_s` how long it may take to end after SIGTERM before SIGKILL.
+    `health` is a path that must answer 2xx or 3xx (None: any answer below 500 on "/" will do; only `web` has a port);
+    `check` says more of how it is asked. `timeout_s` is how long a process may take to become ready, `settle_s` how long
+    one without a port must stay up, `grace_s` how long it may take to end after SIGTERM before SIGKILL. `warm_s` is how
+    long the old release is kept after the switch, to go back to (None: as the machine says). Unless it `overlaps`, the old
+    process ends before the new one starts. One that `inherits` is given the deploy's listening socket.
     """
 
     name: str
@@ -21,6 +48,11 @@ class ProcessType:
     timeout_s: float = 60.0
     settle_s: float = 1.0
     grace_s: float = 30.0
+    check: HealthCheck = HealthCheck()
+    limits: Limits = Limits()
+    warm_s: float | None = None
+    overlaps: bool = True
+    inherits: bool = False
 
     @property
     def has_port(self) -> bool:

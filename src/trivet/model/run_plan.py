@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trivet.model.names import Deploy
+from trivet.model.process import HealthCheck, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class ProcessPlan:
 
     `environment` is shared by all processes of the release; the engine adds what it decides at each start
     (`PORT`, `TMPDIR`, `HOME`) and `TRIVET_PROCESS`. `ends_as_group`: SIGTERM goes to the whole group, because the main
-    process is a shell that would keep it from the program.
+    process is a shell that would keep it from the program. The rest is as in `model.process.ProcessType`.
     """
 
     name: str
@@ -26,6 +27,11 @@ class ProcessPlan:
     settle_s: float = 1.0
     grace_s: float = 30.0
     ends_as_group: bool = False
+    check: HealthCheck = field(default_factory=HealthCheck)
+    limits: Limits = field(default_factory=Limits)
+    warm_s: float | None = None
+    overlaps: bool = True
+    inherits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

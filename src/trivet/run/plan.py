@@ -78,4 +78,9 @@ def _process(name: str, kind: ProcessType, folder: Path, environment: Mapping[st
         settle_s=kind.settle_s,
         grace_s=kind.grace_s,
         ends_as_group=not is_exec,
+        check=kind.check,
+        limits=kind.limits,
+        warm_s=kind.warm_s,
+        overlaps=kind.overlaps,
+        inherits=kind.inherits,
     )

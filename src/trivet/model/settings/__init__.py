@@ -1,12 +1,11 @@
 """Settings: what `trivet.toml` says, every key of it checked. The file is optional, and so is everything in it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivet.errors import InvalidName
 from trivet.model.declaration import Declaration
-from trivet.model.names import AppName, parse_app_name, parse_deploy_name, parse_process_type
+from trivet.model.names import AppName, parse_app_name, parse_deploy_name
 from trivet.model.release_settings import ReleaseSettings
 from trivet.model.settings.build import EVERY, BuildSettings, read_build
 from trivet.model.settings.config import read_config
@@ -25,6 +24,7 @@ from trivet.model.settings.file import (
     suggestion,
     table_of,
 )
+from trivet.model.settings.processes import ProcessSettings, read_processes
 from trivet.model.settings.release import read_release
 
 __all__ = [
@@ -42,21 +42,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessSettings:
-    """`[processes.NAME]`: how the run stage is to treat a process type; None where nothing is said."""
-
-    health: str | None = None
-    timeout_s: float | None = None
-    settle_s: float | None = None
-    grace_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DeploySettings:
-    """`[deploys.NAME]`: where the deploy is reached; None where nothing is said."""
+    """`[deploys.NAME]`: where the deploy is reached, how long it is watched; None where nothing is said."""
 
     port: int | None = None
     host: str | None = None
+    watch_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +76,10 @@ def _read_app(file: SettingsFile, place: Place, data: object) -> AppName:
         raise file.error(place, error.message, error.hint) from error
 
 
-def _read_health(file: SettingsFile, place: Place, data: object) -> str:
-    if not isinstance(data, str) or not re.fullmatch(r"/[!-~]*", data):
-        raise mistyped(file, place, data, "a path that starts with '/'", 'health = "/health"')
-    return data
-
-
 def _read_port(file: SettingsFile, place: Place, data: object) -> int:
     if isinstance(data, bool) or not isinstance(data, int) or not 1 <= data <= 65535:
         raise mistyped(file, place, data, "a number from 1 to 65535", "port = 8000")
     return data
-
-
-def _read_processes(file: SettingsFile, place: Place, data: object) -> Mapping[str, ProcessSettings]:
-    return {
-        read_name(file, (*place, name), parse_process_type): ProcessSettings(
-            **read_table(file, (*place, name), table, _PROCESS)  # type: ignore[arg-type]
-        )
-        for name, table in table_of(file, place, data).items()
-    }
 
 
 def _read_deploys(file: SettingsFile, place: Place, data: object) -> Mapping[str, DeploySettings]:
@@ -118,18 +94,13 @@ def _read_deploys(file: SettingsFile, place: Place, data: object) -> Mapping[str
 _TOP: Mapping[str, tuple[str, Reader]] = {
     "app": ("app", _read_app),
     "build": ("build", read_build),
-    "processes": ("processes", _read_processes),
+    "processes": ("processes", read_processes),
     "deploys": ("deploys", _read_deploys),
     "config": ("config", read_config),
     "release": ("release", read_release),
 }
-_PROCESS: Mapping[str, tuple[str, Reader]] = {
-    "health": ("health", _read_health),
-    "timeout": ("timeout_s", read_seconds),
-    "settle": ("settle_s", read_seconds),
-    "grace": ("grace_s", read_seconds),
-}
 _DEPLOY: Mapping[str, tuple[str, Reader]] = {
     "port": ("port", _read_port),
     "host": ("host", read_text),
+    "watch": ("watch_s", read_seconds),
 }
