@@ -255,4 +255,4 @@ def test_a_dotted_key_is_found_in_its_line() -> None:
 
 def test_an_error_found_later_has_its_line_as_well() -> None:
     error = invalid_setting(WHOLE, ("processes", "worker"), "no.", "Do.")
-    assert error.message == "trivet.toml:16: no."
+    assert error.message == "trivet.toml:18: no."
