@@ -67,10 +67,13 @@ class FrontDoor:
         ]
         assert self.ask({"do": "route", "deploy": deploy, "backends": backends, "stopped": stopped}).ok
 
-    def wait_for_idle(self, port: int) -> None:
-        """The backend on this port, no longer routed to, has answered its last request."""
+    def wait_for_idle(self, port: int) -> tuple[int, int]:
+        """The backend on this port, no longer routed to, has no request any more: how many drained, were cut."""
         deadline = time.monotonic() + DEADLINE_S
-        while not any(event == {"event": "idle", "deploy": DEPLOY, "port": port} for event in self.link.events()):
+        while True:
+            for event in self.link.events():
+                if (event["event"], event["deploy"], event["port"]) == ("idle", DEPLOY, port):
+                    return event["drained"], event["cut"]
             left = deadline - time.monotonic()
             assert left > 0, f"the backend on port {port} never became idle: {self.status()}"
             select.select([self.link], [], [], left)

@@ -11,8 +11,8 @@ class EventKind(StrEnum):
     """What happened: first to one process, then to the deploy.
 
     STARTED, READY, RESTARTED (after it CRASHED), ADOPTED (found running by a supervisor that came up), FAILED (it ended
-    before it was ready), ENDED (it was told to). SWITCHED: another release serves. LOST: something could not be written
-    to the journal, or cannot be read from it.
+    before it was ready), DRAINED (it left, with requests in flight), ENDED (it was told to). SWITCHED: another release
+    serves. LOST: something could not be written to the journal, or cannot be read from it.
     """
 
     STARTED = "started"
@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     CRASHED = "crashed"
     RESTARTED = "restarted"
     ADOPTED = "adopted"
+    DRAINED = "drained"
     ENDED = "ended"
     SWITCHED = "switched"
     ROLL_OUT_FAILED = "roll_out_failed"
@@ -48,6 +49,7 @@ _OF_PROCESS = frozenset(
         EventKind.CRASHED,
         EventKind.RESTARTED,
         EventKind.ADOPTED,
+        EventKind.DRAINED,
         EventKind.ENDED,
     )
 )

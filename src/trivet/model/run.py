@@ -50,12 +50,26 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """What became of the requests and connections that processes had in flight when they were to leave.
+
+    `drained` ended by themselves; `cut` were cut off when the grace was over, or by the end of their process.
+    """
+
+    drained: int = 0
+    cut: int = 0
+
+    def __add__(self, other: "Drain") -> "Drain":
+        return Drain(self.drained + other.drained, self.cut + other.cut)
+
+
+@dataclass(frozen=True, slots=True)
 class RollOut:
     """How a roll-out ended: kept in run/rollouts/v12.json, and what the client is told.
 
     `succeeded` is False if anything of the new release failed: then `reason` says what, `process` which, and
     `output` holds its last lines; the processes of the release before were not touched. `timings_s` has ready, shifted,
-    drained.
+    drained; `connections` counts what the old processes had in flight when it shifted.
     """
 
     deploy: Deploy
@@ -66,3 +80,4 @@ class RollOut:
     output: tuple[str, ...] = ()
     address: Address | None = None
     timings_s: Mapping[str, float] | None = None
+    connections: Drain | None = None

@@ -158,7 +158,7 @@ def test_a_leaving_backend_is_idle_only_after_its_last_answer(door: FrontDoor, s
         assert door.link.events() == []
         assert [backend["leaving"] for backend in door.status()["backends"]] == [False, True]
         may_answer.set()
-        door.wait_for_idle(old_port)
+        assert door.wait_for_idle(old_port) == (1, 0)
         assert read_answer(client)[1] == b"v1"
     assert len(door.status()["backends"]) == 1
 
@@ -203,8 +203,9 @@ def test_what_is_left_after_the_grace_time_is_cut_and_counted(door: FrontDoor, s
         assert asked.acquire(timeout=DEADLINE_S)
         assert asked.acquire(timeout=DEADLINE_S)
         door.route(new_port, release=2)
-        assert door.ask({"do": "cut", "deploy": "shop/production", "port": old_port}).data == {"ok": True, "cut": 2}
-        door.wait_for_idle(old_port)
+        answer = door.ask({"do": "cut", "deploy": "shop/production", "port": old_port})
+        assert answer.data == {"ok": True, "drained": 0, "cut": 2}
+        assert door.wait_for_idle(old_port) == (0, 2)
         assert read_answer(get)[1] == b"ok"  # nothing had come: asked again, of the new release
         assert read_answer(post)[0].startswith(b"HTTP/1.1 502 ")
 

@@ -20,10 +20,21 @@ _REFUSED_S = 0.02  # how long a backend that took no connection is left alone
 class Backend(Pool):
     """One process of one release on 127.0.0.1. `is_leaving`: it gets no new request.
 
-    `identity` is (process, release, port). `released` is called after each request that ends here.
+    `identity` is (process, release, port). `released` is called after each request that ends here. `drained` and `cut_off`
+    count what was in flight when it began to leave: answered since, and cut off by us or by its end.
     """
 
-    __slots__ = ("_idle", "_loop", "busy", "identity", "is_leaving", "refused_until", "released")
+    __slots__ = (
+        "_idle",
+        "_in_flight",
+        "_loop",
+        "busy",
+        "cut_off",
+        "identity",
+        "is_leaving",
+        "refused_until",
+        "released",
+    )
 
     def __init__(self, loop: Loop, identity: tuple[str, int, int], released: Callable[["Backend"], None]) -> None:
         self._loop = loop
@@ -31,6 +42,8 @@ class Backend(Pool):
         self.identity = identity
         self.released = released
         self.busy: set[Upstream] = set()
+        self._in_flight = 0
+        self.cut_off = 0
         self.is_leaving = False
         self.refused_until = 0.0
 
@@ -51,18 +64,28 @@ class Backend(Pool):
         if not self._begin(upstream, asker):
             raise ConnectionRefusedError("the backend takes no connection")
 
+    @property
+    def drained(self) -> int:
+        """How many of the requests that were in flight when it began to leave have ended well since."""
+        return self._in_flight - self.cut_off - len(self.busy)
+
+    def come_back(self) -> None:
+        """Requests come here, from the first or again."""
+        self.is_leaving = False
+        self.refused_until = 0.0
+
     def leave(self) -> None:
         """No new request comes here, and no idle connection is left: a process told to end waits for none."""
+        if not self.is_leaving:
+            self._in_flight, self.cut_off = len(self.busy), 0
         self.is_leaving = True
         while self._idle:
             self._idle.pop().close()
 
-    def cut(self) -> int:
-        """No request is in flight here any more; returns how many were."""
-        cut = list(self.busy)
-        for upstream in cut:
+    def cut(self) -> None:
+        """No request is in flight here any more."""
+        for upstream in list(self.busy):
             upstream.cut()
-        return len(cut)
 
     def release(self, upstream: Upstream, *, reusable: bool) -> None:
         self.busy.discard(upstream)
@@ -73,6 +96,10 @@ class Backend(Pool):
             upstream.close()
         if self.is_leaving:
             self.released(self)
+
+    def lose(self, upstream: Upstream) -> None:
+        self.cut_off += upstream in self.busy
+        self.release(upstream, reusable=False)
 
     def refused(self) -> None:
         self.refused_until = self._loop.now + _REFUSED_S

@@ -18,7 +18,7 @@ Identity = tuple[str, int, int]
 class Deploy:
     """The backends of one deploy, and the requests that wait for one. `on_idle` is told of each that has left."""
 
-    def __init__(self, loop: Loop, on_idle: Callable[[int], None]) -> None:
+    def __init__(self, loop: Loop, on_idle: Callable[[Backend], None]) -> None:
         self._loop = loop
         self._on_idle = on_idle
         self._turn = 0
@@ -42,21 +42,23 @@ class Deploy:
         self.leaving = list(known.values())
         self.is_stopped = stopped
         for backend in self.backends:
-            backend.is_leaving = False
-            backend.refused_until = 0.0
+            backend.come_back()
         for backend in self.leaving:
             backend.leave()
         self._release_held()
 
     def report_idle(self) -> None:
-        """Backends that leave and have nothing in flight are forgotten, and `on_idle` is told their ports."""
+        """Backends that leave and have nothing in flight are forgotten, and `on_idle` is told."""
         for backend in [backend for backend in self.leaving if not backend.busy]:
             self.leaving.remove(backend)
-            self._on_idle(backend.port)
+            self._on_idle(backend)
 
-    def cut(self, port: int) -> int:
-        """What was in flight at leaving backends on this port is cut; returns how many requests that were."""
-        return sum(backend.cut() for backend in list(self.leaving) if backend.port == port)
+    def cut(self, port: int) -> list[Backend]:
+        """What was in flight at leaving backends on this port is cut; returns these backends."""
+        leaving = [backend for backend in self.leaving if backend.port == port]
+        for backend in leaving:
+            backend.cut()
+        return leaving
 
     def dispatch(self, asker: Asker) -> None:
         """The request is on its way to the least busy backend, held, or refused."""

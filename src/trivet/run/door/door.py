@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Sequence
 
+from trivet.run.door.backend import Backend
 from trivet.run.door.deploy import Deploy, Identity
 from trivet.run.door.listener import Listener, Room
 from trivet.run.door.loop import Loop
@@ -14,7 +15,7 @@ Json = dict[str, object]
 class Door:
     """Deploys by name, listeners by deploy and address. `on_idle` is told of every backend that has left."""
 
-    def __init__(self, loop: Loop, room: Room, on_idle: Callable[[str, int], None]) -> None:
+    def __init__(self, loop: Loop, room: Room, on_idle: Callable[[str, Backend], None]) -> None:
         self._loop = loop
         self._room = room
         self._on_idle = on_idle
@@ -37,8 +38,8 @@ class Door:
         if name in self._room.deploys:
             self._room.deploys[name].report_idle()
 
-    def cut(self, name: str, port: int) -> int:
-        """What is in flight at the leaving backend is cut; returns how many requests that were."""
+    def cut(self, name: str, port: int) -> list[Backend]:
+        """What is in flight at leaving backends on this port is cut; returns these backends."""
         return self._deploy(name).cut(port)
 
     def close(self, name: str, address: Address | None) -> None:
@@ -74,7 +75,7 @@ class Door:
         deploys = self._room.deploys
         if name not in deploys or deploys[name].is_closed:
             self._forget_closed()
-            deploys[name] = Deploy(self._loop, lambda port: self._on_idle(name, port))
+            deploys[name] = Deploy(self._loop, lambda backend: self._on_idle(name, backend))
         return deploys[name]
 
     def _forget_closed(self) -> None:

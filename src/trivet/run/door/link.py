@@ -6,14 +6,15 @@ Requests (`ask`), each with the answer's fields beside "ok":
 
     {"do": "open", "deploy": D, "host": H, "port": P} + the listening socket
     {"do": "route", "deploy": D, "backends": [{"process": "web.1", "release": 12, "port": 20001}, …], "stopped": false}
-    {"do": "cut", "deploy": D, "port": 20000}       → "cut": how many requests were cut
+    {"do": "cut", "deploy": D, "port": 20000}       → "drained", "cut": as in the event below
     {"do": "close", "deploy": D}                    with "host" and "port": that one address only
     {"do": "listeners"}                             → "doors": [{"deploy", "host", "port"}, …] + sockets in this order
     {"do": "status"}                                → "connections", "requests", "deploys": {D: {…}}
     {"do": "end"}                                   the front door answers, then ends
 
-Event: {"event": "idle", "deploy": D, "port": 20000}: a backend that is no longer routed to has answered its last
-request. It comes once for every backend that leaves, after the answer to the request that made it leave.
+Event: {"event": "idle", "deploy": D, "port": 20000, "drained": 3, "cut": 1}: a backend that is no longer routed to has no
+request any more; of those in flight when it began to leave so many ended well, and so many were cut off (by "cut", or by
+its end). It comes once for every backend that leaves, after the answer to the request that made it leave.
 """
 
 import json

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trivet.host.key import Guard, make_key
 from trivet.host.sockets import listen_unix
+from trivet.run.door.backend import Backend
 from trivet.run.door.control import Answer, Control, Json
 from trivet.run.door.door import Door
 from trivet.run.door.listener import Room
@@ -74,8 +75,9 @@ class Server:
         elif request["do"] == "end":
             self.loop.stop()
 
-    def _tell_idle(self, deploy: str, port: int) -> None:
-        self._control.emit({"event": "idle", "deploy": deploy, "port": port})
+    def _tell_idle(self, deploy: str, backend: Backend) -> None:
+        counts = {"drained": backend.drained, "cut": backend.cut_off}
+        self._control.emit({"event": "idle", "deploy": deploy, "port": backend.port, **counts})
 
     def _open(self, request: Json, fds: list[int]) -> Answer:
         listening = socket.socket(fileno=os.dup(fds[0]))
@@ -93,7 +95,8 @@ class Server:
         return {}, ()
 
     def _cut(self, request: Json, fds: list[int]) -> Answer:
-        return {"cut": self._door.cut(_text(request, "deploy"), _number(request, "port"))}, ()
+        left = self._door.cut(_text(request, "deploy"), _number(request, "port"))
+        return {"drained": sum(each.drained for each in left), "cut": sum(each.cut_off for each in left)}, ()
 
     def _close(self, request: Json, fds: list[int]) -> Answer:
         address = (_text(request, "host"), _number(request, "port")) if "port" in request else None

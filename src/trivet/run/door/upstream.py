@@ -22,6 +22,10 @@ class Pool:
         """The upstream has no request any more; it is reusable, or closed."""
         raise NotImplementedError
 
+    def lose(self, upstream: "Upstream") -> None:
+        """The upstream is closed, and the request it had got no whole answer."""
+        raise NotImplementedError
+
     def refused(self) -> None:
         """The backend took no connection."""
         raise NotImplementedError
@@ -279,6 +283,9 @@ class Upstream(Watched, Carrier):
     def _drop(self, loss: Loss) -> None:
         asker, self._asker = self._asker, None
         self.close()
-        self._pool.release(self, reusable=False)
+        if loss.reached:
+            self._pool.lose(self)
+        else:
+            self._pool.release(self, reusable=False)
         if asker is not None:
             asker.lost(loss)

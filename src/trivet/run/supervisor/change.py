@@ -11,6 +11,7 @@ from functools import partial
 
 from trivet.errors import TrivetError
 from trivet.model.event import EventKind
+from trivet.model.run import Drain
 from trivet.run.log_files import last_lines
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.gate import Candidate, Gate, Verdict
@@ -129,9 +130,10 @@ class Change:
         self._deed.report("shifted", {"after_s": self.timings_s["shifted"]})
         self._departure.let_go(self._deed.drops, drained=self._on_drained)
 
-    def _on_drained(self) -> None:
+    def _on_drained(self, drain: Drain) -> None:
         self.timings_s["drained"] = self._elapsed_s()
-        self._deed.report("drained", {"after_s": self.timings_s["drained"]})
+        facts = {"after_s": self.timings_s["drained"], "drained": drain.drained, "cut": drain.cut}
+        self._deed.report("drained", facts)
         self._deed.end(None)
 
     def _failure_of(self, process: Process, reason: str) -> Failure:

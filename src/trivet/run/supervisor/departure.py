@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from trivet.model.event import EventKind
 from trivet.model.names import Deploy
+from trivet.model.run import Drain
 from trivet.run.supervisor.doorkeeper import Doorkeeper
-from trivet.run.supervisor.loop import Action, Alarm
+from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.yard import Yard
 
@@ -20,35 +22,53 @@ class Departure:
         self._gone = gone
         self._draining: dict[Process, Alarm] = {}
 
-    def let_go(self, processes: Iterable[Process], *, drained: Action) -> None:
+    def let_go(self, processes: Iterable[Process], *, drained: Callable[[Drain], None]) -> None:
         """No request goes to them any more: they are told to end as soon as they work on none.
 
         `drained` is called when all have been told. The door's route without them is already laid.
         """
-        waiting = {process for process in processes if process.status.port is not None}
+        processes = tuple(processes)
+        party = _Party({process for process in processes if process.status.port is not None}, drained)
         for process in processes:
-            if process in waiting:
-                self._drain(process, partial(self._on_idle, process, waiting, drained))
+            if process in party.waiting:
+                self._drain(process, partial(self._on_idle, process, party))
             else:
                 process.stop(self._gone)
-        if not waiting:
-            self._yard.loop.soon(drained)
+        if not party.waiting:
+            self._yard.loop.soon(lambda: drained(Drain()))
 
-    def _drain(self, process: Process, idle: Action) -> None:
-        port = process.status.port or 0
-        process.on_end = lambda *_: idle()  # it will not be missed, so it is not started again
+    def _drain(self, process: Process, idle: Callable[[Drain], None]) -> None:
+        # It will not be missed, so it is not started again; the door sees its connections end, and says so.
+        process.on_end = _ignore
         self._draining[process] = self._yard.loop.after(process.plan.grace_s, partial(self._cut, process, idle))
-        self._door.when_idle(self._deploy, port, idle)
+        self._door.when_idle(self._deploy, process.status.port or 0, idle)
 
-    def _cut(self, process: Process, idle: Action) -> None:
-        idle()
-        self._door.cut(self._deploy, process.status.port or 0)
+    def _cut(self, process: Process, idle: Callable[[Drain], None]) -> None:
+        idle(self._door.cut(self._deploy, process.status.port or 0))
 
-    def _on_idle(self, process: Process, waiting: set[Process], drained: Action) -> None:
+    def _on_idle(self, process: Process, party: "_Party", drain: Drain) -> None:
         if (alarm := self._draining.pop(process, None)) is None:
             return
         alarm.cancel()
-        waiting.discard(process)
+        party.waiting.discard(process)
+        party.drain += drain
+        if drain != Drain():
+            process.tell(EventKind.DRAINED, f"{drain.drained} ended by themselves, {drain.cut} were cut")
         process.stop(self._gone)
-        if not waiting:
-            drained()
+        if not party.waiting:
+            party.drained(party.drain)
+
+
+class _Party:
+    """Processes that leave together, and what becomes of what they had in flight."""
+
+    __slots__ = ("drain", "drained", "waiting")
+
+    def __init__(self, waiting: set[Process], drained: Callable[[Drain], None]) -> None:
+        self.waiting = waiting
+        self.drained = drained
+        self.drain = Drain()
+
+
+def _ignore(process: Process, how: str) -> None:
+    return

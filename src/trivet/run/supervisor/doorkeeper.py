@@ -21,7 +21,7 @@ from trivet.host import processes, spawn
 from trivet.host.files import refused
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
-from trivet.model.run import Address
+from trivet.model.run import Address, Drain
 from trivet.run.door import launch, link
 from trivet.run.supervisor.loop import Loop
 
@@ -58,7 +58,8 @@ class Doorkeeper:
         self._listeners: dict[tuple[Deploy, Address], socket.socket] = {}
         self._opened: set[tuple[Deploy, Address]] = set()
         self._routes: dict[Deploy, Route] = {}
-        self._drains: dict[tuple[str, int], Callable[[], None]] = {}
+        self._drains: dict[tuple[str, int], Callable[[Drain], None]] = {}
+        self._idle: dict[tuple[str, int], Drain] = {}  # told before anybody waited for it
 
     def find(self) -> None:
         """A door that is still there is ours again, with the sockets it holds."""
@@ -122,17 +123,21 @@ class Doorkeeper:
             self._routes[deploy] = route
             self._sync(partial(self._route, deploy, route))
 
-    def when_idle(self, deploy: Deploy, port: int, action: Callable[[], None]) -> None:
+    def when_idle(self, deploy: Deploy, port: int, action: Callable[[Drain], None]) -> None:
         """The action is done once the last request to this backend, which is no longer routed to, was answered."""
-        if self._is_busy(deploy, port):
-            self._drains[str(deploy), port] = action
-        else:
-            self._loop.soon(action)
+        backend = (str(deploy), port)
+        self._drains[backend] = action
+        if not self._is_busy(deploy, port):
+            self._loop.soon(lambda: self._conclude(backend, self._idle.get(backend, Drain())))
 
-    def cut(self, deploy: Deploy, port: int) -> None:
+    def cut(self, deploy: Deploy, port: int) -> Drain:
         """Requests that this backend still works on are cut."""
         self._drains.pop((str(deploy), port), None)
-        self._tell({"do": "cut", "deploy": str(deploy), "port": port})
+        try:
+            counts = self._ask({"do": "cut", "deploy": str(deploy), "port": port}).data
+        except SupervisorUnreachable:
+            return Drain()
+        return Drain(counts.get("drained", 0), counts.get("cut", 0))
 
     def end(self) -> None:
         """The front door is gone."""
@@ -208,7 +213,7 @@ class Doorkeeper:
             self._route(deploy, route)
         drains, self._drains = self._drains, {}
         for action in drains.values():
-            self._loop.soon(action)
+            self._loop.soon(partial(action, Drain()))
 
     def _connect(self) -> link.DoorLink:
         deadline = time.monotonic() + _STARTS_WITHIN_S
@@ -228,13 +233,21 @@ class Doorkeeper:
         if self._link is None:
             return
         for event in self._link.events():
-            action = self._drains.pop((event["deploy"], event["port"]), None)
-            if event["event"] == "idle" and action is not None:
-                self._loop.soon(action)
+            if event["event"] == "idle":
+                drain = Drain(event.get("drained", 0), event.get("cut", 0))  # a door of before counts nothing
+                self._conclude((event["deploy"], event["port"]), drain)
         if self._link.ended:
             sys.stderr.write("trivet: the front door ended; it is started again\n")
             self._lose()
             self._start()
+
+    def _conclude(self, backend: tuple[str, int], drain: Drain) -> None:
+        action = self._drains.pop(backend, None)
+        if action is None:
+            self._idle[backend] = drain
+        else:
+            self._idle.pop(backend, None)
+            self._loop.soon(partial(action, drain))
 
     def _is_busy(self, deploy: Deploy, port: int) -> bool:
         if self._link is None:

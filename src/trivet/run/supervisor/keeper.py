@@ -9,7 +9,7 @@ from trivet.errors import Busy, MachineError, SupervisorUnreachable
 from trivet.model.event import Event
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.model.run import Address, ProcessStatus
+from trivet.model.run import Address, Drain, ProcessStatus
 from trivet.model.run_plan import ProcessPlan
 from trivet.run import desired, log_files
 from trivet.run.released import current_release
@@ -228,5 +228,5 @@ def _route(members: Mapping[str, Process], *, stopped: bool) -> Route:
     return Route(backends, stopped=stopped or not backends)
 
 
-def _nothing() -> None:
+def _nothing(drain: Drain) -> None:
     return

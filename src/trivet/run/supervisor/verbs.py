@@ -16,7 +16,7 @@ from trivet.model.event import Event, EventKind
 from trivet.model.formation import check_scalable
 from trivet.model.names import Deploy
 from trivet.model.release import Act
-from trivet.model.run import Address, RollOut
+from trivet.model.run import Address, Drain, RollOut
 from trivet.model.run_plan import RunPlan
 from trivet.run import desired, roll_outs
 from trivet.run.plan import plan
@@ -64,6 +64,7 @@ class Rolling:
         self._aim = aim
         self._listener = listener
         self._timings_s: dict[str, float] = {}
+        self._connections: Drain | None = None
         self._starts: tuple[Process, ...] = ()
         self._drops: tuple[Process, ...] = ()
 
@@ -89,6 +90,9 @@ class Rolling:
         after_s = facts.get("after_s")
         if isinstance(after_s, float):
             self._timings_s[event] = after_s  # "ready" is overwritten until the last one is
+        drained, cut = facts.get("drained"), facts.get("cut")
+        if isinstance(drained, int) and isinstance(cut, int):
+            self._connections = Drain(drained, cut)
         self._listener.report(event, facts)
 
     def _end(self, failure: Failure | None) -> None:
@@ -100,7 +104,12 @@ class Rolling:
 
     def _tell_end(self, failure: Failure | None) -> None:
         keeper, aim = self._keeper, self._aim
-        roll_out = RollOut(keeper.deploy, aim.release, failure is None, address=aim.address, timings_s=self._timings_s)
+        roll_out = RollOut(
+            *(keeper.deploy, aim.release, failure is None),
+            address=aim.address,
+            timings_s=self._timings_s,
+            connections=self._connections,
+        )
         if failure is not None:
             roll_out = replace(
                 roll_out, reason=failure.reason, process=failure.process, output=failure.output, address=None
