@@ -18,12 +18,16 @@ from trivet.host.sandbox import Sandbox, Walls
 
 _EXIT_NOT_STARTED = 127
 _MOST_BYTES = 4096
+_INHERITED = 3  # SD_LISTEN_FDS_START
 _HIGHEST_DESCRIPTOR = 65536  # what Python opens is closed by exec; this is for what others left open for us
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is to become of the child. `files` are its descriptors 0, 1 and 2; nothing else stays open.
+    """What is to become of the child. `files` are its descriptors 0, 1 and 2; nothing else stays open but `listening`.
+
+    `listening` is a listening socket that it gets as descriptor 3, and is told of as sd_listen_fds(3) has it: by
+    `LISTEN_PID`, its own number, to which the environment adds the rest.
 
     `own_session`: it leads a session and a group of its own, without a terminal. `open_files` is the soft limit it is
     given (None: ours).
@@ -35,6 +39,7 @@ class Command:
     files: tuple[int, int, int]
     own_session: bool = True
     open_files: int | None = None
+    listening: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def _become(command: Command, confinement: Confinement | None, beginning: _Begin
             if confinement.output is not None:
                 _write_to(confinement.output)
         step[0] = f"run {command.argv[0]}"
-        os.execve(command.argv[0], command.argv, dict(command.environment))
+        os.execve(command.argv[0], command.argv, _environment(command))
     except OSError as error:
         at = error.filename2 or error.filename
         what = f"{step[0]} ({at})" if isinstance(at, str) and at not in step[0] else step[0]
@@ -162,8 +167,9 @@ def _settle_in(command: Command, step: list[str], beginning: _Beginning) -> None
         os.setsid()
     for target, source in enumerate(command.files):
         os.dup2(source, target)
-    low, high = sorted((beginning.told, max(beginning.ruleset, 2)))
-    os.closerange(3, low)
+    last = _hand_on(command)
+    low, high = sorted((beginning.told, max(beginning.ruleset, last)))
+    os.closerange(last + 1, low)
     os.closerange(low + 1, high)
     os.closerange(high + 1, _HIGHEST_DESCRIPTOR)
     _reset(beginning.signals)
@@ -173,6 +179,21 @@ def _settle_in(command: Command, step: list[str], beginning: _Beginning) -> None
     os.umask(0o022)
     step[0] = f"enter {command.folder}"
     os.chdir(command.folder)
+
+
+def _hand_on(command: Command) -> int:
+    """The listening socket is descriptor 3, if there is one; returns the last descriptor that stays open."""
+    if command.listening is None:
+        return _INHERITED - 1
+    os.dup2(command.listening, _INHERITED)
+    # It may have been this one already; the pipe and the walls, opened after others, never are.
+    os.set_inheritable(_INHERITED, True)  # noqa: FBT003
+    return _INHERITED
+
+
+def _environment(command: Command) -> dict[str, str]:
+    own = {} if command.listening is None else {"LISTEN_PID": str(os.getpid())}
+    return {**command.environment, **own}
 
 
 def _write_to(path: Path) -> None:
