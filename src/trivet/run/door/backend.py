@@ -18,10 +18,11 @@ _REFUSED_S = 0.02  # how long a backend that took no connection is left alone
 
 
 class Backend(Pool):
-    """One process of one release on 127.0.0.1. `is_leaving`: it gets no new request.
+    """One process of one release on this machine. `is_leaving`: it gets no new request.
 
-    `identity` is (process, release, port). `released` is called after each request that ends here. `drained` and `cut_off`
-    count what was in flight when it began to leave: answered since, and cut off by us or by its end.
+    `host` is where it is reached; `identity` is (process, release, port). `released` is called after each request that
+    ends here. `drained` and `cut_off` count what was in flight when it began to leave: answered since, and cut off by us or
+    by its end.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Backend(Pool):
         "_loop",
         "busy",
         "cut_off",
+        "host",
         "identity",
         "is_leaving",
         "refused_until",
@@ -39,6 +41,7 @@ class Backend(Pool):
     def __init__(self, loop: Loop, identity: tuple[str, int, int], released: Callable[["Backend"], None]) -> None:
         self._loop = loop
         self._idle: list[Upstream] = []
+        self.host = "127.0.0.1"
         self.identity = identity
         self.released = released
         self.busy: set[Upstream] = set()
@@ -138,10 +141,10 @@ class Backend(Pool):
         return None
 
     def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = connection.connect_ex(("127.0.0.1", self.port))
+        code = connection.connect_ex((self.host, self.port))
         if code not in (0, EINPROGRESS):
             connection.close()
             raise OSError(code, "cannot connect")

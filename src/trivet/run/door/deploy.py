@@ -32,8 +32,8 @@ class Deploy:
         self.is_stopped = False
         self.is_closed = False
 
-    def route(self, identities: Sequence[Identity], *, stopped: bool) -> None:
-        """New requests go to these backends alone; what waited goes there at once."""
+    def route(self, identities: Sequence[Identity], *, stopped: bool, host: str = "127.0.0.1") -> None:
+        """New requests go to these backends alone, which are reached at this host; what waited goes there at once."""
         known = {backend.identity: backend for backend in self.backends + self.leaving}
         self.backends = [
             known.pop(identity) if identity in known else Backend(self._loop, identity, self._released)
@@ -42,6 +42,7 @@ class Deploy:
         self.leaving = list(known.values())
         self.is_stopped = stopped
         for backend in self.backends:
+            backend.host = host
             backend.come_back()
         for backend in self.leaving:
             backend.leave()

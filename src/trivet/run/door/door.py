@@ -29,9 +29,9 @@ class Door:
         if before is not None:
             before.close()
 
-    def route(self, name: str, identities: Sequence[Identity], *, stopped: bool) -> None:
-        """New requests of the deploy go to these backends alone."""
-        self._deploy(name).route(identities, stopped=stopped)
+    def route(self, name: str, identities: Sequence[Identity], *, stopped: bool, host: str) -> None:
+        """New requests of the deploy go to these backends alone, which are reached at this host."""
+        self._deploy(name).route(identities, stopped=stopped, host=host)
 
     def report_idle(self, name: str) -> None:
         """`on_idle` is told of the backends that the last change left without a request."""

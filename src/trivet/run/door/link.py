@@ -6,9 +6,14 @@ Requests (`ask`), each with the answer's fields beside "ok":
 
     {"do": "open", "deploy": D, "host": H, "port": P} + the listening socket
     {"do": "route", "deploy": D, "backends": [{"process": "web.1", "release": 12, "port": 20001}, …], "stopped": false}
+                                                     with "host": where the backends are reached, if not at 127.0.0.1
     {"do": "cut", "deploy": D, "port": 20000}       → "drained", "cut": as in the event below
     {"do": "close", "deploy": D}                    with "host" and "port": that one address only
     {"do": "listeners"}                             → "doors": [{"deploy", "host", "port"}, …] + sockets in this order
+    {"do": "keep", "deploy": D, "host": H, "port": P, "names": [N, …], "new": [N, …]} + the new sockets, in this order
+                                                    held, not accepted from; those of this address not in names are let go
+    {"do": "kept", "from": 0}                       → "sockets": [{"deploy", "host", "port", "name", "held"}, …] + those held,
+                                                    at most 100 from this one on; "count": of all
     {"do": "status"}                                → "connections", "requests", "deploys": {D: {…}}
     {"do": "end"}                                   the front door answers, then ends
 

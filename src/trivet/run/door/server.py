@@ -14,6 +14,7 @@ from trivet.host.sockets import listen_unix
 from trivet.run.door.backend import Backend
 from trivet.run.door.control import Answer, Control, Json
 from trivet.run.door.door import Door
+from trivet.run.door.kept import Kept
 from trivet.run.door.listener import Room
 from trivet.run.door.loop import Loop
 
@@ -45,6 +46,7 @@ class Server:
         log = Log()
         self.loop = Loop(log.write)
         self._door = Door(self.loop, Room(_room_for_clients(), log.write), self._tell_idle)
+        self._kept = Kept()
         make_key(folder)
         entrance = listen_unix(folder / "door.sock"), Guard(folder, log.write)
         self._control = Control(self.loop, entrance, self._handle, self._after)
@@ -54,6 +56,8 @@ class Server:
             "cut": self._cut,
             "close": self._close,
             "listeners": self._listeners,
+            "keep": self._keep,
+            "kept": self._list_kept,
             "status": self._status,
             "end": self._end,
         }
@@ -91,7 +95,8 @@ class Server:
         identities = [
             (_text(backend, "process"), _number(backend, "release"), _number(backend, "port")) for backend in backends
         ]
-        self._door.route(_text(request, "deploy"), identities, stopped=request.get("stopped") is True)
+        host = _text({"host": "127.0.0.1", **request}, "host")
+        self._door.route(_text(request, "deploy"), identities, stopped=request.get("stopped") is True, host=host)
         return {}, ()
 
     def _cut(self, request: Json, fds: list[int]) -> Answer:
@@ -107,6 +112,14 @@ class Server:
         listeners = self._door.listeners()
         doors = [{"deploy": name, "host": host, "port": port} for name, (host, port), _ in listeners]
         return {"doors": doors}, [fd for _, _, fd in listeners]
+
+    def _keep(self, request: Json, fds: list[int]) -> Answer:
+        place = _text(request, "deploy"), _text(request, "host"), _number(request, "port")
+        self._kept.keep(place, _texts(request, "names"), dict(zip(_texts(request, "new"), fds, strict=True)))
+        return {}, ()
+
+    def _list_kept(self, request: Json, fds: list[int]) -> Answer:
+        return self._kept.listed(_number(request, "from"))
 
     def _status(self, request: Json, fds: list[int]) -> Answer:
         return {"pid": os.getpid(), **self._door.status()}, ()
@@ -148,6 +161,13 @@ def _text(values: Json, key: str) -> str:
     value = values[key]
     if not isinstance(value, str):
         raise TypeError(f"{key} is no text")
+    return value
+
+
+def _texts(values: Json, key: str) -> list[str]:
+    value = values[key]
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise TypeError(f"{key} is no list of texts")
     return value
 
 
