@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from run.shop import PYTHON, Shop, wait_until
 from support.processor import wait_for_rest
 from trivet.errors import UnknownProcess
+from trivet.model.logs import LogChoice, LogLine
 from trivet.model.process import ProcessType
-from trivet.run import LogLine, log_index
+from trivet.run import log_index
 from trivet.run.log_files import last_lines
 
 TICKS = """
@@ -45,12 +47,17 @@ MERGED = [f"worker.{process} tick {tick}" for tick in range(4) for process in (1
 def _is_on_record(shop: Shop, process: str, lines: int) -> bool:
     log = shop.home.run(shop.deploy) / "logs" / f"v1.{process}.log"
     content = log.read_bytes()
-    return content.count(b"\n") == lines and log_index.read_index(log, 0.0).at(len(content) - 1) > 0.0
+    return content.count(b"\n") == lines and _recorded(log, len(content))
+
+
+def _recorded(log: Path, size: int) -> bool:
+    with log_index.LogIndex(log, 0.0) as index:
+        return index.at(size - 1) > 0.0
 
 
 def test_lines_of_several_processes_are_merged_by_time(shop: Shop) -> None:
     _ticking(shop)
-    lines = list(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False))
+    lines = list(shop.machine.logs(shop.deploy, LogChoice(), follow=False))
     assert [f"{line.process} {line.text}" for line in lines] == MERGED
     assert [line.at for line in lines] == sorted(line.at for line in lines)
     assert {line.release for line in lines} == {1}
@@ -58,13 +65,13 @@ def test_lines_of_several_processes_are_merged_by_time(shop: Shop) -> None:
 
 def test_the_last_lines_are_those_of_all_processes_together(shop: Shop) -> None:
     _ticking(shop)
-    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=3, follow=False)) == MERGED[-3:]
-    assert _texts(shop.machine.logs(shop.deploy, processes=("worker.2",), lines=2, follow=False)) == [
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(3), follow=False)) == MERGED[-3:]
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(2, ("worker.2",)), follow=False)) == [
         "worker.2 tick 2",
         "worker.2 tick 3",
     ]
-    assert _texts(shop.machine.logs(shop.deploy, processes=("worker",), lines=None, follow=False)) == MERGED
-    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=0, follow=False)) == []
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(None, ("worker",)), follow=False)) == MERGED
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(0), follow=False)) == []
 
 
 def test_logs_that_are_followed_tell_what_comes_also_of_new_releases(shop: Shop) -> None:
@@ -76,7 +83,7 @@ def test_logs_that_are_followed_tell_what_comes_also_of_new_releases(shop: Shop)
     seen: list[str] = []
 
     def follow() -> None:
-        for line in shop.machine.logs(shop.deploy, processes=(), lines=5, follow=True):
+        for line in shop.machine.logs(shop.deploy, LogChoice(5), follow=True):
             seen.append(f"v{line.release} {line.process} {line.text}")
             if line.release == 2:
                 return
@@ -100,8 +107,8 @@ def test_a_line_counts_once_its_end_is_written(shop: Shop) -> None:
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 1})
     wait_until(lambda: "half" in shop.log("v1.worker.1"))
-    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False)) == ["worker.1 whole"]
-    following = shop.machine.logs(shop.deploy, processes=(), lines=1, follow=True)
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(), follow=False)) == ["worker.1 whole"]
+    following = shop.machine.logs(shop.deploy, LogChoice(1), follow=True)
     assert next(following).text == "whole"
     (shop.home.storage(shop.deploy) / "go").touch()
     assert next(following).text == "half and half"
@@ -113,7 +120,7 @@ def test_what_is_no_utf_8_is_shown_as_far_as_it_is(shop: Shop) -> None:
     shop.ok(1)
     shop.machine.scale(shop.deploy, {"worker": 1})
     wait_until(lambda: shop.log_bytes("v1.worker.1").endswith(b"\n"))
-    assert _texts(shop.machine.logs(shop.deploy, processes=(), lines=None, follow=False)) == ["worker.1 caf\ufffd "]
+    assert _texts(shop.machine.logs(shop.deploy, LogChoice(), follow=False)) == ["worker.1 caf\ufffd "]
 
 
 def test_an_idle_supervisor_uses_no_processor_time(shop: Shop) -> None:
@@ -136,11 +143,11 @@ def test_a_name_that_nothing_has_is_refused_with_what_there_is(shop: Shop) -> No
     shop.shop(1)
     shop.ok(1)
     with pytest.raises(UnknownProcess) as raised:
-        shop.machine.logs(shop.deploy, processes=("web", "nosuch"), lines=10, follow=False)
+        shop.machine.logs(shop.deploy, LogChoice(10, ("web", "nosuch")), follow=False)
     assert raised.value.message == "shop/production has no process 'nosuch'."
     assert raised.value.hint == "Its process types: web, worker."
     for never_ran in ("worker", "worker.1"):
-        assert list(shop.machine.logs(shop.deploy, processes=(never_ran,), lines=10, follow=False)) == []
+        assert list(shop.machine.logs(shop.deploy, LogChoice(10, (never_ran,)), follow=False)) == []
 
 
 def test_any_number_of_lines_can_be_asked_for(shop: Shop) -> None:
@@ -148,5 +155,5 @@ def test_any_number_of_lines_can_be_asked_for(shop: Shop) -> None:
     shop.ok(1)
     wait_until(lambda: "serving" in shop.log("v1.web.1"))
     for lines in (10**20, 10**9):
-        told = shop.machine.logs(shop.deploy, processes=("web.1",), lines=lines, follow=False)
+        told = shop.machine.logs(shop.deploy, LogChoice(lines, ("web.1",)), follow=False)
         assert "serving" in [line.text for line in told]

@@ -1,25 +1,18 @@
 """`log`."""
 
-import contextlib
-import re
-from datetime import datetime
-
 import click
 
 from trivet.cli import suggestions
 from trivet.cli.documents import line_document
+from trivet.cli.moments import parse_moment
 from trivet.cli.options import app_option
-from trivet.cli.output import print_json_line, print_table, time_ago
+from trivet.cli.output import print_json_line, print_table
 from trivet.cli.place import installation, named_app
-from trivet.errors import InputError
 from trivet.flows.log import read_log
 from trivet.model.names import parse_deploy_name
 from trivet.model.story import Line, Window
 
 _LINES = 30
-_AGO = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
-_AT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?Z?)?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @click.command()
@@ -55,7 +48,7 @@ def log(
     """
     name = parse_deploy_name(deploy_name) if deploy_name is not None else None
     most = None if everything else limit or (None if since is not None else _LINES)
-    window = Window(most, parse_since(since) if since is not None else None, name)
+    window = Window(most, parse_moment(since) if since is not None else None, name)
     lines = read_log(installation(), named_app(app), window)
     if as_json:
         for line in lines:
@@ -63,21 +56,6 @@ def log(
         return
     nothing = f"Nothing has happened since {window.since[:19]}Z." if window.since else ""
     print_table(("WHEN", "DEPLOY", "BY", "WHAT"), map(_row, lines), nothing=nothing)
-
-
-def parse_since(text: str) -> str:
-    """The time that "2h" or "2026-11-23T19:04" means, as ISO 8601 in UTC. Raises: InputError."""
-    if match := _AGO.fullmatch(text):
-        return time_ago(int(match[1]) * _SECONDS[match[2]])
-    if match := _AT.fullmatch(text):
-        at = f"{match[1]}T{match[2] or '00:00'}{match[3] or ':00'}.000Z"
-        with contextlib.suppress(ValueError):  # there is no such day, or no such hour
-            datetime.fromisoformat(at)
-            return at
-    raise InputError(
-        f"{text!r} is not a time.",
-        hint="Write how long ago, like 30m, 2h or 3d, or when in UTC, like 2026-11-23T19:04.",
-    )
 
 
 def _row(line: Line) -> tuple[str, ...]:

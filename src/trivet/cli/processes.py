@@ -2,11 +2,14 @@
 
 import re
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
 from trivet.cli import suggestions
 from trivet.cli.documents import process_document
+from trivet.cli.moments import parse_moment
 from trivet.cli.options import (
     RELEASE,
     deploy_options,
@@ -21,9 +24,11 @@ from trivet.errors import InputError
 from trivet.flows import environments, overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.run_once import run_once
+from trivet.model.logs import LogChoice, LogLine
 from trivet.model.run import ProcessState, ProcessStatus
 from trivet.model.text import size
 
+_LINES = 100
 _LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")
 
@@ -62,34 +67,65 @@ def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> No
 @click.command()
 @deploy_options
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines are written; Ctrl-C ends it.")
-@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="How many lines back.")
+@click.option("-n", "--lines", type=click.IntRange(0), help="How many lines back; default: 100, or all with --since.")
 @click.option(
     "--ps", "names", multiple=True, metavar="NAME", help="Only this process (web.1) or type (web); repeatable."
 )
+@click.option("--release", "number", type=RELEASE, help="Only what this release's processes wrote.")
+@click.option(
+    "--since", metavar="TIME", help="Only what is newer: 90s, 10m, 2h, 3d, or a time in UTC like 2026-11-23T19:04."
+)
+@click.option("--until", metavar="TIME", help="Only what is older; the same.")
+@click.option("--grep", "text", metavar="TEXT", help="Only lines that hold this text.")
 @json_option
-def logs(app: str | None, deploy_name: str, follow: bool, lines: int, names: tuple[str, ...], as_json: bool) -> None:
+def logs(app: str | None, deploy_name: str, follow: bool, as_json: bool, **chosen: Any) -> None:
     """Show what the processes of a deploy wrote, by time.
 
-    With --json, one object a line.
+    With -f, also what those of later releases write. With --json, one object a line.
 
     \b
     Examples:
       trivet logs -f
       trivet logs -n 500 --ps worker
+      trivet logs --since 10m --grep ERROR
+      trivet logs --release v12 --json
     """
     place = installation()
     deploy = known_deploy(place, app, deploy_name)
-    colors: dict[str, str] = {}
+    lines = overview.read_logs(place, deploy, _choice(follow=follow, **chosen), follow=follow)
     try:
-        for line in overview.read_logs(place, deploy, names, lines, follow=follow):
-            if as_json:
-                print_json_line(line)
-                continue
-            color = colors.setdefault(line.process, _PALETTE[len(colors) % len(_PALETTE)])
-            prefix = click.style(f"{line.at[:19]}Z v{line.release} {line.process:<10}|", fg=color)
-            click.echo(f"{prefix} {visible(line.text, keep_color=sys.stdout.isatty())}")
+        _show(lines, as_json=as_json)
     except KeyboardInterrupt:
         return
+
+
+def _choice(
+    *,
+    follow: bool,
+    lines: int | None,
+    names: tuple[str, ...],
+    number: int | None,
+    since: str | None,
+    until: str | None,
+    text: str | None,
+) -> LogChoice:
+    if follow and until is not None:
+        raise InputError("--until would end what -f goes on with.", hint="Leave out one of the two.")
+    most = _LINES if lines is None and since is None else lines
+    begin, end = (parse_moment(moment) if moment is not None else None for moment in (since, until))
+    return LogChoice(most, names, number, begin, end, text)
+
+
+def _show(lines: Iterable[LogLine], *, as_json: bool) -> None:
+    keep_color = sys.stdout.isatty()
+    colors: dict[str, str] = {}
+    for line in lines:
+        if as_json:
+            print_json_line(line)
+            continue
+        color = colors.setdefault(line.process, _PALETTE[len(colors) % len(_PALETTE)])
+        prefix = click.style(f"{line.at[:19]}Z v{line.release} {line.process:<10}|", fg=color)
+        click.echo(f"{prefix} {visible(line.text, keep_color=keep_color)}")
 
 
 @click.command(

@@ -12,6 +12,7 @@ from trivet.model.build_document import BuildDocument
 from trivet.model.config import Config
 from trivet.model.document import read_document
 from trivet.model.formation import Formation
+from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy
 from trivet.model.output import KeptOutput
 from trivet.model.process import runnable
@@ -22,7 +23,7 @@ from trivet.model.source import CommitLine
 from trivet.model.timings import StepTime, Timings
 from trivet.model.verification import Verification
 from trivet.release import ConfigStore, Kind, Ledger, ReleaseDiff, diff, find_quarantines
-from trivet.run import LogLine, Machine
+from trivet.run import Machine
 
 T = TypeVar("T")
 
@@ -220,11 +221,9 @@ def is_stopped(installation: Installation, deploy: Deploy) -> bool:
     return Machine(installation.home).is_stopped(deploy)
 
 
-def read_logs(
-    installation: Installation, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
-) -> Iterator[LogLine]:
-    """Log lines of the deploy's processes, merged in order of time."""
-    return Machine(installation.home).logs(deploy, processes=processes, lines=lines, follow=follow)
+def read_logs(installation: Installation, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
+    """Log lines of the deploy's processes, merged in order of time. Raises: UnknownProcess, UnknownRelease."""
+    return Machine(installation.home).logs(deploy, choice, follow=follow)
 
 
 def show_builds(installation: Installation, app: AppName) -> tuple[Build, ...]:

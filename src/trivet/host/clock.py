@@ -1,5 +1,6 @@
 """The one clock. Wall time is for display and records only; whatever waits or measures uses the monotonic clock."""
 
+import calendar
 import time
 
 
@@ -12,6 +13,11 @@ def timestamp(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with milliseconds."""
     whole = int(seconds)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1000):03d}Z"
+
+
+def seconds_of(at: str) -> float:
+    """The seconds since the epoch that `timestamp` made this of."""
+    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) + float(f"0{at[19:].rstrip('Z') or '.0'}")
 
 
 def seconds_since_epoch() -> float:

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trivet.run.engines.machine import Machine
-    from trivet.run.logs import LogLine
     from trivet.run.parts import Call, Ran
 
-__all__ = ["Call", "LogLine", "Machine", "Ran"]
+__all__ = ["Call", "Machine", "Ran"]
 
 
 def __getattr__(name: str) -> object:
@@ -16,10 +15,6 @@ def __getattr__(name: str) -> object:
         from trivet.run.engines.machine import Machine
 
         return Machine
-    if name == "LogLine":
-        from trivet.run.logs import LogLine
-
-        return LogLine
     if name in ("Call", "Ran"):
         from trivet.run import parts
 

@@ -5,14 +5,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.host import holes
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run import log_index
-from trivet.run.log_index import index_path
+from trivet.run.log_index import LogIndex, index_path
+from trivet.run.log_reader import LogReader
 
 KEPT_RELEASES = 10
 _NAME = re.compile(r"v([0-9]+)\.(.+)\.log")
 _BLOCK_BYTES = 65536
+_MOST_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,24 @@ def append_to_log(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
+def cut_log(path: Path, offset: int) -> bool:
+    """All before the first line that begins at this offset or later takes no room; whoever appends notices nothing.
+
+    False: this file system cannot do that. Nothing behind that is ever touched. Raises: OSError.
+    """
+    with LogReader(path) as reader:
+        begin = reader.begin_of_line(offset)
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if not holes.punch(descriptor, begin):
+            return False
+    finally:
+        os.close(descriptor)
+    with LogIndex(path, 0.0) as index:
+        index.cut(begin)
+    return True
+
+
 def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, ...]:
     """Only the logs of the last ten releases are kept, and those in `but`; the removed ones."""
     logs = list_logs(home, deploy)
@@ -58,13 +79,17 @@ def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:
     """The last lines of the log, without their ends; read from its end. None of a log that cannot be read."""
+    blocks: list[bytes] = []
+    found = 0
     try:
         with path.open("rb") as file:
-            position, data = file.seek(0, 2), b""
-            while position > 0 and data.count(b"\n") <= count:
+            position = end = file.seek(0, 2)
+            while position > max(0, end - _MOST_BYTES) and found <= count:
                 step = min(_BLOCK_BYTES, position)
                 position = file.seek(position - step)
-                data = file.read(step) + data
+                blocks.append(file.read(step))
+                found += blocks[-1].count(b"\n")
     except OSError:  # they only illustrate what is told anyway
         return ()
-    return tuple(data.decode(errors="replace").splitlines()[-count:])
+    lines = b"".join(reversed(blocks)).lstrip(b"\0").decode(errors="replace").split("\n")
+    return tuple(line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])[-count:])

@@ -1,82 +1,88 @@
 """Log lines of several processes, merged in order of time."""
 
 import heapq
-import os
 import select
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
-from trivet.errors import TrivetError, UnknownProcess
-from trivet.host.clock import timestamp
+from trivet.errors import TrivetError, UnknownProcess, UnknownRelease
+from trivet.host.clock import seconds_of, timestamp
 from trivet.host.inotify import Watcher
 from trivet.model.home import Home
+from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import Deploy
 from trivet.run.log_files import LogFile, list_logs
-from trivet.run.log_index import LogIndex, read_index
+from trivet.run.log_index import LogIndex
+from trivet.run.log_reader import LogReader, Placed
 from trivet.run.released import current_release, read_release
 
-_BLOCK_BYTES = 65536
-_MOST_LINES = 10_000_000
 _UNTOLD_S = 1.0  # a change that inotify does not tell (a network file system) is seen after this at the latest
+_MOST_LINES = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line that a process wrote; `at` is ISO 8601 in UTC, as exactly as is known (about 50 ms)."""
+def read_lines(home: Home, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
+    """The lines that are chosen, then, if asked, those to come.
 
-    at: str
-    process: str
-    release: int
-    text: str
-
-
-def read_lines(
-    home: Home, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
-) -> Iterator[LogLine]:
-    """The last lines (None: all) of these processes or types (none named: all), then, if asked, those to come.
-
-    Raises: UnknownProcess, for a name that neither a log nor the present release knows.
+    Raises: UnknownProcess, for a name that neither a log nor the present release knows; UnknownRelease, without a log.
     """
-    _check_named(home, deploy, processes)
-    bounded = None if lines is None else min(lines, _MOST_LINES)
-    return _read_lines(home, deploy, processes, bounded, follow=follow)
+    _check_known(home, deploy, choice)
+    return _read_lines(home, deploy, choice, follow=follow)
 
 
-def _read_lines(
-    home: Home, deploy: Deploy, processes: tuple[str, ...], lines: int | None, *, follow: bool
-) -> Iterator[LogLine]:
-    tails = {log.path: Tail(log) for log in _chosen(home, deploy, processes)}
-    merged: Iterable[LogLine] = heapq.merge(*(tail.last(lines) for tail in tails.values()), key=lambda line: line.at)
-    yield from merged if lines is None else deque(merged, maxlen=lines)
+def _read_lines(home: Home, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
+    tails = {log.path: Tail(log, choice) for log in _chosen(home, deploy, choice)}
+    with ExitStack() as opened:
+        yield from _present(tuple(tails.values()), choice.lines, opened)
     if follow:
-        yield from _follow(home, deploy, processes, tails)
+        yield from _follow(home, deploy, choice, tails)
 
 
-def _follow(home: Home, deploy: Deploy, processes: tuple[str, ...], tails: dict[Path, "Tail"]) -> Iterator[LogLine]:
+def _present(tails: tuple["Tail", ...], count: int | None, opened: ExitStack) -> Iterator[LogLine]:
+    for tail in tails:
+        tail.open(opened)
+    if count is None:
+        yield from heapq.merge(*(tail.lines() for tail in tails), key=_time)
+        return
+    # The last of each are merged backwards: no more is read than is shown.
+    back = heapq.merge(*(tail.lines_back() for tail in reversed(tails)), key=_time, reverse=True)
+    yield from reversed(list(islice(back, min(count, _MOST_LINES))))
+
+
+def _follow(home: Home, deploy: Deploy, choice: LogChoice, tails: dict[Path, "Tail"]) -> Iterator[LogLine]:
     folder = home.run(deploy) / "logs"
     watcher = Watcher()
     try:
         watcher.watch_folder(folder)
         while True:
-            for log in _chosen(home, deploy, processes):
-                tails.setdefault(log.path, Tail(log))
-            yield from sorted((line for tail in tails.values() for line in tail.news()), key=lambda line: line.at)
+            for log in _chosen(home, deploy, choice):
+                tails.setdefault(log.path, Tail(log, choice))
+            with ExitStack() as opened:
+                yield from heapq.merge(*(tail.news(opened) for tail in tails.values()), key=_time)
             select.select([watcher.fileno()], [], [], _UNTOLD_S)
             watcher.changed()
     finally:
         watcher.close()
 
 
-def _check_named(home: Home, deploy: Deploy, names: tuple[str, ...]) -> None:
-    written = {log.process for log in list_logs(home, deploy)}
+def _time(line: LogLine) -> str:
+    return line.at
+
+
+def _check_known(home: Home, deploy: Deploy, choice: LogChoice) -> None:
+    logs = list_logs(home, deploy)
+    written = {log.process for log in logs}
     types = {process.rpartition(".")[0] for process in written} | _present_types(home, deploy)
-    for name in names:
+    for name in choice.processes:
         if name not in written and name not in types and name.rpartition(".")[0] not in types:
             known = ", ".join(sorted(types)) or "none"
             raise UnknownProcess(f"{deploy} has no process {name!r}.", hint=f"Its process types: {known}.")
+    releases = sorted({log.release for log in logs})
+    if choice.release is not None and choice.release not in releases:
+        known = ", ".join(f"v{number}" for number in releases) or "none"
+        raise UnknownRelease(f"{deploy} has no logs of v{choice.release}.", hint=f"It has those of: {known}.")
 
 
 def _present_types(home: Home, deploy: Deploy) -> set[str]:
@@ -88,68 +94,75 @@ def _present_types(home: Home, deploy: Deploy) -> set[str]:
         return set()
 
 
-def _chosen(home: Home, deploy: Deploy, processes: tuple[str, ...]) -> tuple[LogFile, ...]:
-    return tuple(log for log in list_logs(home, deploy) if not processes or _is_named(log.process, processes))
-
-
-def _is_named(process: str, names: tuple[str, ...]) -> bool:
-    return process in names or process.rpartition(".")[0] in names
+def _chosen(home: Home, deploy: Deploy, choice: LogChoice) -> tuple[LogFile, ...]:
+    return tuple(
+        log for log in list_logs(home, deploy) if choice.names(log.process) and choice.release in (None, log.release)
+    )
 
 
 class Tail:
-    """One log, read from near its end and then onwards. A line counts once its newline is there."""
+    """One log: what is chosen of what it holds, then what comes."""
 
-    def __init__(self, log: LogFile) -> None:
+    def __init__(self, log: LogFile, choice: LogChoice) -> None:
         self._log = log
-        self._offset = 0
+        self._since = seconds_of(choice.since) if choice.since is not None else None
+        self._until = seconds_of(choice.until) if choice.until is not None else None
+        self._text = choice.text
+        self._offset = 0  # of what is yet to be told
+        self._told = (0.0, "")
+        self._reader: LogReader | None = None
+        self._index: LogIndex | None = None
 
-    def last(self, count: int | None) -> list[LogLine]:
-        """The last lines (None: all)."""
-        with self._log.path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            index = read_index(self._log.path, os.fstat(file.fileno()).st_mtime)
-            start = 0 if count is None else _start_of_last(self._log.path, size, count)
-            file.seek(start)
-            data = file.read(size - start)
-        self._offset = start
-        return self._lines(data, index)
+    def open(self, opened: ExitStack) -> None:
+        """The log as it is now is read until the stack is closed, and counts as told. One that is gone is empty."""
+        self._reader = None
+        try:
+            self._reader = opened.enter_context(LogReader(self._log.path))
+        except FileNotFoundError:
+            return
+        self._index = opened.enter_context(LogIndex(self._log.path, self._reader.written_at))
+        self._offset = self._reader.end
 
-    def news(self) -> list[LogLine]:
+    def lines(self) -> Iterator[LogLine]:
+        """The lines, first one first."""
+        if self._reader is not None and self._index is not None:
+            start = 0 if self._since is None else self._index.first_since(self._since)
+            yield from self._told_of(self._reader.lines(self._reader.begin_of_line(start), self._last(self._reader)))
+
+    def lines_back(self) -> Iterator[LogLine]:
+        """The lines, last one first."""
+        if self._reader is not None and self._index is not None:
+            start = 0 if self._since is None else self._index.first_since(self._since)
+            first = self._reader.begin_of_line(start)
+            yield from self._told_of(self._reader.lines_back(first, self._last(self._reader)))
+
+    def news(self, opened: ExitStack) -> Iterator[LogLine]:
         """The lines that were written since."""
         try:
-            with self._log.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size <= self._offset:
-                    return []
-                file.seek(self._offset)
-                data = file.read()
+            size = self._log.path.stat().st_size
         except FileNotFoundError:
-            return []
-        return self._lines(data, read_index(self._log.path, time.time()))
+            return
+        offset = self._offset if size >= self._offset else 0  # somebody has emptied it
+        if size == offset:
+            return
+        self.open(opened)
+        if self._reader is not None:
+            yield from self._told_of(self._reader.lines(max(offset, self._reader.start), self._reader.end))
 
-    def _lines(self, data: bytes, index: LogIndex) -> list[LogLine]:
-        lines: list[LogLine] = []
-        for raw in data.splitlines(keepends=True):
-            if not raw.endswith(b"\n"):
-                break
-            at = timestamp(index.at(self._offset))
+    def _last(self, reader: LogReader) -> int:
+        """Where what is chosen ends."""
+        if self._until is None or self._index is None:
+            return reader.end
+        return min(reader.end, reader.begin_of_line(self._index.first_after(self._until)))
+
+    def _told_of(self, lines: Iterator[Placed]) -> Iterator[LogLine]:
+        for offset, raw in lines:
             text = raw.rstrip(b"\r\n").decode(errors="replace")
-            lines.append(LogLine(at, self._log.process, self._log.release, text))
-            self._offset += len(raw)
-        return lines
+            if self._text is None or self._text in text:
+                yield LogLine(self._at(offset), self._log.process, self._log.release, text)
 
-
-def _start_of_last(path: Path, size: int, count: int) -> int:
-    """The offset at which the last lines begin."""
-    with path.open("rb") as file:
-        position, data = size, b""
-        while position > 0 and data.count(b"\n") <= count:
-            step = min(_BLOCK_BYTES, position)
-            position -= step
-            file.seek(position)
-            data = file.read(step) + data
-    place = len(data)
-    for _ in range(count + 1):
-        place = data.rfind(b"\n", 0, place)
-        if place < 0:
-            return position
-    return position + place + 1
+    def _at(self, offset: int) -> str:
+        at = self._index.at(offset) if self._index is not None else time.time()
+        if at != self._told[0]:
+            self._told = (at, timestamp(at))
+        return self._told[1]

@@ -17,6 +17,7 @@ from trivet.model.document import from_json, to_json
 from trivet.model.event import Event
 from trivet.model.formation import Formation
 from trivet.model.home import Home
+from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
@@ -26,7 +27,7 @@ from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.events import read_events
 from trivet.run.log_files import last_lines
-from trivet.run.logs import LogLine, read_lines
+from trivet.run.logs import read_lines
 from trivet.run.one_off import OneOff
 from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
@@ -210,12 +211,9 @@ class Machine:
         }
         return {deploy: errors for deploy, errors in refusals.items() if errors}
 
-    def logs(self, deploy: Deploy, *, processes: tuple[str, ...], lines: int | None, follow: bool) -> Iterator[LogLine]:
-        """The last lines (None: all) of these processes or types (none: all), by time; with `follow` those to come.
-
-        Raises: UnknownProcess.
-        """
-        return read_lines(self._home, deploy, processes, lines, follow=follow)
+    def logs(self, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
+        """The lines that are chosen, by time; with `follow` those to come. Raises: UnknownProcess, UnknownRelease."""
+        return read_lines(self._home, deploy, choice, follow=follow)
 
     def events(self, deploy: Deploy) -> tuple[Event, ...]:
         """What happened to the deploy's processes, and what people did to them, oldest first. Raises: MachineError."""

@@ -1,0 +1,46 @@
+"""Holes: the front of a file is given back to the disk while somebody appends to it. Offsets and size stay as they are.
+
+fallocate(2), lseek(2). ext4, XFS, btrfs, tmpfs and what lies on them (overlayfs) can do that; ramfs, FAT and NFS before 4.2
+cannot.
+"""
+
+import ctypes
+import errno
+import os
+
+_KEEP_SIZE, _PUNCH_HOLE = 0x1, 0x2
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV)
+_BLOCK_BYTES = 65536
+_MOST_ZEROS_BYTES = 4 * 1024 * 1024  # the largest block of a file system, a huge page of tmpfs, is zeroed in part
+
+
+def punch(descriptor: int, end: int) -> bool:
+    """All before `end` takes no room and reads as zeros. False: this file system cannot do that. Raises: OSError.
+
+    Whatever happens meanwhile, nothing from `end` on is touched.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    call = getattr(libc, "fallocate64", libc.fallocate)  # glibc; musl has 64 bits always
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if call(descriptor, _KEEP_SIZE | _PUNCH_HOLE, 0, end) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def first_byte(descriptor: int) -> int:
+    """The offset of the first byte that is no zero, which is the end of what was punched; the size if there is none."""
+    size = os.fstat(descriptor).st_size
+    try:
+        offset = os.lseek(descriptor, 0, os.SEEK_DATA)
+    except OSError as error:
+        return size if error.errno == errno.ENXIO else 0
+    for _ in range(_MOST_ZEROS_BYTES // _BLOCK_BYTES):
+        block = os.pread(descriptor, _BLOCK_BYTES, offset)
+        rest = block.lstrip(b"\0")
+        if rest or not block:
+            return offset + len(block) - len(rest)
+        offset += len(block)
+    return offset
