@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 
 from support.command import Trivet
@@ -40,14 +41,19 @@ class Terminal:
         """A person types this."""
         os.write(self._ours, text.encode())
 
+    def mode(self) -> list[object]:
+        """How the terminal treats what is typed: termios(3)."""
+        return termios.tcgetattr(self._ours)
+
     def end(self, *, deadline_s: float = 30.0) -> int:
-        """The exit status of the command; all that it showed is in `shown`."""
+        """The exit status of the command; all that it showed is in `shown`, the terminal's last mode in `last_mode`."""
         until = time.monotonic() + deadline_s
         while self.process.poll() is None:
             assert time.monotonic() < until, f"it did not end; it shows {self.shown}"
             self._read(0.1)
         while self._read(0.0):
             pass
+        self.last_mode = self.mode()
         os.close(self._ours)
         return self.process.returncode
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
     from trivet.flows.overview import DeployOverview
     from trivet.flows.releasing import Released
     from trivet.model.build import Build
+    from trivet.model.event import Told
     from trivet.model.names import Deploy
     from trivet.model.output import KeptOutput
     from trivet.model.pruning import BuildState
@@ -128,6 +129,19 @@ def line_document(line: "Line") -> Document:
         "authority": line.act.actor.authority if line.act else None,
         "reason": (line.act.reason or None) if line.act else None,
         "origin": _origin(line.origin),
+    }
+
+
+def event_document(told: "Told") -> Document:
+    """An event, as in `trivet events`."""
+    event, by = told.event, told.event.by
+    return {
+        **_names(told.deploy),
+        **{key: value for key, value in to_json(event).items() if key != "by"},
+        "how": event.how or None,
+        "actor": str(by.actor) if by else None,
+        "authority": by.actor.authority if by else None,
+        "reason": (by.reason or None) if by else None,
     }
 
 

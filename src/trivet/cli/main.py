@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
-    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "logs", "doctor")),
+    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "logs", "events", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
     ("This machine", ("up", "down", "prune", "notify", "backup", "restore", "completion")),
 )
@@ -36,6 +36,7 @@ _COMMANDS = {
     "config": ("config", "List the config of a deploy: its environment variables."),
     "ps": ("processes", "List the processes of a deploy."),
     "logs": ("processes", "Show what the processes of a deploy wrote, by time."),
+    "events": ("events", "Show what happens to processes: started, ready, exited, restarted, switched, failed."),
     "run": ("processes", "Run a one-off command in a release."),
     "scale": ("processes", "Set how many processes of each type run."),
     "restart": ("processes", "Restart the processes of a deploy."),

@@ -43,17 +43,44 @@ def print_json_line(value: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str) -> None:
     """Aligned columns; `nothing` on standard error if there is no row. Piped, no line is cut or coloured."""
-    lines = [[visible(cell) for cell in row] for row in rows]
+    lines = table_lines(headings, rows, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     if not lines:
         if nothing:
             click.echo(nothing, err=True)
         return
+    click.secho(lines[0], bold=True)
+    for line in lines[1:]:
+        click.echo(line)
+
+
+def table_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> list[str]:
+    """The heading and the rows in aligned columns, the widest cut to fit the width, if there is one; none without rows."""
+    lines = [[visible(cell) for cell in row] for row in rows]
+    if not lines:
+        return []
     widths = [max(len(row[column]) for row in [list(headings), *lines]) for column in range(len(headings))]
-    if sys.stdout.isatty():
-        widths = _fit(widths, shutil.get_terminal_size().columns)
-    click.secho(_align(headings, widths), bold=True)
-    for line in lines:
-        click.echo(_align(line, widths))
+    if width is not None:
+        widths = _fit(widths, width)
+    return [_align(line, widths) for line in (headings, *lines)]
+
+
+class Columns:
+    """A table whose rows come one after the other: its columns grow to what they have to hold, and no cell is cut."""
+
+    def __init__(self, headings: Sequence[str], widths: Sequence[int]) -> None:
+        self._headings: Sequence[str] | None = headings
+        self._widths = list(widths)
+
+    def print(self, rows: Iterable[Sequence[str]]) -> None:
+        """These rows are the next; the headings stand above the first."""
+        lines = [[visible(cell) for cell in row] for row in rows]
+        for line in lines:
+            self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, line, strict=True)]
+        if lines and self._headings is not None:
+            click.secho(_align(self._headings, self._widths), bold=True)
+            self._headings = None
+        for line in lines:
+            click.echo(_align(line, self._widths))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -1,5 +1,6 @@
 """`ps`, `logs`, `run`, `scale`, `restart`, `stop`, `start`."""
 
+import contextlib
 import re
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ import click
 
 from trivet.cli import suggestions
 from trivet.cli.documents import process_document
+from trivet.cli.live import Table, check_terminal, screen
 from trivet.cli.moments import parse_moment
 from trivet.cli.options import (
     RELEASE,
@@ -20,15 +22,20 @@ from trivet.cli.options import (
 )
 from trivet.cli.output import age, print_json, print_json_line, print_notes, print_table, seconds_since, visible
 from trivet.cli.place import installation, known_deploy
-from trivet.errors import InputError
+from trivet.errors import InputError, SupervisorUnreachable
 from trivet.flows import environments, overview
 from trivet.flows import scale as formation_flow
+from trivet.flows.events import Scope, open_journals
+from trivet.flows.installation import Installation
 from trivet.flows.run_once import run_once
 from trivet.model.logs import LogChoice, LogLine
+from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
 from trivet.model.text import size
 
 _LINES = 100
+_HEADINGS = ("PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "MEMORY", "RELEASE", "LAST EXIT")
+_REDRAWN_S = 2.0
 _LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")
 
@@ -36,32 +43,31 @@ _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 @click.command()
 @deploy_options
 @click.option("--all", "everything", is_flag=True, help="The processes of every app.")
+@click.option("-w", "--watch", is_flag=True, help="Draw the list anew whenever something happens; q or Ctrl-C ends it.")
 @json_option
-def ps(app: str | None, deploy_name: str, everything: bool, as_json: bool) -> None:
+def ps(app: str | None, deploy_name: str, everything: bool, watch: bool, as_json: bool) -> None:
     """List the processes of a deploy.
+
+    The memory is what is resident, of a process and of all that it has started.
 
     \b
     Examples:
       trivet ps
+      trivet ps --watch
       trivet ps --all --json
     """
     place = installation()
     deploy = None if everything else known_deploy(place, app, deploy_name)
-    statuses = overview.list_processes(place, deploy)
-    if as_json:
-        print_json([process_document(status) for status in statuses])
-        return
-    first = ("DEPLOY",) if everything else ()
-    print_table(
-        (*first, "PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "MEMORY", "RELEASE", "LAST EXIT"),
-        [((str(status.deploy),) if everything else ()) + _row(status) for status in statuses],
-        nothing="No processes." if overview.is_up(place) else "",
-    )
-    if not overview.is_up(place):
-        click.echo("The supervisor is not running: nothing is restarted. `trivet up` starts it.", err=True)
-    elif deploy is not None and overview.is_stopped(place, deploy):
-        click.echo(f"{deploy} is stopped: `trivet start` runs it.", err=True)
-    print_notes(note for note in overview.list_troubles(place) if deploy is None or note.startswith(f"{deploy}: "))
+    if watch:
+        _watch(place, deploy, as_json=as_json)
+    elif as_json:
+        print_json([process_document(status) for status in overview.list_processes(place, deploy)])
+    else:
+        table = _list(place, deploy)
+        print_table(table.headings, table.rows, nothing=table.nothing)
+        for line in table.below:
+            click.echo(line, err=True)
+        print_notes(overview.list_troubles(place, deploy))
 
 
 @click.command()
@@ -245,6 +251,41 @@ def start(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None
     with view(verbose=False, quiet=False) as progress:
         formation_flow.start(place, deploy, progress)
     click.echo(f"{deploy} is started")
+
+
+def _watch(place: Installation, deploy: Deploy | None, *, as_json: bool) -> None:
+    """What has news is told by the journal; the time since and the memory are looked at again every two seconds."""
+    hint = "`trivet events -f` tells what happens, with --json as lines of JSON."
+    if as_json:
+        raise InputError("--watch draws a list and writes no JSON.", hint=hint)
+    check_terminal(hint)
+    scope = Scope(deploy.app, deploy.name) if deploy is not None else Scope()
+    with contextlib.closing(open_journals(place, scope)) as journals, screen(whole=False) as shown:
+        journals.skip()
+        shown.draw(_list(place, deploy))
+        while shown.wait(_REDRAWN_S, journals.fileno()):
+            journals.news()
+            with contextlib.suppress(SupervisorUnreachable):  # it ended just now: the next look says so
+                shown.draw(_list(place, deploy))
+
+
+def _list(place: Installation, deploy: Deploy | None) -> Table:
+    everything = deploy is None
+    is_up = overview.is_up(place)
+    below = ""
+    if not is_up:
+        below = "The supervisor is not running: nothing is restarted. `trivet up` starts it."
+    elif deploy is not None and overview.is_stopped(place, deploy):
+        below = f"{deploy} is stopped: `trivet start` runs it."
+    return Table(
+        (*(("DEPLOY",) if everything else ()), *_HEADINGS),
+        [
+            ((str(status.deploy),) if everything else ()) + _row(status)
+            for status in overview.list_processes(place, deploy)
+        ],
+        below=(below,) if below else (),
+        nothing="No processes." if is_up else "",
+    )
 
 
 def _row(status: ProcessStatus) -> tuple[str, ...]:

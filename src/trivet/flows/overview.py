@@ -196,8 +196,8 @@ def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[P
     return Machine(installation.home).processes(deploy)
 
 
-def list_troubles(installation: Installation) -> tuple[str, ...]:
-    """What keeps deploys from being as they are meant to be, one sentence each.
+def list_troubles(installation: Installation, only: Deploy | None = None) -> tuple[str, ...]:
+    """What keeps deploys (or this one) from being as they are meant to be, one sentence each.
 
     While the supervisor is down that is only what cannot be read of them.
     """
@@ -208,7 +208,7 @@ def list_troubles(installation: Installation) -> tuple[str, ...]:
         *told.items(),
         *((deploy, f"{error} {error.hint}") for deploy, error in unread if str(error) not in told.get(deploy, "")),
     ]
-    return tuple(f"{deploy}: {text}" for deploy, text in sorted(troubles))
+    return tuple(f"{deploy}: {text}" for deploy, text in sorted(troubles) if only in (None, deploy))
 
 
 def is_up(installation: Installation) -> bool:

@@ -34,6 +34,11 @@ class Exit:
         return "exit unknown" if self.status is None else f"exit {self.status}"
 
     @property
+    def signal_name(self) -> str | None:
+        """`SIGKILL`, if a signal ended it."""
+        return signal_name(self.signal) if self.signal is not None else None
+
+    @property
     def told(self) -> str:
         """For a sentence: "exited with 1", "was ended by SIGKILL"."""
         if self.signal is not None:

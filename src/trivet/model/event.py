@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trivet.model.names import Deploy
 from trivet.model.release import Act
 
 
@@ -40,6 +41,11 @@ class EventKind(StrEnum):
         """Whether it happens by itself, however often; the others are what people do, and seldom."""
         return self in _OF_PROCESS
 
+    @property
+    def is_exit(self) -> bool:
+        """Whether a process has exited, or could not be started."""
+        return self in (EventKind.CRASHED, EventKind.FAILED, EventKind.ENDED)
+
 
 _OF_PROCESS = frozenset(
     (
@@ -61,6 +67,7 @@ class Event:
 
     `how` goes on after the kind, in words: "exited with 3", "was ended by SIGKILL", why a roll-out failed. `after_s` is
     how long the process had run, or taken to be ready. `counts` is the formation that was asked for, `before` what it was.
+    `status` or `signal` ("SIGKILL") is what a process exited with, as far as anybody can tell.
     """
 
     at: str
@@ -73,3 +80,13 @@ class Event:
     counts: Mapping[str, int] | None = None
     before: Mapping[str, int] | None = None
     by: Act | None = None
+    status: int | None = None
+    signal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, and the deploy that it happened to."""
+
+    deploy: Deploy
+    event: Event

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trivet.run.engines.machine import Machine
+    from trivet.run.journals import Journals
     from trivet.run.parts import Call, Ran
 
-__all__ = ["Call", "Machine", "Ran"]
+__all__ = ["Call", "Journals", "Machine", "Ran"]
 
 
 def __getattr__(name: str) -> object:
@@ -15,6 +16,10 @@ def __getattr__(name: str) -> object:
         from trivet.run.engines.machine import Machine
 
         return Machine
+    if name == "Journals":
+        from trivet.run.journals import Journals
+
+        return Journals
     if name in ("Call", "Ran"):
         from trivet.run import parts
 

@@ -53,7 +53,7 @@ def _read_file(path: Path) -> list[Event]:
         data = _read_both(path)
     except OSError as error:
         raise files.refused(error, f"read {path}") from error
-    return list(_parse(data, path))
+    return list(parse_lines(data, path))
 
 
 def _read_both(path: Path) -> bytes:
@@ -72,8 +72,8 @@ def _open(path: Path, opened: contextlib.ExitStack) -> BinaryIO | None:
         return None
 
 
-def _parse(data: bytes, path: Path) -> Iterator[Event]:
-    at = ""
+def parse_lines(data: bytes, path: Path, at: str = "") -> Iterator[Event]:
+    """The events on these lines of the journal. One that cannot be read is told as LOST, at the time of the one before."""
     for line in data.splitlines(keepends=True):
         if not line.strip() or not line.endswith(b"\n"):
             continue

@@ -187,3 +187,19 @@ def test_backends_on_one_thread_are_shared_by_many_clients(door: FrontDoor, serv
     finally:
         for client in clients:
             client.close()
+
+
+def test_what_was_asked_and_what_the_door_refused_is_counted(door: FrontDoor, serve: Serve) -> None:
+    door.route(serve(Recorder()).port)
+    with connect(door.address) as client:
+        for _ in range(3):
+            client.sendall(GET)
+            read_answer(client)
+    (backend,) = door.status()["backends"]
+    assert (door.status()["requests"], backend["requests"], door.status()["refused"]) == (3, 3, 0)
+    door.route(stopped=True)
+    for asked in (GET, b"nonsense\r\n\r\n"):
+        with connect(door.address) as client:
+            client.sendall(asked)
+            read_answer(client)
+    assert (door.status()["requests"], door.status()["refused"]) == (4, 2)

@@ -36,6 +36,7 @@ class Backend(Pool):
         "is_leaving",
         "refused_until",
         "released",
+        "requests",
     )
 
     def __init__(self, loop: Loop, identity: tuple[str, int, int], released: Callable[["Backend"], None]) -> None:
@@ -49,6 +50,7 @@ class Backend(Pool):
         self.cut_off = 0
         self.is_leaving = False
         self.refused_until = 0.0
+        self.requests = 0
 
     @property
     def port(self) -> int:
@@ -119,6 +121,7 @@ class Backend(Pool):
             self.busy.discard(upstream)
             upstream.close()
             return False
+        self.requests += 1
         return True
 
     def _take_idle(self, asker: Asker) -> Upstream | None:

@@ -340,6 +340,7 @@ class Client(Watched, Asker):
             self._linger()
 
     def _say(self, data: bytes) -> None:
+        self._deploy.refused += 1
         try:
             self._stream.write(data)
         except OSError:

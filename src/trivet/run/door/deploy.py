@@ -29,6 +29,7 @@ class Deploy:
         self.held: deque[Asker] = deque()
         self.clients: set[Asker] = set()
         self.requests = 0
+        self.refused = 0  # what the door answered itself
         self.is_stopped = False
         self.is_closed = False
 

@@ -89,12 +89,14 @@ def _describe(deploy: Deploy) -> Json:
         "connections": len(deploy.clients),
         "requests": deploy.requests,
         "held": len(deploy.held),
+        "refused": deploy.refused,
         "stopped": deploy.is_stopped,
         "backends": [
             {
                 "process": backend.identity[0],
                 "release": backend.identity[1],
                 "port": backend.port,
+                "requests": backend.requests,
                 "in_flight": len(backend.busy),
                 "idle_connections": backend.idle_connections,
                 "leaving": backend.is_leaving,

@@ -140,10 +140,14 @@ class Process:
         self.on_end = None
         self._set(state=ProcessState.RUNNING)
 
-    def tell(self, kind: EventKind, how: str = "", after_s: float | None = None) -> None:
+    def tell(
+        self, kind: EventKind, how: str = "", after_s: float | None = None, ended: processes.Exit | None = None
+    ) -> None:
         """The journal says that this happened to the process."""
         spent_s = None if after_s is None else round(after_s, 3)
         event = Event(now(), kind, self.belonging.release, self.plan.name, self.status.pid, how, spent_s)
+        if ended is not None:
+            event = replace(event, status=ended.status, signal=ended.signal_name)
         self._yard.journal.tell(self.belonging.deploy, event)
 
     def stop(self, gone: Gone, grace_s: float | None = None) -> None:
@@ -197,7 +201,7 @@ class Process:
         self._close()
         temporary = self.status.temporary
         how = f"could not be started ({failure})" if failure else ended.told
-        self.tell(self._kind_of_end(), how, up_s)
+        self.tell(self._kind_of_end(), how, up_s, None if failure else ended)
         self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
         if self._gone is None and self.on_end is None:
             self._start_again(how, up_s)
