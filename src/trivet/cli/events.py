@@ -9,7 +9,7 @@ import click
 
 from trivet.cli import suggestions
 from trivet.cli.documents import event_document
-from trivet.cli.log import parse_since
+from trivet.cli.moments import parse_moment
 from trivet.cli.options import app_option
 from trivet.cli.output import Columns, print_json_line
 from trivet.cli.place import installation, named_app
@@ -82,7 +82,7 @@ def events(
         if as_json
         else partial(_as_columns, Columns(("WHEN", "DEPLOY", "RELEASE", "PROCESS", "WHAT"), _WIDTHS))
     )
-    since_at = parse_since(since) if since is not None else ""
+    since_at = parse_moment(since) if since is not None else ""
     most = limit if limit is not None or since is not None else _LINES
     with contextlib.closing(journals), contextlib.suppress(KeyboardInterrupt):
         past = [told for told in journals.news() if _is_of(told, kinds) and told.event.at >= since_at]
