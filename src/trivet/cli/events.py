@@ -64,7 +64,7 @@ def events(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show what happens to processes: started, ready, exited, restarted, switched, failed.
+    """Show what happens to processes: started, exited, restarted, switched.
 
     Oldest first, in UTC: of all deploys of the app, or of one. Following goes on across releases and deploys, and
     whatever becomes of the supervisor.
