@@ -64,7 +64,7 @@ def events(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show what happens to processes: started, exited, restarted, switched.
+    """Show what happens to processes, as it happens with -f.
 
     Oldest first, in UTC: of all deploys of the app, or of one. Following goes on across releases and deploys, and
     whatever becomes of the supervisor.

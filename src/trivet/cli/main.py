@@ -36,7 +36,7 @@ _COMMANDS = {
     "config": ("config", "List the config of a deploy: its environment variables."),
     "ps": ("processes", "List the processes of a deploy."),
     "logs": ("processes", "Show what the processes of a deploy wrote, by time."),
-    "events": ("events", "Show what happens to processes: started, exited, restarted, switched."),
+    "events": ("events", "Show what happens to processes, as it happens with -f."),
     "run": ("processes", "Run a one-off command in a release."),
     "scale": ("processes", "Set how many processes of each type run."),
     "restart": ("processes", "Restart the processes of a deploy."),
