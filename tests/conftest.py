@@ -1,5 +1,6 @@
 """Homes and repositories that clean up after themselves."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from support.command import Trivet
 from support.repository import Repository
+
+os.environ["TRIVET_WARM"] = "0.1"  # the release before is kept no longer, unless a test says so
 
 
 @pytest.fixture

@@ -543,7 +543,7 @@ def test_settings_reach_their_process_types() -> None:
     toml = "[processes.web]\nhealth = '/up'\ntimeout = 5\n[processes.worker]\nsettle = 0.2\ngrace = 3\n"
     files = {"Procfile": "web: a\nworker: b\nother: c", "trivet.toml": toml}
     web, worker, other = process_types(Tree(files), plan_of(files), settings_of(files))
-    assert (web.health, web.timeout_s, web.settle_s, web.grace_s) == ("/up", 5.0, 1.0, 30.0)
+    assert (web.health, web.timeout_s, web.settle_s, web.grace_s) == ("/up", 5.0, None, 30.0)
     assert (worker.health, worker.timeout_s, worker.settle_s, worker.grace_s) == (None, 60.0, 0.2, 3.0)
     assert (other.timeout_s, other.grace_s) == (60.0, 30.0)
 

@@ -142,7 +142,7 @@ class Shop:
 
     def begin(self, number: int) -> None:
         """The roll-out is in flight, and whoever asked for it has gone away."""
-        request = {"do": "roll_out", "deploy": str(self.deploy), "number": number, "address": None}
+        request = {"do": "roll_out", "deploy": str(self.deploy), "number": number, "address": None, "warm_s": 0.1}
         with connect_unix(launch.socket_path(self.home), DEADLINE_S) as connection:
             link.send_request(self.home, connection, request)
             receive(connection)  # the first process has started

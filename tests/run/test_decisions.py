@@ -5,7 +5,7 @@ import pytest
 from trivet.model.run_plan import ProcessPlan
 from trivet.run.supervisor import restart
 from trivet.run.supervisor.gate import judge, read_status
-from trivet.run.supervisor.intent import Intent, Phase, Recovery, recover
+from trivet.run.supervisor.intent import Intent, Phase, Recovery, finishes, recover
 from trivet.run.supervisor.ports import Ports
 from trivet.run.supervisor.restart import Restarts
 
@@ -79,39 +79,59 @@ OLD, NEW = ("v1.web.1", "v1.worker.1"), ("v2.web.1", "v2.worker.1")
 
 
 @pytest.mark.parametrize(
-    ("intent", "found", "wanted", "recovery"),
+    ("intent", "found", "wanted", "recovery", "finish"),
     [
-        pytest.param(None, OLD, OLD, Recovery(OLD, (), False), id="nothing in flight"),
-        pytest.param(None, (), OLD, Recovery((), (), False), id="nothing found"),
-        pytest.param(None, (*OLD, "v1.web.2"), OLD, Recovery(OLD, ("v1.web.2",), False), id="more than wanted"),
-        pytest.param(None, OLD, (), Recovery((), OLD, False), id="stopped"),
-        pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW, False), id="starting"),
-        pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD, OLD, Recovery(OLD, (), False), id="starting, new died"),
-        pytest.param(_intent(Phase.SHIFTING, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD, True), id="shifting"),
-        pytest.param(_intent(Phase.SHIFTED, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD, True), id="shifted"),
+        pytest.param(None, OLD, OLD, Recovery(OLD, ()), False, id="nothing in flight"),
+        pytest.param(None, (), OLD, Recovery((), ()), False, id="nothing found"),
+        pytest.param(None, (*OLD, "v1.web.2"), OLD, Recovery(OLD, ("v1.web.2",)), False, id="more than wanted"),
+        pytest.param(None, OLD, (), Recovery((), OLD), False, id="stopped"),
+        pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW), False, id="starting"),
+        pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD, OLD, Recovery(OLD, ()), False, id="starting, new died"),
+        pytest.param(_intent(Phase.SHIFTING, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD), True, id="shifting"),
+        pytest.param(_intent(Phase.SHIFTED, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD), True, id="shifted"),
+        *(
+            pytest.param(_intent(phase, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW), False, id=phase.value)
+            for phase in (Phase.CLEARING, Phase.REPLACING, Phase.REVERTING)
+        ),
+        pytest.param(_intent(Phase.WATCHING, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD), True, id="watching"),
+        pytest.param(
+            _intent(Phase.WATCHING, NEW, OLD),
+            (*OLD, NEW[0]),
+            OLD,
+            Recovery(OLD, NEW[:1]),
+            False,
+            id="watching, one of the new died",
+        ),
+        pytest.param(
+            _intent(Phase.WATCHING, NEW, OLD), NEW[:1], NEW, Recovery(NEW[:1], ()), True, id="watching, the old is gone"
+        ),
+        pytest.param(_intent(Phase.WATCHING, NEW, OLD), (), NEW, Recovery((), ()), True, id="watching, a reboot"),
         pytest.param(
             _intent(Phase.STARTING, ("v1.web.1+1",), ("v1.web.1",)),
             ("v1.web.1", "v1.web.1+1", "v1.worker.1"),
             OLD,
-            Recovery(("v1.web.1", "v1.worker.1"), ("v1.web.1+1",), False),
+            Recovery(("v1.web.1", "v1.worker.1"), ("v1.web.1+1",)),
+            False,
             id="restart of one, starting",
         ),
         pytest.param(
             _intent(Phase.SHIFTED, ("v1.web.1+1",), ("v1.web.1",)),
             ("v1.web.1", "v1.web.1+1", "v1.worker.1"),
             OLD,
-            Recovery(("v1.web.1+1", "v1.worker.1"), ("v1.web.1",), True),
+            Recovery(("v1.web.1+1", "v1.worker.1"), ("v1.web.1",)),
+            True,
             id="restart of one, shifted",
         ),
         pytest.param(
-            None, ("v1.web.1+3", "v1.worker.1"), OLD, Recovery(("v1.web.1+3", "v1.worker.1"), (), False), id="a turn"
+            None, ("v1.web.1+3", "v1.worker.1"), OLD, Recovery(("v1.web.1+3", "v1.worker.1"), ()), False, id="a turn"
         ),
     ],
 )
 def test_what_is_found_is_kept_or_dropped(
-    intent: Intent | None, found: tuple[str, ...], wanted: tuple[str, ...], recovery: Recovery
+    intent: Intent | None, found: tuple[str, ...], wanted: tuple[str, ...], recovery: Recovery, finish: bool
 ) -> None:
-    assert recover(intent, found, wanted) == recovery
+    assert finishes(intent, found) == finish
+    assert recover(intent, found, wanted, finish=finish) == recovery
 
 
 def test_a_port_is_given_to_one_process_only_until_it_is_given_back() -> None:

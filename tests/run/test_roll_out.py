@@ -26,11 +26,11 @@ def test_a_first_release_serves_on_its_address(shop: Shop) -> None:
     shop.shop(1)
     roll_out = shop.machine.roll_out(shop.deploy, 1, address=None, report=lambda *event: told.append(event))
     assert roll_out.succeeded
-    assert [event for event, _ in told] == ["started", "ready", "shifted", "drained"]
+    assert [event for event, _ in told] == ["started", "ready", "shifted", "drained", "stopped"]
     assert roll_out.address == shop.machine.address(shop.deploy)
     assert shop.fetch().startswith("v1 ")
     assert shop.machine.current(shop.deploy) == 1
-    assert set(roll_out.timings_s or {}) == {"ready", "shifted", "drained"}
+    assert set(roll_out.timings_s or {}) == {"ready", "shifted", "drained", "stopped"}
     assert not (shop.home.run(shop.deploy) / "intent.json").exists()
 
 

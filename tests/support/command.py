@@ -57,6 +57,7 @@ class Trivet:
             "HOME": str(home.parent),
             "LANG": "C.UTF-8",
             "TRIVET_HOME": str(home),
+            "TRIVET_WARM": os.environ.get("TRIVET_WARM", ""),
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             **(extra or {}),
         }

@@ -24,6 +24,7 @@ _EVENTS = {
     "started": "{process} started, pid {pid}",
     "ready": "{process} is ready after {after_s:.2f} s",
     "shifted": "{release} has taken over after {after_s:.2f} s",
+    "watching": "watching it for {for_s:g} s, with the release before kept warm",
 }
 
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,11 +135,16 @@ def listening_ports(pids: tuple[int, ...]) -> tuple[int, ...]:
 
 def port_holder(port: int) -> Holder | None:
     """Who listens on this TCP port; None if nobody does or it cannot be told (another user's process)."""
+    return next(iter(port_holders(port)), None)
+
+
+def port_holders(port: int, but: Iterable[int] = ()) -> tuple[Holder, ...]:
+    """Who holds a socket that listens on this TCP port and that none of those in `but` holds, as far as can be told."""
     inodes = {inode for number, inode in _listeners() if number == port}
-    for pid in _pids() if inodes else ():
-        if inodes & set(_socket_inodes(pid)):
-            return Holder(pid, command_line(pid))
-    return None
+    for pid in but if inodes else ():
+        inodes.difference_update(_socket_inodes(pid))
+    found = (pid for pid in (_pids() if inodes else ()) if not inodes.isdisjoint(_socket_inodes(pid)))
+    return tuple(Holder(pid, command_line(pid)) for pid in found)
 
 
 def command_line(pid: int) -> str:

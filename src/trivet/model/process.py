@@ -37,16 +37,17 @@ class ProcessType:
 
     `health` is a path that must answer 2xx or 3xx (None: any answer below 500 on "/" will do; only `web` has a port);
     `check` says more of how it is asked. `timeout_s` is how long a process may take to become ready, `settle_s` how long
-    one without a port must stay up, `grace_s` how long it may take to end after SIGTERM before SIGKILL. `warm_s` is how
-    long the old release is kept after the switch, to go back to (None: as the machine says). Unless it `overlaps`, the old
-    process ends before the new one starts. One that `inherits` is given the deploy's listening socket.
+    it must stay up (None: 1 s without a port; with one, until it has answered twice), `grace_s` how long it may take to
+    end after SIGTERM before SIGKILL. `warm_s` is how long the old release is kept after the switch, to go back to (None:
+    as the machine says). Unless it `overlaps`, the old process ends before the new one starts. One that `inherits` is
+    given the deploy's listening socket.
     """
 
     name: str
     command: str
     health: str | None = None
     timeout_s: float = 60.0
-    settle_s: float = 1.0
+    settle_s: float | None = None
     grace_s: float = 30.0
     check: HealthCheck = HealthCheck()
     limits: Limits = Limits()

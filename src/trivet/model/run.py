@@ -64,12 +64,32 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """The process that holds the listening socket on the port of this one: itself, or one that it has started."""
+
+    process: str
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found after a switch: who answers on the ports that requests go to, all of the new release; and the pids
+    that were `left` of others (none, unless one hides from the kernel's signals).
+    """
+
+    serving: tuple[Serving, ...]
+    left: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RollOut:
     """How a roll-out ended: kept in run/rollouts/v12.json, and what the client is told.
 
     `succeeded` is False if anything of the new release failed: then `reason` says what, `process` which, and
-    `output` holds its last lines; the processes of the release before were not touched. `timings_s` has ready, shifted,
-    drained; `connections` counts what the old processes had in flight when it shifted.
+    `output` holds its last lines; the release before serves. `timings_s` has, from the beginning, ready, shifted, watched,
+    drained and stopped, as far as it came; `connections` counts what the old processes had in flight when it shifted.
+    `proof` says what answers (None: it was interrupted, or did not come to it).
     """
 
     deploy: Deploy
@@ -81,3 +101,4 @@ class RollOut:
     address: Address | None = None
     timings_s: Mapping[str, float] | None = None
     connections: Drain | None = None
+    proof: Proof | None = None

@@ -24,7 +24,7 @@ class ProcessPlan:
     has_port: bool = False
     health: str | None = None
     timeout_s: float = 60.0
-    settle_s: float = 1.0
+    settle_s: float | None = None
     grace_s: float = 30.0
     ends_as_group: bool = False
     check: HealthCheck = field(default_factory=HealthCheck)

@@ -22,7 +22,7 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, ProcessStatus, RollOut
-from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs
+from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.events import read_events
@@ -87,12 +87,14 @@ class Machine:
             time.sleep(_POLL_S)
 
     def roll_out(self, deploy: Deploy, number: int, *, address: Address | None, report: Report) -> RollOut:
-        """How the roll-out ended; a failed one changed nothing. `report` is told started, ready, shifted, drained.
+        """How the roll-out ended; a failed one changed nothing. `report` is told started, ready, shifted,
+        watching, watched, drained, stopped.
 
         Raises: UnknownRelease, PortTaken, RunError, MachineError, SupervisorUnreachable; then nothing was begun.
         """
         self._settle(deploy)
-        request = {"do": "roll_out", "deploy": str(deploy), "number": number, "address": to_json(address)}
+        where = {"deploy": str(deploy), "address": to_json(address)}
+        request = {"do": "roll_out", "number": number, **where, "warm_s": warm.read_warm_s(os.environ)}
         return from_json(RollOut, self._ask(request, report=report), name="the roll-out")
 
     def abort(self, deploy: Deploy) -> None:

@@ -1,166 +1,270 @@
-"""A change of what runs: start the new beside the old, wait until all of it is ready, shift, drain, end the old.
+"""A change of what runs, carried out: what `change_table` says is to be done, and what came of it told to the table.
 
 Roll-outs, restarts and scaling are changes. Whatever fails before the shift undoes the new and leaves the old untouched.
 """
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from trivet.errors import TrivetError
 from trivet.model.event import EventKind
 from trivet.model.run import Drain
 from trivet.run.log_files import last_lines
+from trivet.run.supervisor import change_table as table
+from trivet.run.supervisor.change_table import Failure, Kind
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.gate import Candidate, Gate, Verdict
 from trivet.run.supervisor.intent import Phase
-from trivet.run.supervisor.loop import Action
 from trivet.run.supervisor.process import Process
+from trivet.run.supervisor.vigil import Vigil
 from trivet.run.supervisor.yard import Yard
 
 _OUTPUT_LINES = 20
 _UNDO_GRACE_S = 5.0
+_PROVED_WITHIN_S = 2.0  # what has left its session is killed when its process's folder is cleared away
+_PROVE_AGAIN_S = 0.02
 
 Report = Callable[[str, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a change was undone. `process` is the one that failed, if it was one; `output` its last lines."""
+class Parties:
+    """The processes of a change. `clears`: those of the drops that must have ended before `follows`, of the starts, start."""
 
-    reason: str
-    process: str | None = None
-    output: tuple[str, ...] = ()
+    starts: tuple[Process, ...]
+    drops: tuple[Process, ...]
+    clears: tuple[Process, ...] = ()
+    follows: tuple[Process, ...] = ()
+    watch_s: float = 0.0
+
+    @property
+    def named(self) -> table.Parties:
+        """The same by their names, as the table knows them."""
+        return table.Parties(
+            _names(self.starts), _names(self.drops), _names(self.clears), _names(self.follows), self.watch_s
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
     """What a change does at its turning points.
 
-    `enter` is called before each phase begins, `shift` makes the new serve; both may raise TrivetError. `end` is
-    called once: with the failure when all of the new is gone, with None when the old has drained.
+    `enter` is called before each phase begins (its reason is said of a change that is taken back), `shift` makes the new
+    serve; both may raise TrivetError. `keep` is called when the old is no longer needed, `go_back` makes the old serve
+    again, `prove` says whether all that is to be gone is. `end` is called once, last of all. `clear` is told of those that
+    end early, and `bring_back` starts them again.
     """
 
-    starts: tuple[Process, ...]
-    drops: tuple[Process, ...]
-    enter: Callable[[Phase], None]
+    parties: Parties
+    enter: Callable[[Phase, str], None]
     shift: Callable[[], None]
+    keep: Callable[[], None]
+    go_back: Callable[[], None]
+    prove: Callable[[], bool]
     end: Callable[[Failure | None], None]
     report: Report
+    clear: Callable[[tuple[Process, ...]], None] = lambda _: None
+    bring_back: Callable[[tuple[Process, ...]], None] = lambda _: None
+
+
+def find_parties(
+    starts: tuple[Process, ...], drops: tuple[Process, ...], leaving: Iterable[Process], watch_s: float
+) -> Parties:
+    """Who is concerned by a change. Of a type that must not run twice what runs ends first, `leaving` ones too."""
+    alone = {kind_of(each) for each in (*starts, *drops) if not each.plan.overlaps}
+    clears = tuple(each for each in (*drops, *leaving) if kind_of(each) in alone)
+    succeeded = {kind_of(each) for each in clears} & {kind_of(each) for each in starts}
+    return Parties(
+        starts,
+        drops,
+        tuple(each for each in clears if kind_of(each) in succeeded),
+        tuple(each for each in starts if kind_of(each) in succeeded),
+        watch_s,
+    )
+
+
+def kind_of(process: Process) -> str:
+    """The process type: `worker` of `worker.1`."""
+    return process.plan.name.rpartition(".")[0]
+
+
+@dataclass(slots=True)
+class _Watching:
+    """Who is watched at the moment: new processes at the gate, or all of them after the shift."""
+
+    gates: dict[Process, Gate] = field(default_factory=dict)
+    vigil: Vigil | None = None
+
+    def close(self) -> None:
+        """Nobody is."""
+        for gate in self.gates.values():
+            gate.close()
+        self.gates.clear()
+        if self.vigil is not None:
+            self.vigil.close()
+            self.vigil = None
 
 
 class Change:
-    """One change in flight. `timings_s`: from its beginning to ready, shifted and drained, in seconds."""
+    """One change in flight. `timings_s`: from its beginning to each step, in seconds."""
 
     def __init__(self, yard: Yard, departure: Departure, deed: Deed) -> None:
         self._yard = yard
         self._departure = departure
         self._deed = deed
+        parties = deed.parties
+        self._processes = {each.name: each for each in (*parties.starts, *parties.drops, *parties.clears)}
         self._began = time.monotonic()
-        self._gates: dict[Process, Gate] = {}
-        self._started: list[Process] = []
-        self._failure: Failure | None = None
-        self.phase = Phase.STARTING
-        self.timings_s: dict[str, float] = {}
+        self._state = table.State(deed.parties.named)
+        self._watching = _Watching()
+        self._facts: Mapping[str, object] = {}
 
     def begin(self) -> None:
-        """All new processes are started; the rest follows from what happens to them."""
-        self._attempt(self._start_all)
+        """It is under way; the rest follows from what happens to its processes."""
+        self._take(table.Event(Kind.BEGUN))
 
     def abort(self, reason: str) -> None:
-        """Undone, if the shift has not begun."""
-        if self.phase is Phase.STARTING and self._failure is None:
-            self._fail(Failure(reason))
+        """Undone, if the old can still serve."""
+        self._take(table.Event(Kind.ABORTED, failure=Failure(reason)))
 
-    def _attempt(self, step: Action) -> None:
+    def _take(self, event: table.Event) -> None:
+        self._state, actions = table.step(self._state, event)
+        for action in actions:
+            refusal = self._attempt(action)
+            if refusal is None:
+                continue
+            before = self._state
+            self._take(table.Event(Kind.REFUSED, failure=refusal))
+            if self._state is not before:
+                return  # what was to be done next no longer is
+            sys.stderr.write(f"trivet: {refusal.reason}\n")
+
+    def _attempt(self, action: table.Action) -> Failure | None:
         try:
-            step()
-        except Exception as error:  # noqa: BLE001  # whatever it is: the new is undone, the old runs on
-            self._fail(Failure(_words(error)))
+            self._do(action)
+        except Exception as error:  # noqa: BLE001  # whatever it is: the table says what becomes of the change
+            return Failure(_words(error))
+        return None
 
-    def _start_all(self) -> None:
-        self._deed.enter(Phase.STARTING)
-        for process in self._deed.starts:
-            self._start(process)
-        self._shift_when_ready()
+    def _do(self, action: table.Action) -> None:  # noqa: C901  # one line an action
+        deed = self._deed
+        match action:
+            case table.Enter(phase):
+                deed.enter(phase, "")
+            case table.Note(phase, reason):
+                self._note(phase, reason)
+            case table.Start(names):
+                self._start(names)
+            case table.Stop(names):
+                self._stop(names)
+            case table.Mark(step):
+                deed.report(step, {"after_s": self._elapsed_s(), **self._facts})
+                self._facts = {}
+            case table.Shift():
+                self._shift()
+            case table.Watch(seconds):
+                self._watch(seconds)
+            case table.Keep():
+                self._keep()
+            case table.Drain(names):
+                self._departure.let_go(self._chosen(names), drained=self._on_drained, gone=self._on_gone)
+            case table.Prove():
+                self._prove(time.monotonic() + _PROVED_WITHIN_S)
+            case table.GoBack():
+                self._watching.close()
+                deed.go_back()
+            case table.BringBack(names):
+                deed.bring_back(self._chosen(names))
+            case table.End(failure):
+                self._watching.close()
+                deed.end(failure)
 
-    def _start(self, process: Process) -> None:
-        process.on_end = self._on_end
-        process.start()
-        self._started.append(process)
-        candidate = Candidate(process.plan, process.status.pid or 0, process.status.port)
-        tell = partial(self._on_verdict, process)
-        self._gates[process] = Gate(self._yard.loop, candidate, lambda verdict: self._attempt(partial(tell, verdict)))
-        self._deed.report("started", {"process": process.plan.name, "pid": process.status.pid})
+    def _note(self, phase: Phase, reason: str) -> None:
+        try:
+            self._deed.enter(phase, reason)
+        except (OSError, TrivetError) as error:  # what the intent said before is true enough
+            sys.stderr.write(f"trivet: {_words(error)}\n")
+
+    def _start(self, names: tuple[str, ...]) -> None:
+        for process in self._chosen(names):
+            process.on_end = self._on_end
+            process.start()
+            status = process.status
+            candidate = Candidate(process.plan, status.pid or 0, status.port, status.temporary)
+            tell = partial(self._on_verdict, process)
+            self._watching.gates[process] = Gate(self._yard.loop, candidate, tell)
+            self._deed.report("started", {"process": process.plan.name, "pid": process.status.pid})
+
+    def _stop(self, names: tuple[str, ...]) -> None:
+        self._watching.close()
+        chosen = self._chosen(names)
+        self._deed.clear(tuple(process for process in chosen if process in self._deed.parties.clears))
+        for process in chosen:
+            is_new = process in self._deed.parties.starts
+            process.when_gone(self._on_gone)
+            process.stop(min(process.plan.grace_s, _UNDO_GRACE_S) if is_new else None)
+
+    def _shift(self) -> None:
+        self._deed.shift()
+        for process in self._deed.parties.starts:
+            process.serve(self._on_end)
+        # On its own: what goes wrong from here on is not the shift's.
+        self._yard.loop.soon(partial(self._take, table.Event(Kind.SHIFTED)))
+
+    def _watch(self, seconds: float) -> None:
+        self._deed.report("watching", {"for_s": seconds})
+        calm = partial(self._take, table.Event(Kind.CALM))
+        self._watching.vigil = Vigil(self._yard.loop, self._deed.parties.starts, seconds, self._fail, calm)
+
+    def _keep(self) -> None:
+        self._watching.close()
+        for process in self._deed.parties.starts:
+            process.become_ready()
+        self._deed.keep()
+
+    def _prove(self, deadline: float) -> None:
+        if self._deed.prove() or time.monotonic() > deadline:
+            self._yard.loop.soon(partial(self._take, table.Event(Kind.PROVED)))
+        else:
+            self._yard.loop.after(_PROVE_AGAIN_S, partial(self._prove, deadline))
 
     def _on_verdict(self, process: Process, verdict: Verdict) -> None:
-        self._gates.pop(process).close()
+        self._watching.gates.pop(process).close()
         if verdict.reason is not None:
-            self._fail(self._failure_of(process, verdict.reason))
+            self._fail(process, verdict.reason)
             return
         process.tell(EventKind.READY, after_s=self._elapsed_s())
         self._deed.report("ready", {"process": process.plan.name, "after_s": self._elapsed_s()})
-        self._shift_when_ready()
+        self._take(table.Event(Kind.READY, process.name))
 
     def _on_end(self, process: Process, how: str) -> None:
-        if (gate := self._gates.pop(process, None)) is not None:
+        if (gate := self._watching.gates.pop(process, None)) is not None:
             gate.close()
-        self._fail(self._failure_of(process, how))
-
-    def _shift_when_ready(self) -> None:
-        if self._gates or self._failure is not None or self.phase is not Phase.STARTING:
-            return
-        self.timings_s["ready"] = self._elapsed_s()
-        self._deed.enter(Phase.SHIFTING)
-        self.phase = Phase.SHIFTING
-        self._deed.shift()
-        for process in self._started:
-            process.become_ready()
-        self._yard.loop.soon(self._drain)  # on its own: what goes wrong from here on undoes nothing
-
-    def _drain(self) -> None:
-        self.phase = Phase.SHIFTED
-        try:
-            self._deed.enter(Phase.SHIFTED)
-        except (OSError, TrivetError) as error:  # it has shifted: the intent on disk says so well enough
-            sys.stderr.write(f"trivet: {_words(error)}\n")
-        self.timings_s["shifted"] = self._elapsed_s()
-        self._deed.report("shifted", {"after_s": self.timings_s["shifted"]})
-        self._departure.let_go(self._deed.drops, drained=self._on_drained)
+        self._fail(process, how)
 
     def _on_drained(self, drain: Drain) -> None:
-        self.timings_s["drained"] = self._elapsed_s()
-        facts = {"after_s": self.timings_s["drained"], "drained": drain.drained, "cut": drain.cut}
-        self._deed.report("drained", facts)
-        self._deed.end(None)
+        self._facts = {"drained": drain.drained, "cut": drain.cut}
+        self._take(table.Event(Kind.DRAINED))
 
-    def _failure_of(self, process: Process, reason: str) -> Failure:
-        return Failure(reason, process.plan.name, last_lines(process.log, _OUTPUT_LINES))
+    def _on_gone(self, process: Process) -> None:
+        self._take(table.Event(Kind.GONE, process.name))
 
-    def _fail(self, failure: Failure) -> None:
-        if self._failure is not None:
-            return
-        self._failure = failure
-        for gate in self._gates.values():
-            gate.close()
-        self._gates.clear()
-        waiting = set(self._deed.starts)
-        for process in self._deed.starts:
-            grace_s = min(process.plan.grace_s, _UNDO_GRACE_S)
-            process.stop(partial(self._on_gone, waiting), grace_s)
-        if not waiting:
-            self._yard.loop.soon(partial(self._deed.end, failure))
+    def _fail(self, process: Process, reason: str) -> None:
+        failure = Failure(reason, process.plan.name, last_lines(process.log, _OUTPUT_LINES))
+        self._take(table.Event(Kind.FAILED, process.name, failure))
 
-    def _on_gone(self, waiting: set[Process], process: Process) -> None:
-        waiting.discard(process)
-        failure = self._failure
-        if not waiting and failure is not None:
-            self._deed.end(failure)
+    def _chosen(self, names: tuple[str, ...]) -> tuple[Process, ...]:
+        return tuple(self._processes[name] for name in names)
 
     def _elapsed_s(self) -> float:
         return round(time.monotonic() - self._began, 3)
+
+
+def _names(processes: tuple[Process, ...]) -> tuple[str, ...]:
+    return tuple(process.name for process in processes)
 
 
 def _words(error: Exception) -> str:

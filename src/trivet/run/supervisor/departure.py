@@ -22,23 +22,32 @@ class Departure:
         self._gone = gone
         self._draining: dict[Process, Alarm] = {}
 
-    def let_go(self, processes: Iterable[Process], *, drained: Callable[[Drain], None]) -> None:
+    def let_go(
+        self,
+        processes: Iterable[Process],
+        *,
+        drained: Callable[[Drain], None],
+        gone: Callable[[Process], None] | None = None,
+    ) -> None:
         """No request goes to them any more: they are told to end as soon as they work on none.
 
-        `drained` is called when all have been told. The door's route without them is already laid.
+        `drained` is called when all have been told, `gone` of each that has ended. The door's route without them is
+        already laid.
         """
         processes = tuple(processes)
         party = _Party({process for process in processes if process.status.port is not None}, drained)
         for process in processes:
+            process.when_gone(self._gone, *filter(None, (gone,)))
             if process in party.waiting:
                 self._drain(process, partial(self._on_idle, process, party))
             else:
-                process.stop(self._gone)
+                process.stop()
         if not party.waiting:
             self._yard.loop.soon(lambda: drained(Drain()))
 
     def _drain(self, process: Process, idle: Callable[[Drain], None]) -> None:
         # It will not be missed, so it is not started again; the door sees its connections end, and says so.
+        process.is_watched = False
         process.on_end = _ignore
         self._draining[process] = self._yard.loop.after(process.plan.grace_s, partial(self._cut, process, idle))
         self._door.when_idle(self._deploy, process.status.port or 0, idle)
@@ -54,7 +63,7 @@ class Departure:
         party.drain += drain
         if drain != Drain():
             process.tell(EventKind.DRAINED, f"{drain.drained} ended by themselves, {drain.cut} were cut")
-        process.stop(self._gone)
+        process.stop()
         if not party.waiting:
             party.drained(party.drain)
 

@@ -271,6 +271,8 @@ class Doorkeeper:
         self._ask(request, (listener.fileno(),))
 
     def _route(self, deploy: Deploy, route: Route) -> None:
+        for backend in route.backends:
+            self._idle.pop((str(deploy), backend.port), None)  # of when it left before it came back
         self._ask(_routing(deploy, route))
 
     def _tell(self, request: Mapping[str, Any]) -> None:

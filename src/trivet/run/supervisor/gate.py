@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from trivet.host import processes
 from trivet.model.run_plan import ProcessPlan
+from trivet.run.supervisor import proof
 from trivet.run.supervisor.loop import Alarm, Loop
 
 _FIRST_INTERVAL_S, _LONGEST_INTERVAL_S, _GROWTH = 0.02, 0.25, 1.5
 _ONE_PROBE_S = 10.0
+_SETTLE_S = 1.0
 _STATUS_LINE_BYTES = 12  # "HTTP/1.1 200"
 _LOWEST_FAILURE = 500
 
@@ -33,65 +35,105 @@ class Candidate:
     plan: ProcessPlan
     pid: int
     port: int | None
+    temporary: str = ""
 
 
 Listener = Callable[[Verdict], None]
 
 
-def judge(path: str | None, status: int) -> str | None:
-    """What is wrong with this answer's status; None: nothing. `path` is the health path, if there is one. Pure."""
+def judge(path: str | None, status: int, wanted: int | None = None) -> str | None:
+    """What is wrong with this answer's status; None: nothing. `path` is the health path, if there is one. Pure.
+
+    `wanted` is the only status that will do (None: any that is good).
+    """
     if path is None:
         return f"GET / answered {status}" if status >= _LOWEST_FAILURE else None
+    if wanted is not None:
+        return None if status == wanted else f"GET {path} answered {status}, not {wanted}"
     return None if 200 <= status < 400 else f"GET {path} answered {status}"
 
 
+def judge_answer(plan: ProcessPlan, status: int | None) -> str | None:
+    """What is wrong with what the process answered (None: nothing did come); None: nothing. Pure."""
+    path = plan.health or "/"
+    return f"GET {path} was not answered" if status is None else judge(plan.health, status, plan.check.status)
+
+
+def patience_s(plan: ProcessPlan) -> float:
+    """How long one answer is waited for. Pure."""
+    return plan.check.timeout_s or _ONE_PROBE_S
+
+
+def settle_s(plan: ProcessPlan) -> float:
+    """How long the process must stay up: without a port from its start on, with one after its first good answer. Pure."""
+    if plan.settle_s is not None:
+        return plan.settle_s
+    return _FIRST_INTERVAL_S if plan.has_port else _SETTLE_S
+
+
 class Gate:
-    """Watches one process until it is ready or its time is over."""
+    """Watches one process until it is ready or its time is over.
+
+    One with a port must answer well, and once more: after its settling time if it has one, else right after.
+    """
 
     def __init__(self, loop: Loop, candidate: Candidate, tell: Listener) -> None:
         self._loop = loop
         self._candidate = candidate
         self._tell = tell
-        self._interval_s = _FIRST_INTERVAL_S
+        self._interval_s = candidate.plan.check.interval_s or _FIRST_INTERVAL_S
         self._trouble: str | None = None
-        self._probe: Probe | None = None
+        self._answered = False
+        self._question: Question | None = None
         plan = candidate.plan
         self._deadline = time.monotonic() + plan.timeout_s
-        self._alarm = loop.after(0.0 if candidate.port is not None else plan.settle_s, self._next)
+        self._alarm = loop.after(0.0 if candidate.port is not None else settle_s(plan), self._next)
 
     def close(self) -> None:
         """Nothing will be told any more."""
         self._alarm.cancel()
-        if self._probe is not None:
-            self._probe.close()
-            self._probe = None
+        if self._question is not None:
+            self._question.close()
+            self._question = None
 
     def _next(self) -> None:
         candidate = self._candidate
         if candidate.port is None:
             self._tell(Verdict(None))
         else:
-            path = candidate.plan.health or "/"
-            patience_s = min(_ONE_PROBE_S, max(0.05, self._deadline - time.monotonic()))
-            self._probe = Probe(self._loop, ("127.0.0.1", candidate.port), path, self._on_answer)
-            self._alarm = self._loop.after(patience_s, self._on_silence)
-
-    def _on_silence(self) -> None:
-        self._on_answer(None)
+            remaining_s = max(0.05, self._deadline - time.monotonic())
+            patience = min(patience_s(candidate.plan), remaining_s)
+            self._question = Question(self._loop, (candidate.plan, candidate.port), patience, self._on_answer)
 
     def _on_answer(self, status: int | None) -> None:
         self.close()
-        trouble = None if status is None else judge(self._candidate.plan.health, status)
-        if status is not None and trouble is None:
-            self._tell(Verdict(None))
+        trouble = None if status is None else judge_answer(self._candidate.plan, status)
+        is_good = status is not None and trouble is None
+        if is_good and self._answered:
+            self._tell(Verdict(self._foreign_holder()))
             return
+        self._answered = is_good
         self._trouble = trouble or self._trouble
-        if time.monotonic() >= self._deadline:
+        if is_good:
+            self._alarm = self._loop.after(settle_s(self._candidate.plan), self._next)
+        elif time.monotonic() >= self._deadline:
             self._tell(Verdict(self._reason()))
-            return
+        else:
+            self._try_later()
+
+    def _try_later(self) -> None:
         wait_s = min(self._interval_s, max(0.0, self._deadline - time.monotonic()))
-        self._interval_s = min(self._interval_s * _GROWTH, _LONGEST_INTERVAL_S)
+        if self._candidate.plan.check.interval_s is None:
+            self._interval_s = min(self._interval_s * _GROWTH, _LONGEST_INTERVAL_S)
         self._alarm = self._loop.after(wait_s, self._next)
+
+    def _foreign_holder(self) -> str | None:
+        plan, port = self._candidate.plan, self._candidate.port or 0
+        holders = proof.foreign_holders(port, self._candidate.pid, self._candidate.temporary)
+        if not holders:
+            return None
+        who = " and ".join(f"process {holder.pid} ({holder.command})" for holder in holders)
+        return f"{plan.name} was given port {port} ($PORT), but {who} listens there"
 
     def _reason(self) -> str:
         plan, port = self._candidate.plan, self._candidate.port
@@ -105,6 +147,22 @@ class Gate:
             others = ", ".join(map(str, ports))
             return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on {others} instead"
         return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on no port"
+
+
+class Question:
+    """One request for a process's health: tells the status of its answer, or None if none came in time."""
+
+    def __init__(
+        self, loop: Loop, whom: tuple[ProcessPlan, int], patience: float, tell: Callable[[int | None], None]
+    ) -> None:
+        plan, port = whom
+        self._probe = Probe(loop, ("127.0.0.1", port), plan.health or "/", tell)
+        self._alarm = loop.after(patience, lambda: tell(None))
+
+    def close(self) -> None:
+        """Nothing will be told any more."""
+        self._alarm.cancel()
+        self._probe.close()
 
 
 class Probe:

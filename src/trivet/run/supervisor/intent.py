@@ -15,11 +15,18 @@ from trivet.run import documents
 
 
 class Phase(StrEnum):
-    """STARTING: nothing that ran before was touched. SHIFTING: the new is to serve. SHIFTED: it does; the old ends."""
+    """STARTING: nothing that ran before was touched. CLEARING: of the old, what must not run beside its successor ends.
+    REPLACING: those successors start. SHIFTING: the new is to serve. WATCHING: it does; the old is kept to go back to.
+    SHIFTED: the old ends. REVERTING: the old is to serve again.
+    """
 
     STARTING = "starting"
+    CLEARING = "clearing"
+    REPLACING = "replacing"
     SHIFTING = "shifting"
+    WATCHING = "watching"
     SHIFTED = "shifted"
+    REVERTING = "reverting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Intent:
     """A change in flight: `release` is to run; `starts` and `drops` name the processes (`Status.name`) concerned.
 
     `recorded` says whether its end is kept in run/rollouts. `address` is where the deploy is reached afterwards.
-    `before` is the release that ran when it began.
+    `before` is the release that ran when it began, `address_before` where it was reached. `reason`: why it is taken back.
     """
 
     release: int
@@ -38,23 +45,37 @@ class Intent:
     drops: tuple[str, ...]
     began_at: str
     address: Address | None = None
+    address_before: Address | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What to make of the processes that are found: `keep` is to run on, `drop` to end; `finish`: see `Intent`."""
+    """What to make of the processes that are found: `keep` is to run on, `drop` to end."""
 
     keep: tuple[str, ...]
     drop: tuple[str, ...]
-    finish: bool
 
 
-def recover(intent: Intent | None, found: Iterable[str], wanted: Iterable[str]) -> Recovery:
+_UNDONE = frozenset((Phase.STARTING, Phase.CLEARING, Phase.REPLACING, Phase.REVERTING))
+
+
+def finishes(intent: Intent | None, found: Iterable[str]) -> bool:
+    """Whether the change is finished; else it is undone. `found` are the processes that run, and serve if they are to. Pure.
+
+    One that was watched is finished if all of the new is there, or if nothing of the old is, to go back to.
+    """
+    if intent is None or intent.phase in _UNDONE:
+        return False
+    there = frozenset(found)
+    return intent.phase is not Phase.WATCHING or there.issuperset(intent.starts) or there.isdisjoint(intent.drops)
+
+
+def recover(intent: Intent | None, found: Iterable[str], wanted: Iterable[str], *, finish: bool) -> Recovery:
     """Pure. `found` are the processes that run (`Status.name`), `wanted` those of the release that is to run.
 
     Wanted are plain names (`v12.web.1`); a found one may have a turn (`v12.web.1+1`), and of two only one is kept.
     """
-    finish = intent is not None and intent.phase is not Phase.STARTING
     condemned: frozenset[str] = frozenset()
     if intent is not None:
         condemned = frozenset(intent.drops if finish else intent.starts)
@@ -68,7 +89,7 @@ def recover(intent: Intent | None, found: Iterable[str], wanted: Iterable[str]) 
         else:
             missing.remove(plain)
             keep.append(name)
-    return Recovery(tuple(keep), tuple(drop), finish)
+    return Recovery(tuple(keep), tuple(drop))
 
 
 def write(path: Path, intent: Intent) -> None:

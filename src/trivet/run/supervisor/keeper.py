@@ -1,11 +1,12 @@
 """Keeps one deploy: its processes, the change in flight, and the way from its address to those that serve."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from trivet.errors import Busy, MachineError, SupervisorUnreachable
+from trivet.errors import Busy, MachineError, SupervisorUnreachable, TrivetError
 from trivet.model.event import Event
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -13,7 +14,8 @@ from trivet.model.run import Address, Drain, ProcessStatus
 from trivet.model.run_plan import ProcessPlan
 from trivet.run import desired, log_files
 from trivet.run.released import current_release
-from trivet.run.supervisor.change import Change, Deed, Failure
+from trivet.run.supervisor.change import Change, Deed, Parties, kind_of
+from trivet.run.supervisor.change_table import Failure
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.doorkeeper import Backend, Doorkeeper, Route
 from trivet.run.supervisor.loop import Action
@@ -38,6 +40,7 @@ class Keeper:
         self.unread: str | None = None
         self.unreached: str | None = None
         self._starting: tuple[Process, ...] = ()
+        self._warm: tuple[Process, ...] = ()
         self._change: Change | None = None
         self._departure = Departure(yard, door, deploy, self._on_gone)
         self._when_settled: list[Action] = []
@@ -67,7 +70,7 @@ class Keeper:
 
     def all(self) -> tuple[Process, ...]:
         """Every process there is, those that leave last."""
-        return tuple(dict.fromkeys((*self.members.values(), *self._starting, *self.leaving)))
+        return tuple(dict.fromkeys((*self.members.values(), *self._starting, *self._warm, *self.leaving)))
 
     def tell(self, event: Event) -> None:
         """The journal says that this happened to the deploy."""
@@ -98,12 +101,14 @@ class Keeper:
     def begin(self, deed: Deed) -> None:
         """The change is in flight."""
         self.unread = None
-        self._starting = deed.starts
-        self._change = Change(self.yard, self._departure, replace(deed, end=partial(self._on_end, deed.end)))
+        self._starting = deed.parties.starts
+        end = partial(self._on_end, deed.end)
+        deed = replace(deed, end=end, clear=self._withdraw, bring_back=self._bring_back)
+        self._change = Change(self.yard, self._departure, deed)
         self._change.begin()
 
     def abort(self, reason: str) -> None:
-        """The change in flight is undone, if nothing has shifted yet."""
+        """The change in flight is undone, if the old can still serve."""
         if self._change is not None:
             self._change.abort(reason)
 
@@ -112,8 +117,8 @@ class Keeper:
     ) -> None:
         """These processes are meant to run instead of those, and requests to the address go to them.
 
-        `commit` writes down what is meant to run, last of all that may fail. If anything raises, `put_back` mends the
-        way. Raises: SupervisorUnreachable (the front door cannot be started), MachineError.
+        Those are kept warm, to `go_back` to, until it is time to `part`. `commit` writes down what is meant to run, last of
+        all that may fail. Raises: SupervisorUnreachable (the front door cannot be started), MachineError.
         """
         drops = tuple(drops)
         dropped = {process.plan.name for process in drops}
@@ -122,12 +127,32 @@ class Keeper:
         self._lay_way(members, address)
         commit()
         self.members = members
+        self._warm = tuple(process for process in drops if not process.is_stopping)
         for process in members.values():
             process.on_move = self._on_move
-        self.leaving |= set(drops)
         if address is not None:
             self.unreached = None
+            if not drops:
+                self.door.give_up_all(self.deploy, but=address)
+
+    def part(self, address: Address | None) -> None:
+        """What was kept warm is on its way out, and so is any other address than this one."""
+        self.leaving |= set(self._warm)
+        self._warm = ()
+        if address is not None:
             self.door.give_up_all(self.deploy, but=address)
+
+    def go_back(self, parties: Parties, address: Address | None, commit: Action) -> None:
+        """What was dropped is meant to run again instead of what was started, as far as the machine lets us."""
+        started = set(parties.starts)
+        kept = {name: process for name, process in self.members.items() if process not in started}
+        old = {process.plan.name: process for process in parties.drops if not process.is_stopping}
+        self.members, self._warm = {**kept, **old}, ()
+        self.put_back(address)
+        try:
+            commit()
+        except (OSError, TrivetError) as error:
+            sys.stderr.write(f"trivet: {self.deploy}: {error}\n")
 
     def put_back(self, address: Address | None) -> None:
         """Requests go to the members again, at the address of before, as far as the machine lets us."""
@@ -192,9 +217,41 @@ class Keeper:
         ]
         return Belonging(self.deploy, release, max(turns) + 1 if turns else 0)
 
+    def start_alone(self, process: Process) -> None:
+        """The process, a member, is started for good as soon as none that it must not run beside is left."""
+        others = (
+            {each for each in self.leaving if kind_of(each) == kind_of(process)} if not process.plan.overlaps else ()
+        )
+        if not others:
+            process.start_for_good()
+            return
+        waiting = set(others)
+        for other in others:
+            other.when_gone(partial(self._start_when_alone, process, waiting))
+
+    def _start_when_alone(self, process: Process, waiting: set[Process], gone: Process) -> None:
+        waiting.discard(gone)
+        if not waiting and process in self.members.values():
+            process.start_for_good()
+
+    def _withdraw(self, processes: tuple[Process, ...]) -> None:
+        """These, which end before their successors start, are no longer members."""
+        for process in processes:
+            if self.members.get(process.plan.name) is process:
+                del self.members[process.plan.name]
+            process.when_gone(self._on_gone)
+        self.leaving |= set(processes)
+
+    def _bring_back(self, processes: tuple[Process, ...]) -> None:
+        for old in processes:
+            (again,) = self.make_processes(old.belonging.release, [old.plan])
+            again.on_move = self._on_move
+            self.members[old.plan.name] = again
+            again.start_for_good()
+
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
-        self._starting = ()
+        self._starting, self._warm = (), ()
         try:
             then(failure)
         finally:

@@ -40,8 +40,8 @@ class Belonging:
 class Process:
     """One process of a release, whose output goes to `log`. `status` says how it is; its file in run/status says the same.
 
-    While `on_end` is set (it is at the gate) its end is told there and it is not started again. `on_move` is told when
-    it had to be given another port.
+    While `on_end` is set (it is at the gate, or watched) its end is told there and it is not started again. `on_move` is
+    told when it had to be given another port, `on_crash` when it ended by itself and is started again.
     """
 
     __slots__ = (
@@ -49,12 +49,15 @@ class Process:
         "_child",
         "_failure",
         "_gone",
+        "_is_stopping",
         "_remains",
         "_started",
         "_status_folder",
         "_yard",
         "belonging",
+        "is_watched",
         "log",
+        "on_crash",
         "on_end",
         "on_move",
         "plan",
@@ -70,6 +73,8 @@ class Process:
         self._status_folder = yard.home.run(belonging.deploy) / "status"
         self.on_end: Ended | None = None
         self.on_move: Gone | None = None
+        self.on_crash: Ended | None = None
+        self.is_watched = False
         self.status = found or Status(
             release=belonging.release,
             process=plan.name,
@@ -82,7 +87,8 @@ class Process:
         self._child: spawn.Child | None = None
         self._failure: str | None = None
         self._alarm: Alarm | None = None
-        self._gone: Gone | None = None
+        self._gone: tuple[Gone, ...] = ()
+        self._is_stopping = False
         self._remains: Remains | None = None
         self._started = time.monotonic()
 
@@ -93,7 +99,7 @@ class Process:
 
     @property
     def is_stopping(self) -> bool:
-        return self._gone is not None
+        return self._is_stopping
 
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
@@ -135,10 +141,16 @@ class Process:
         self._yard.logs.follow(self.log)
         self.tell(EventKind.ADOPTED)
 
+    def serve(self, on_end: Ended) -> None:
+        """It is one of those that run; its end is still told, and it is not started again."""
+        self.on_end, self.is_watched = on_end, True
+        self._set(state=ProcessState.RUNNING)
+
     def become_ready(self) -> None:
         """From now on it is started again whenever it ends."""
-        self.on_end = None
-        self._set(state=ProcessState.RUNNING)
+        self.on_end, self.is_watched = None, False
+        if self.status.state is not ProcessState.RUNNING:
+            self._set(state=ProcessState.RUNNING)
 
     def tell(
         self, kind: EventKind, how: str = "", after_s: float | None = None, ended: processes.Exit | None = None
@@ -150,12 +162,15 @@ class Process:
             event = replace(event, status=ended.status, signal=ended.signal_name)
         self._yard.journal.tell(self.belonging.deploy, event)
 
-    def stop(self, gone: Gone, grace_s: float | None = None) -> None:
-        """It has been told to end, and is killed with its whole group after its grace; `gone` is called once it is."""
-        if self._gone is not None:
+    def when_gone(self, *actions: Gone) -> None:
+        """These are called once it has ended as it was told."""
+        self._gone += actions
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """It has been told to end, and is killed with its whole group after its grace."""
+        if self._is_stopping:
             return
-        self._gone = gone
-        self.on_end = None
+        self._is_stopping, self.is_watched, self.on_end = True, False, None
         if self._child is None:
             self._cancel_alarm()
             self._yard.loop.soon(self._finish)
@@ -203,7 +218,9 @@ class Process:
         how = f"could not be started ({failure})" if failure else ended.told
         self.tell(self._kind_of_end(), how, up_s, None if failure else ended)
         self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
-        if self._gone is None and self.on_end is None:
+        if not self._is_stopping and self.on_end is None:
+            if self.on_crash is not None:
+                self.on_crash(self, how)
             self._start_again(how, up_s)
             self._discard(temporary)  # last: whoever waits for the process does not wait for this
         else:
@@ -211,13 +228,13 @@ class Process:
             self._leave(how if failure else f"{how} after {up_s:.1f} s")
 
     def _kind_of_end(self) -> EventKind:
-        if self._gone is None and self.on_end is None:
+        if not self._is_stopping and (self.on_end is None or self.is_watched):
             return EventKind.CRASHED
-        is_new = self._gone is None and self.status.state is ProcessState.STARTING
+        is_new = not self._is_stopping and self.status.state is ProcessState.STARTING
         return EventKind.FAILED if is_new else EventKind.ENDED
 
     def _leave(self, how: str) -> None:
-        if self._gone is not None:
+        if self._is_stopping:
             self._finish()
         elif self.on_end is not None:
             tell, self.on_end = self.on_end, None
@@ -256,13 +273,13 @@ class Process:
             self._yard.loop.soon(partial(self.on_move, self))
 
     def _finish(self) -> None:
-        gone, self._gone = self._gone, None
+        gone, self._gone = self._gone, ()
         self._cancel_alarm()
         if self.status.port is not None:
             self._yard.ports.give_back(self.status.port)
         status.remove(self._status_folder, self.status)
-        if gone is not None:
-            gone(self)
+        for action in gone:
+            action(self)
 
     def _command(self, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
         environment = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)

@@ -25,12 +25,14 @@ from trivet.run.supervisor import status as statuses
 from trivet.run.supervisor.intent import Intent, Phase, Recovery
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.rolling import intent_path
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.strays import Stray
-from trivet.run.supervisor.verbs import bring_up, intent_path
+from trivet.run.supervisor.verbs import bring_up
 from trivet.run.supervisor.yard import Yard
 
 INTERRUPTED = "interrupted: the supervisor ended before all of its processes were ready"
+WATCHED = "interrupted: when the supervisor came back, its processes no longer ran"
 _ALTERED = "its build is not what was built; `trivet builds verify` names what was altered."
 _AGAIN_S = 5.0
 
@@ -45,13 +47,11 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
     desired.make_folders(keeper.home, keeper.deploy)
     desired.sweep(keeper.home, keeper.deploy)
     intent = _read_intent(keeper)
-    finish = intents.recover(intent, (), ()).finish
-    if intent is not None and finish:
-        desired.write_current(keeper.home, keeper.deploy, intent.release)
-        if intent.address is not None:
-            desired.write_address(keeper.home, keeper.deploy, intent.address)
     found = _find(keeper)
     _add_strays(keeper, found, present)
+    finish = intents.finishes(intent, _serving(intent, found))
+    if intent is not None:
+        _write_meant(keeper, intent, finish=finish)
     _mend_current(keeper, intent, found)
     try:
         wanted = _read_wanted(keeper)
@@ -59,13 +59,39 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
         keeper.unread = f"what still runs of it runs on, and nothing is started: {error.message}"
         _tell(keeper.deploy, keeper.unread)
         wanted = _plan_of_found(keeper, found)
-    _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted)))
+    _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted), finish=finish))
     kept = len(keeper.members)
     _bring_up(keeper, wanted)
     how = f"{kept} of its processes still ran, {len(keeper.members) - kept} started"
     keeper.tell(Event(now(), EventKind.SUPERVISOR_UP, wanted.release or None, how=how, by=keeper.yard.by))
     if intent is not None:
         _conclude(keeper, intent, finished=finish)
+
+
+def _write_meant(keeper: Keeper, intent: Intent, *, finish: bool) -> None:
+    """What is meant to run, and where, is what the intent wanted; or again what was before, if it had shifted already."""
+    if finish:
+        number, address = intent.release, intent.address
+    elif intent.phase in (Phase.WATCHING, Phase.REVERTING) and intent.before is not None:
+        number, address = intent.before, intent.address_before
+    else:
+        return
+    desired.write_current(keeper.home, keeper.deploy, number)
+    if address is not None:
+        desired.write_address(keeper.home, keeper.deploy, address)
+
+
+def _serving(intent: Intent | None, found: Found) -> frozenset[str]:
+    """Those that run and are not on their way out; of those that an intent watches, with a port only if they listen there."""
+    there = [status for status, _ in found.values() if status.state is not ProcessState.STOPPING]
+    if intent is None or intent.phase is not Phase.WATCHING:
+        return frozenset(status.name for status in there)
+    return frozenset(status.name for status in there if status.name not in intent.starts or _listens(status))
+
+
+def _listens(status: Status) -> bool:
+    members = processes.session_members(status.pid or 0)
+    return status.port is None or status.port in processes.listening_ports(members)
 
 
 def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
@@ -184,6 +210,7 @@ def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> 
             keeper.members[status.process] = process
         else:
             leaving.append(process)
+    keeper.leaving |= set(leaving)  # at once: what must not run beside them waits for them
     keeper.when_settled(lambda: keeper.let_go(leaving))
 
 
@@ -238,20 +265,28 @@ def _conclude(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
     home, deploy = keeper.home, keeper.deploy
     _tell_end(keeper, intent, finished=finished)
     if intent.recorded and not _is_recorded(keeper, intent.release):
-        reason, address = ("", intent.address) if finished else (INTERRUPTED, None)
+        reason, address = ("", intent.address) if finished else (_reason(intent), None)
         roll_outs.write_roll_out(home, RollOut(deploy, intent.release, finished, reason, address=address))
     files.remove(intent_path(keeper))
 
 
 def _tell_end(keeper: Keeper, intent: Intent, *, finished: bool) -> None:
     """What had shifted was told when it did, and so was the end of what is on record."""
-    if intent.phase is Phase.SHIFTED or (intent.recorded and _is_recorded(keeper, intent.release)):
+    has_told = finished and intent.phase in (Phase.WATCHING, Phase.SHIFTED)
+    if has_told or (intent.recorded and _is_recorded(keeper, intent.release)):
         return
     done, undone = EventKind.SWITCHED, EventKind.ROLL_OUT_FAILED
     if not intent.recorded:
         done, undone = EventKind.DEPLOY_RESTARTED, EventKind.RESTART_FAILED
     event = Event(now(), done, intent.release)
-    keeper.tell(event if finished else replace(event, kind=undone, how=INTERRUPTED))
+    keeper.tell(event if finished else replace(event, kind=undone, how=_reason(intent)))
+
+
+def _reason(intent: Intent) -> str:
+    """Why the change was undone."""
+    if intent.reason:
+        return intent.reason
+    return WATCHED if intent.phase is Phase.WATCHING else INTERRUPTED
 
 
 def _is_recorded(keeper: Keeper, release: int) -> bool:

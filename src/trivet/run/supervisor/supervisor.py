@@ -21,6 +21,7 @@ from trivet.run.supervisor.control import Client, Control
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.loop import guarded
+from trivet.run.supervisor.rolling import Listener
 from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.yard import Yard
 
@@ -150,7 +151,8 @@ class Supervisor:
         self.end(_by(request))
 
     def _roll_out(self, client: Client, request: Request) -> None:
-        verbs.roll_out(self._keeper_of(request), int(request["number"]), _address(request), _listener(client, request))
+        wish = verbs.Wish(_address(request), float(request["warm_s"]))
+        verbs.roll_out(self._keeper_of(request), int(request["number"]), wish, _listener(client, request))
 
     def _abort(self, client: Client, request: Request) -> None:
         self._keeper_of(request).abort(_ABORTED)
@@ -195,8 +197,8 @@ def _by(request: Request) -> Act | None:
     return from_json(Act | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
 
 
-def _listener(client: Client, request: Request) -> verbs.Listener:
-    return verbs.Listener(client.report, client.done, client.refused, _by(request))
+def _listener(client: Client, request: Request) -> Listener:
+    return Listener(client.report, client.done, client.refused, _by(request))
 
 
 def _stumbled(request: Request, error: Exception) -> RunError:

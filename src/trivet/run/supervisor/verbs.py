@@ -3,140 +3,37 @@
 Every verb checks first, raising what a person can mend; then it tells its listener, once, how it ended.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-from trivet.errors import InvalidDocument, NothingReleased, RollOutFailed, RunError, TrivetError, UnknownProcess
-from trivet.host import files
+from trivet.errors import InvalidDocument, NothingReleased, RunError, UnknownProcess
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
 from trivet.model.formation import check_scalable
-from trivet.model.names import Deploy
-from trivet.model.release import Act
-from trivet.model.run import Address, Drain, RollOut
-from trivet.model.run_plan import RunPlan
+from trivet.model.run import Address, RollOut
+from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, roll_outs
 from trivet.run.plan import plan
 from trivet.run.released import check_runnable, read_environment, read_release
-from trivet.run.supervisor import intent as intents
-from trivet.run.supervisor.change import Deed, Failure, Report
-from trivet.run.supervisor.intent import Intent, Phase
+from trivet.run.supervisor.change import Deed, Parties, find_parties
+from trivet.run.supervisor.change_table import Failure
+from trivet.run.supervisor.intent import Phase
 from trivet.run.supervisor.keeper import Keeper
-from trivet.run.supervisor.process import Process
+from trivet.run.supervisor.rolling import Aim, Listener, Rolling, failed
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """Who asked: told of events, then once of the end. `done` takes a value that has a JSON form.
-
-    `by` is for the journal; what asks for a roll-out is in the ledger.
+class Wish:
+    """How a release is to be rolled out: reached at `address` (None: where it was), the old kept warm so long if no
+    process type says how long.
     """
 
-    report: Report
-    done: Callable[[object], None]
-    refused: Callable[[TrivetError], None]
-    by: Act | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """What a change is to achieve: this release at this address. `before` and `address_before`: as it was.
-
-    `recorded`: how it ends is kept in run/rollouts; else it is a restart, of what is `chosen` (None: of all).
-    """
-
-    release: int
-    before: int | None
     address: Address | None
-    address_before: Address | None
-    recorded: bool
-    chosen: str | None = None
+    warm_s: float
 
 
-class Rolling:
-    """A roll-out or a restart in flight, its intent on disk before each step."""
-
-    def __init__(self, keeper: Keeper, aim: Aim, listener: Listener) -> None:
-        self._keeper = keeper
-        self._aim = aim
-        self._listener = listener
-        self._timings_s: dict[str, float] = {}
-        self._connections: Drain | None = None
-        self._starts: tuple[Process, ...] = ()
-        self._drops: tuple[Process, ...] = ()
-
-    def begin(self, starts: tuple[Process, ...], drops: tuple[Process, ...]) -> None:
-        """The change is in flight."""
-        self._starts, self._drops = starts, drops
-        self._keeper.begin(Deed(starts, drops, self._enter, self._shift, self._end, self._report))
-
-    def _enter(self, phase: Phase) -> None:
-        aim, starts, drops = self._aim, _names(self._starts), _names(self._drops)
-        intent = Intent(aim.release, aim.before, phase, aim.recorded, starts, drops, now(), aim.address)
-        intents.write(intent_path(self._keeper), intent)
-
-    def _shift(self) -> None:
-        keeper, number = self._keeper, self._aim.release
-        commit = partial(desired.write_current, keeper.home, keeper.deploy, number)
-        keeper.take_over(self._starts, self._drops, self._aim.address, commit)
-        self._tell(EventKind.SWITCHED if self._aim.recorded else EventKind.DEPLOY_RESTARTED)
-
-    def _report(self, event: str, facts: Mapping[str, object]) -> None:
-        if event == "shifted" and self._aim.address is not None:
-            facts = {**facts, "url": self._aim.address.url}
-        after_s = facts.get("after_s")
-        if isinstance(after_s, float):
-            self._timings_s[event] = after_s  # "ready" is overwritten until the last one is
-        drained, cut = facts.get("drained"), facts.get("cut")
-        if isinstance(drained, int) and isinstance(cut, int):
-            self._connections = Drain(drained, cut)
-        self._listener.report(event, facts)
-
-    def _end(self, failure: Failure | None) -> None:
-        try:
-            if failure is not None:
-                self._keeper.put_back(self._aim.address_before)
-        finally:
-            self._tell_end(failure)
-
-    def _tell_end(self, failure: Failure | None) -> None:
-        keeper, aim = self._keeper, self._aim
-        roll_out = RollOut(
-            *(keeper.deploy, aim.release, failure is None),
-            address=aim.address,
-            timings_s=self._timings_s,
-            connections=self._connections,
-        )
-        if failure is not None:
-            roll_out = replace(
-                roll_out, reason=failure.reason, process=failure.process, output=failure.output, address=None
-            )
-            self._tell(EventKind.ROLL_OUT_FAILED if aim.recorded else EventKind.RESTART_FAILED, failure.reason)
-        self._record(roll_out)
-        if failure is not None and not aim.recorded:
-            self._listener.refused(failed(keeper.deploy, failure))
-        else:
-            self._listener.done(roll_out)
-
-    def _tell(self, kind: EventKind, how: str = "") -> None:
-        aim = self._aim
-        self._keeper.tell(Event(now(), kind, aim.release, aim.chosen, how=how, by=self._listener.by))
-
-    def _record(self, roll_out: RollOut) -> None:
-        """As far as the machine lets us: what runs, runs, and whoever asked is told in any case."""
-        try:
-            if self._aim.recorded:
-                roll_outs.write_roll_out(self._keeper.home, roll_out)
-            files.remove(intent_path(self._keeper))
-            self._keeper.prune()
-        except (OSError, TrivetError) as error:
-            sys.stderr.write(f"trivet: {self._keeper.deploy}: {error}\n")
-
-
-def roll_out(keeper: Keeper, number: int, wish: Address | None, listener: Listener) -> None:
+def roll_out(keeper: Keeper, number: int, wish: Wish, listener: Listener) -> None:
     """The release is on its way into service; the listener is told its `RollOut`.
 
     Raises: Busy, UnknownRelease, InvalidDocument, RunError, PortTaken, MachineError; then nothing was begun.
@@ -149,10 +46,17 @@ def roll_out(keeper: Keeper, number: int, wish: Address | None, listener: Listen
         _move_current(keeper, number, listener)
         return
     before = desired.read_address(home, deploy)
-    address = keeper.reserve(wish) if wanted.has_ports else None
+    address = keeper.reserve(wish.address) if wanted.has_ports else None
     aim = Aim(number, _release_before(keeper), address, before, recorded=True)
-    starts = keeper.make_processes(number, wanted.processes)
-    Rolling(keeper, aim, listener).begin(starts, tuple(keeper.members.values()))
+    starts, drops = keeper.make_processes(number, wanted.processes), tuple(keeper.members.values())
+    watch_s = find_watch_s(wanted.processes, wish.warm_s) if drops else 0.0
+    Rolling(keeper, aim, listener, find_parties(starts, drops, keeper.leaving, watch_s)).begin()
+
+
+def find_watch_s(plans: Iterable[ProcessPlan], default_s: float) -> float:
+    """How long the old release is kept beside this one: what its process types say, else with a port the default. Pure."""
+    said = [each.warm_s if each.warm_s is not None else default_s if each.has_port else 0.0 for each in plans]
+    return max(said, default=0.0)
 
 
 def restart(keeper: Keeper, chosen: str | None, listener: Listener) -> None:
@@ -172,7 +76,8 @@ def restart(keeper: Keeper, chosen: str | None, listener: Listener) -> None:
     names = {process.name for process in plans}
     drops = tuple(process for name, process in keeper.members.items() if name in names)
     done = replace(listener, done=lambda _: listener.done(None))
-    Rolling(keeper, aim, done).begin(keeper.make_processes(wanted.release, plans), drops)
+    starts = keeper.make_processes(wanted.release, plans)
+    Rolling(keeper, aim, done, find_parties(starts, drops, keeper.leaving, 0.0)).begin()
 
 
 def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> None:
@@ -215,7 +120,17 @@ def scale(keeper: Keeper, changes: Mapping[str, int], listener: Listener) -> Non
             keeper.tell(replace(event, at=now(), kind=EventKind.SCALE_FAILED, how=failure.reason))
             listener.refused(failed(deploy, failure))
 
-    keeper.begin(Deed(starts, drops, lambda _: None, shift, end, listener.report))
+    def go_back() -> None:
+        keeper.go_back(parties, before, partial(desired.write_formation, home, deploy, present))
+
+    parties = Parties(starts, drops)
+    keeper.begin(
+        Deed(parties, _unwritten, shift, partial(keeper.part, address), go_back, lambda: True, end, listener.report)
+    )
+
+
+def _unwritten(_phase: Phase, _reason: str) -> None:
+    """Scaling has no intent: the formation alone says which processes are to run."""
 
 
 def stop(keeper: Keeper, listener: Listener) -> None:
@@ -246,8 +161,8 @@ def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
     missing = [process for process in wanted.processes if process.name not in keeper.members]
     starts = keeper.make_processes(wanted.release, missing)
     for process in starts:
-        process.start_for_good()
-    keeper.members.update({process.plan.name: process for process in starts})
+        keeper.members[process.plan.name] = process
+        keeper.start_alone(process)
     keeper.take_over((), (), address, lambda: None)
 
 
@@ -264,15 +179,6 @@ def current_of(keeper: Keeper) -> int:
     if (number := keeper.current) is not None:
         return number
     raise NothingReleased(f"{keeper.deploy} has no release to run.", hint="Deploy first: trivet deploy")
-
-
-def failed(deploy: Deploy, failure: Failure) -> RollOutFailed:
-    """What a person is told of a restart or a scaling that was undone."""
-    return RollOutFailed(
-        f"The new processes of {deploy} did not come up: {failure.reason}.",
-        hint="What ran before still runs, untouched. `trivet logs` shows more; mend the cause and try again.",
-        detail=failure.output,
-    )
 
 
 def _move_current(keeper: Keeper, number: int, listener: Listener) -> None:
@@ -300,11 +206,3 @@ def _check_running(keeper: Keeper) -> None:
 def _unknown(chosen: str, wanted: RunPlan) -> UnknownProcess:
     names = ", ".join(process.name for process in wanted.processes) or "none"
     return UnknownProcess(f"No process {chosen!r} runs in {wanted.deploy}.", hint=f"These do: {names}.")
-
-
-def _names(processes: Iterable[Process]) -> tuple[str, ...]:
-    return tuple(process.name for process in processes)
-
-
-def intent_path(keeper: Keeper) -> Path:
-    return keeper.home.run(keeper.deploy) / "intent.json"
