@@ -1,6 +1,7 @@
 """`trivet logs`: what processes wrote, chosen by time, release, process and text."""
 
 import json
+import os
 import subprocess
 import threading
 
@@ -121,3 +122,29 @@ def test_logs_are_followed_across_releases(deployed: Trivet) -> None:
         command.terminate()
         reader.join(20)
     assert [line.partition("|")[2].strip() for line in seen] == ["v1 order 4", "v2 order 4", "v3 order 4"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system; CI runs as root")
+def test_the_doctor_says_how_much_of_the_logs_is_kept(trivet: Trivet) -> None:
+    trivet.home.mkdir()
+    trivet.environment["TRIVET_LOG_LIMITS"] = "size=10M age=2w"
+    assert "kept: 10.0 MB of each process, 1.0 GB of a deploy, 14 days" in trivet.ok("doctor").out
+    subprocess.run(("mount", "-t", "ramfs", "ramfs", trivet.home), check=True)
+    try:
+        told = trivet.run("doctor").out
+    finally:
+        subprocess.run(("umount", trivet.home), check=True)
+    assert (
+        f"the file system of {trivet.home} cannot give back a part of a file: a log grows until its release is" in told
+    )
+    assert "ext4, XFS, btrfs and tmpfs can do that." in told
+
+
+def test_limits_that_cannot_be_read_start_nothing(trivet: Trivet) -> None:
+    trivet.environment["TRIVET_LOG_LIMITS"] = "size=lots"
+    done = trivet.run("up")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "error: TRIVET_LOG_LIMITS has 'size=lots', which is no limit.\n"
+        "hint:  Write for example TRIVET_LOG_LIMITS='size=50M total=1G age=30d'.\n"
+    )

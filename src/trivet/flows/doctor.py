@@ -13,8 +13,11 @@ from trivet.build import describe_confinement
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
 from trivet.host.git import Git
+from trivet.host.holes import can_punch
+from trivet.model.text import size
 from trivet.release import Keeping, examine_key, find_environment_place
 from trivet.run import Machine
+from trivet.run.log_limits import read_log_limits
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
 _MORE_FOR_BUILDS = (
@@ -48,6 +51,7 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _tools,
         _home,
         _space,
+        _logs,
         _sealing,
         _builds,
         _memory,
@@ -106,6 +110,16 @@ def _space(installation: Installation) -> Finding:
     if free >= _LITTLE_SPACE_BYTES:
         return Finding("disk", Verdict.GOOD, text)
     return Finding("disk", Verdict.WEAK, text, "A build that does not fit fails and changes nothing. Free some space.")
+
+
+def _logs(installation: Installation) -> Finding:
+    root = installation.home.root
+    limits = read_log_limits(installation.caller)
+    if not can_punch(_present(root)):
+        text = f"the file system of {root} cannot give back a part of a file: a log grows until its release is gone"
+        return Finding("logs", Verdict.WEAK, text, "ext4, XFS, btrfs and tmpfs can do that.")
+    kept = f"{size(limits.size_bytes)} of each process, {size(limits.total_bytes)} of a deploy, {limits.age_s / 86400:g} days"
+    return Finding("logs", Verdict.GOOD, f"kept: {kept}")
 
 
 def _sealing(installation: Installation) -> Finding:

@@ -10,6 +10,7 @@ from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.schema import check_move, find_move
 from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import find_situation
+from trivet.host.reserve import Reserve
 from trivet.model.build import Build
 from trivet.model.config import Config, compare, fates, roll_back
 from trivet.model.names import Deploy
@@ -59,6 +60,9 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
     RunError.
     """
     deploy = back.deploy
+    Reserve(
+        installation.home.reserve
+    ).give_up_if_full()  # what brings back a good release must not fail for want of room
     with releasing_on(installation, deploy, _name(back), progress) as ledger:
         machine = prepare(installation, ledger, deploy, progress)
         with ConfigStore(installation.home) as store:

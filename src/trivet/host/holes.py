@@ -7,6 +7,7 @@ cannot.
 import ctypes
 import errno
 import os
+from pathlib import Path
 
 _KEEP_SIZE, _PUNCH_HOLE = 0x1, 0x2
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV)
@@ -28,6 +29,16 @@ def punch(descriptor: int, end: int) -> bool:
     if number in _UNSUPPORTED:
         return False
     raise OSError(number, os.strerror(number))
+
+
+def can_punch(folder: Path) -> bool:
+    """Whether files in the folder can be given back in part; tried on one that has no name. Raises: OSError."""
+    descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, b"x")
+        return punch(descriptor, 1)
+    finally:
+        os.close(descriptor)
 
 
 def first_byte(descriptor: int) -> int:

@@ -7,6 +7,8 @@ from trivet.errors import MachineError
 
 _KEPT_BYTES = 50 * 10**6
 _KEPT_PART = 100  # of a disk so small that this is less
+_LOW_BYTES = 250 * 10**6
+_LOW_PART = 20
 _HINT = "Free some space (df -h shows where) and run the command again."
 
 
@@ -14,6 +16,17 @@ def free_bytes(folder: Path) -> int:
     """How much is free where the folder lies, or will lie. Raises: MachineError."""
     present = next(path for path in (folder, *folder.parents) if path.exists())
     return _free_and_total(present)[0]
+
+
+def total_bytes(folder: Path) -> int:
+    """How large the folder's disk is."""
+    return _free_and_total(folder)[1]
+
+
+def is_low(folder: Path) -> bool:
+    """Whether so little is free that what can be spared should go. Never of a disk that does not tell its size (ramfs)."""
+    free_bytes, total_bytes = _free_and_total(folder)
+    return free_bytes < min(_LOW_BYTES, total_bytes // _LOW_PART)
 
 
 def require_space(folder: Path, least_bytes: int) -> None:

@@ -133,6 +133,11 @@ class Home:
         """The supervisor's and the front door's own folder: sockets, lock, their logs."""
         return self.root / "run"
 
+    @property
+    def reserve(self) -> Path:
+        """Room on the disk that is given up when there is no other."""
+        return self.supervisor / "reserve"
+
 
 def home_from_environment(environment: Mapping[str, str], *, is_root: bool) -> Home:
     """`$TRIVET_HOME`, else /var/lib/trivet for root, else `$XDG_STATE_HOME/trivet` (~/.local/state/trivet).

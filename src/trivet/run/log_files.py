@@ -1,4 +1,4 @@
-"""The logs of a deploy: which there are, and which are old enough to go."""
+"""The logs of a deploy: which there are, and what is written to them, cut off and removed."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def cut_log(path: Path, offset: int) -> bool:
         begin = reader.begin_of_line(offset)
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if not holes.punch(descriptor, begin):
+        if begin > 0 and not holes.punch(descriptor, begin):
             return False
     finally:
         os.close(descriptor)
@@ -66,15 +66,10 @@ def cut_log(path: Path, offset: int) -> bool:
     return True
 
 
-def prune_logs(home: Home, deploy: Deploy, but: frozenset[Path]) -> tuple[Path, ...]:
-    """Only the logs of the last ten releases are kept, and those in `but`; the removed ones."""
-    logs = list_logs(home, deploy)
-    kept = sorted({log.release for log in logs})[-KEPT_RELEASES:]
-    gone = tuple(log.path for log in logs if log.release not in kept and log.path not in but)
-    for path in gone:
-        path.unlink(missing_ok=True)
-        index_path(path).unlink(missing_ok=True)
-    return gone
+def remove_log(path: Path) -> None:
+    """The log and its index are gone."""
+    path.unlink(missing_ok=True)
+    index_path(path).unlink(missing_ok=True)
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:

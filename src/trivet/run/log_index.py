@@ -73,6 +73,11 @@ class LogIndex:
         """All that was written after this moment begins at this offset."""
         return self._begin_of(bisect.bisect_right(range(self._count + 1), at, key=lambda row: self._row(row)[0]))
 
+    def middle(self) -> int:
+        """What half of the rows that are kept are about lies before this offset."""
+        first = self._first_beyond(0)
+        return self._row((first + self._count) // 2)[1] if first < self._count else 0
+
     def cut(self, offset: int) -> None:
         """The rows of what lies before the offset take no room. Raises: OSError."""
         row = self._first_beyond(offset)

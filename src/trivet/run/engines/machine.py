@@ -22,7 +22,7 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, ProcessStatus, RollOut
-from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, warm
+from trivet.run import desired, in_use, leftovers, log_limits, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.events import read_events
@@ -366,9 +366,8 @@ class Machine:
     def _command(self, altered: Iterable[Deploy], by: Act | None) -> spawn.Command:
         mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
         options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
-        return spawn.Command(
-            launch.argv(self._home, *options), {**_ENVIRONMENT, **launch.environment_saying(by)}, Path("/"), (0, 1, 2)
-        )
+        environment = {**_ENVIRONMENT, **launch.environment_saying(by), **log_limits.handed_on(os.environ)}
+        return spawn.Command(launch.argv(self._home, *options), environment, Path("/"), (0, 1, 2))
 
 
 def _refusal(read: Callable[[Deploy], object], deploy: Deploy) -> TrivetError | None:

@@ -11,9 +11,11 @@ from trivet.host import sandbox
 from trivet.host.files import make_directories
 from trivet.host.processes import boot_id
 from trivet.model.home import Home
+from trivet.run.log_limits import read_log_limits
 from trivet.run.supervisor import launch, yard
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
+from trivet.run.supervisor.log_room import LogRoom
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
@@ -47,7 +49,8 @@ def _supervise(home: Home, options: list[str]) -> None:
     loop = Loop()
     limit = yard.raise_open_files()
     altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
-    keeping = (Ports(), LogTimes(loop), Leftovers(loop), Journal(home, loop))
+    logs = LogRoom(home, loop, LogTimes(loop), read_log_limits(os.environ))
+    keeping = (Ports(), logs, Leftovers(loop), Journal(home, loop))
     by = launch.said_by(os.environ)
     supervisor = Supervisor(yard.Yard(home, loop, walls, *keeping, boot_id(), limit, altered, by))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.run import Address, Drain, ProcessStatus
 from trivet.model.run_plan import ProcessPlan
-from trivet.run import desired, log_files
+from trivet.run import desired
 from trivet.run.released import current_release
 from trivet.run.supervisor.change import Change, Deed, Parties, kind_of
 from trivet.run.supervisor.change_table import Failure
@@ -189,10 +189,8 @@ class Keeper:
         self._tell_waiting()
 
     def prune(self) -> None:
-        """Only the logs of the last releases are kept, and those that are written to."""
-        written = frozenset(process.log for process in (*self.members.values(), *self.leaving))
-        for path in log_files.prune_logs(self.home, self.deploy, written):
-            self.yard.logs.forget(path)
+        """Only the logs that are to be kept are, and those that are written to."""
+        self.yard.logs.tidy(self.deploy)
 
     def _chosen_address(self, wish: Address | None) -> Address:
         if wish is not None and wish.port:

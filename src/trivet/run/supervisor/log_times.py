@@ -1,23 +1,26 @@
 """Keeps the logs' indexes: a row when a log grows after a pause, then one every 50 ms while it goes on growing."""
 
+import contextlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from trivet.host.inotify import Watcher
 from trivet.run import log_index
-from trivet.run.supervisor.loop import Loop
+from trivet.run.supervisor.loop import Loop, guarded
 
 _INTERVAL_S = 0.05
 
 
 class LogTimes:
-    """Watches the logs it is told of; costs nothing while nobody writes."""
+    """Watches the logs it is told of; costs nothing while nobody writes. `on_growth` is told of a log and its size."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._watcher = Watcher()
         self._sizes: dict[Path, int] = {}
         self._waiting: dict[int, Path] = {}
+        self.on_growth: Callable[[Path, int], None] | None = None
         loop.watch(self._watcher.fileno(), self._on_change)
 
     def follow(self, log: Path) -> None:
@@ -54,8 +57,10 @@ class LogTimes:
             size = log.stat().st_size
         except OSError:
             return False
-        if size != known:
-            self._sizes[log] = size
-            if size:
+        if size != known and size:
+            if self.on_growth is not None:
+                guarded(partial(self.on_growth, log, size))
+            with contextlib.suppress(OSError):  # the disk is full: the next row counts for this one too
                 log_index.append(log, size)
+                self._sizes[log] = size
         return True

@@ -258,6 +258,7 @@ class Process:
             self.start()
         except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
             how = f"could not be started ({error})"
+            self._yard.logs.reserve.give_up_if_full()  # for the next attempt
             self.tell(EventKind.CRASHED, how)
             self._start_again(how, 0.0)
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from trivet.errors import RunError, TrivetError
@@ -26,6 +27,7 @@ from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
+_WRITING = frozenset(("roll_out", "scale", "restart", "stop", "start"))
 
 Request = Mapping[str, Any]
 
@@ -39,6 +41,7 @@ class Supervisor:
         self._door = Doorkeeper(yard.home, yard.loop)
         self._keepers: dict[Deploy, Keeper] = {}
         self._ending: list[Client] = []
+        yard.logs.written = self._written_logs
         self._is_ending = False
         self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
             "hello": self._hello,
@@ -117,11 +120,16 @@ class Supervisor:
             self._keepers[deploy] = Keeper(self._yard, self._door, deploy)
         return self._keepers[deploy]
 
+    def _written_logs(self) -> frozenset[Path]:
+        return frozenset(process.log for keeper in self._keepers.values() for process in keeper.all())
+
     def _serve(self, client: Client, request: Request) -> None:
         verb = self._verbs.get(str(request.get("do")))
         if verb is None or self._is_ending:
             client.refused(_cannot_serve(request, ending=self._is_ending))
             return
+        if str(request.get("do")) in _WRITING:
+            self._yard.logs.reserve.give_up_if_full()
         try:
             verb(client, request)
         except TrivetError as error:

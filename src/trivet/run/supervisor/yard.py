@@ -11,7 +11,7 @@ from trivet.model.home import Home
 from trivet.model.release import Act
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
-from trivet.run.supervisor.log_times import LogTimes
+from trivet.run.supervisor.log_room import LogRoom
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
 
@@ -28,7 +28,7 @@ class Yard:
     loop: Loop
     sandbox: Sandbox
     ports: Ports
-    logs: LogTimes
+    logs: LogRoom
     leftovers: Leftovers
     journal: Journal
     boot_id: str
