@@ -130,7 +130,7 @@ signal.pause()
 
 def _daemon(shop: Shop) -> int:
     """The pid of the daemon that the worker started last."""
-    return int(shop.log("v1.worker.1").rpartition("daemon ")[2] or "0")
+    return int((shop.log("v1.worker.1").rpartition("daemon ")[2].split() or "0")[0])
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from trivet.run import Machine
 from trivet.run.log_limits import read_log_limits
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
+_SETTINGS = {"pids": "processes"}
+_ALL_CONTROLLERS = 3
 _MORE_FOR_BUILDS = (
     "Let people have user namespaces (sysctl kernel.unprivileged_userns_clone=1, on Ubuntu "
     "kernel.apparmor_restrict_unprivileged_userns=0), or install bubblewrap."
@@ -57,6 +59,7 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _memory,
         _config_key,
         _environments,
+        _limits,
         _supervisor,
     )
     return tuple(_look(look, installation) for look in looks)
@@ -138,6 +141,23 @@ def _sealing(installation: Installation) -> Finding:
             "sealing", Verdict.WEAK, f"{sealing.level}: {missing}", "A newer kernel has it; 6.12 and newer have all."
         )
     return Finding("sealing", Verdict.GOOD, f"{sealing.level}: an app's code is read-only at run time, for root too")
+
+
+def _limits(installation: Installation) -> Finding:
+    means = Machine(installation.home).means()
+    held = [f"{_SETTINGS.get(name, name)} (control groups v{version})" for name, version in means.controllers.items()]
+    enforced = f"enforced are {', '.join((*held, 'files'))}"
+    if means.killing:
+        text = f"a process ends with all that it started (control groups v{means.killing}); {enforced}"
+        if len(held) == _ALL_CONTROLLERS:
+            return Finding("limits", Verdict.GOOD, text)
+    else:
+        text = f"a process ends with its group and with what it left to the supervisor; {enforced}"
+    hint = (
+        "Control groups that can be written have the rest: as root with cgroup v2 mounted on /sys/fs/cgroup; without root "
+        "with Delegate=yes and DelegateSubgroup=supervisor in the unit. docs/how-to/limit-processes.md"
+    )
+    return Finding("limits", Verdict.WEAK, text, hint)
 
 
 def _builds(installation: Installation) -> Finding:

@@ -139,6 +139,7 @@ class Releasing:
             if event in _EVENTS:
                 self.progress.step("run", _EVENTS[event].format(release=release.name, **facts))
 
+        self._tell_unheld(release)
         self.ledger.begin_roll_out(release.deploy, release.number)
         try:
             roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
@@ -147,6 +148,14 @@ class Releasing:
         if not roll_out.succeeded:
             raise self._failed(release, roll_out)
         return roll_out
+
+    def _tell_unheld(self, release: Release) -> None:
+        """Limits that this machine does not enforce are told, at every roll-out."""
+        means = self.machine.means()
+        for process in release.processes:
+            if unheld := means.unheld(process.limits):
+                what = f"{' and '.join(unheld)} of {process.name} {'is' if len(unheld) == 1 else 'are'} not limited"
+                self.progress.notice(f"{what}: this machine has no control groups for that (trivet doctor)")
 
     def _failed(self, release: Release, roll_out: RollOut) -> RollOutFailed:
         return RollOutFailed(

@@ -37,6 +37,11 @@ def reaping() -> Iterator[None]:
             _set_subreaper(on=False)
 
 
+def become_reaper() -> None:
+    """Whoever descends from this process becomes its child when its own parent ends."""
+    _set_subreaper(on=True)
+
+
 def end_processes_marked(*variables: str) -> None:
     """No other process runs whose environment holds one of these `NAME=value`. Raises: MachineError, if one does."""
     _end_all(lambda: tuple(find_processes_marked(variables)), reap=False)
@@ -49,6 +54,28 @@ def find_processes_marked(variables: Collection[str]) -> dict[int, str]:
         return {}
     found = ((pid, wanted.intersection(_environment(pid))) for pid in _pids() if pid != os.getpid())
     return {pid: os.fsdecode(next(iter(held))) for pid, held in found if held}
+
+
+def end_lost(reaper: int, living: Collection[int]) -> None:
+    """No orphan of the reaper runs whose origin has ended, as far as can be told. The caller is a child of the reaper.
+
+    A process that left its session and cleared its environment does not say who started it. It was one that began before it
+    did: if none of the `living`, which the reaper keeps, is as old, that one has ended. What an app has started cannot lose
+    `no_new_privs`, so that nothing else is hit; nor is anything, if the reaper has that itself.
+    """
+    starts = [facts[1] for pid in living if (facts := _parent_and_start(pid))]
+    oldest = min(starts, default=_now_ticks())
+    for pid in () if _is_confined(reaper) else _pids():
+        facts = _parent_and_start(pid)
+        if facts and facts[0] == reaper and pid not in living and facts[1] < oldest and _is_confined(pid):
+            _kill(pid)
+
+
+def _is_confined(pid: int) -> bool:
+    try:
+        return b"NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return False
 
 
 def _end_all(find: Callable[[], Collection[int]], *, reap: bool) -> None:

@@ -4,6 +4,7 @@ A process is known by its number, its start time and the boot it belongs to: num
 does it through a pidfd, opened before the start time is compared; then no stranger can be hit.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -37,6 +38,10 @@ class Exit:
     def signal_name(self) -> str | None:
         """`SIGKILL`, if a signal ended it."""
         return signal_name(self.signal) if self.signal is not None else None
+
+    @property
+    def is_killed(self) -> bool:
+        return self.signal == signal.SIGKILL
 
     @property
     def told(self) -> str:
@@ -93,6 +98,29 @@ def exit_of(pidfd: int) -> Exit:
 def peek_exit(pidfd: int) -> Exit:
     """How our own child, which has ended, did so; it is still to be reaped."""
     return _waited(pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+
+def ended_child() -> int | None:
+    """The pid of a child, born to us or left to us as a reaper, that has ended and is still to be reaped; any one."""
+    try:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if ended is None else ended.si_pid
+
+
+def reap(pid: int) -> None:
+    """The child, which has ended, is no more."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def memory_kills() -> int:
+    """How many processes the kernel has ended since the boot because memory had run out, of the machine or of a group."""
+    for line in Path("/proc/vmstat").read_bytes().splitlines():
+        if line.startswith(b"oom_kill "):
+            return int(line.split()[1])
+    return 0
 
 
 def send_signal(pidfd: int, number: int) -> None:

@@ -10,10 +10,12 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
+from trivet.host.cgroup import Cgroup
+from trivet.host.clone import Cloner
 from trivet.host.sandbox import Sandbox, Walls
 
 _EXIT_NOT_STARTED = 127
@@ -30,7 +32,7 @@ class Command:
     `LISTEN_PID`, its own number, to which the environment adds the rest.
 
     `own_session`: it leads a session and a group of its own, without a terminal. `open_files` is the soft limit it is
-    given (None: ours).
+    given (None: ours), `most_files` the hard one, and then the soft one too. `cell` is where it begins its life.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +42,16 @@ class Command:
     own_session: bool = True
     open_files: int | None = None
     listening: int | None = None
+    most_files: int | None = None
+    cell: "Cell | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The control group of a child: it is in it before it does anything, and so is all that it starts."""
+
+    group: Cgroup
+    cloner: Cloner
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +82,15 @@ class Confinement:
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """What the child finds of us: the report's other end, its walls (-1: none), and the signals that it is to reset."""
+    """What the child finds of us: the report's other end, its walls (-1: none), and the signals that it is to reset.
+
+    And the files to write itself into, to be in its control group.
+    """
 
     told: int
     ruleset: int
     signals: tuple[int, ...]
+    entries: tuple[str, ...] = ()
 
 
 def spawn(command: Command, confinement: Confinement | None = None) -> Child:
@@ -129,9 +145,9 @@ def _fork(command: Command, confinement: Confinement | None, told: int) -> int:
     # A signal for a child that still has our handlers would be lost on them: it waits until the child has none.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, beginning.signals)
     try:
-        pid = os.fork()
+        pid, entries = _fork_into(command.cell)
         if pid == 0:
-            _become(command, confinement, beginning)
+            _become(command, confinement, replace(beginning, entries=entries))
         return pid
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -139,11 +155,25 @@ def _fork(command: Command, confinement: Confinement | None, told: int) -> int:
             os.close(ruleset)
 
 
+def _fork_into(cell: Cell | None) -> tuple[int, tuple[str, ...]]:
+    """As `os.fork`, and which files the child has still to write itself into."""
+    if cell is None:
+        return os.fork(), ()
+    group = cell.group
+    if group.unified is None:
+        return os.fork(), group.legacy_entries
+    pid, is_in = cell.cloner.fork(group.unified)
+    return pid, group.legacy_entries if is_in else (f"{group.unified}/cgroup.procs", *group.legacy_entries)
+
+
 def _become(command: Command, confinement: Confinement | None, beginning: _Beginning) -> NoReturn:
     """Every page that Python touches here is copied first, and collecting garbage touches all of them: little is done."""
     gc.disable()
-    step = ["prepare"]
+    step = ["enter its control group"]
     try:
+        for entry in beginning.entries:
+            _enter(entry)
+        step[0] = "prepare"
         _settle_in(command, step, beginning)
         if confinement is not None:
             step[0] = "seal"
@@ -173,9 +203,7 @@ def _settle_in(command: Command, step: list[str], beginning: _Beginning) -> None
     os.closerange(low + 1, high)
     os.closerange(high + 1, _HIGHEST_DESCRIPTOR)
     _reset(beginning.signals)
-    if command.open_files is not None:
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (command.open_files, hard))
+    _limit_files(command)
     os.umask(0o022)
     step[0] = f"enter {command.folder}"
     os.chdir(command.folder)
@@ -194,6 +222,21 @@ def _hand_on(command: Command) -> int:
 def _environment(command: Command) -> dict[str, str]:
     own = {} if command.listening is None else {"LISTEN_PID": str(os.getpid())}
     return {**command.environment, **own}
+
+
+def _limit_files(command: Command) -> None:
+    most = command.most_files
+    if command.open_files is not None and most is None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (command.open_files, hard))
+    elif most is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _enter(entry: str) -> None:
+    descriptor = os.open(entry, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(descriptor, b"0")
+    os.close(descriptor)
 
 
 def _write_to(path: Path) -> None:

@@ -1,9 +1,11 @@
 """Process types: what an app consists of when it runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trivet.model.names import RELEASE_PROCESS, WEB_PROCESS
+
+_SETTINGS = {"pids": "processes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +24,26 @@ class HealthCheck:
 class Limits:
     """What one process and all that it starts may use together; None: as much as there is.
 
-    `cpus` are cores (0.5 is half of one), `files` open files, `processes` processes and threads.
+    `cpus` are cores (0.5 is half of one), `processes` processes and threads. `files` are open files, of each by itself.
     """
 
     memory_bytes: int | None = None
     cpus: float | None = None
     files: int | None = None
     processes: int | None = None
+
+    @property
+    def controllers(self) -> Mapping[str, str]:
+        """The kernel's controllers of processes that are needed for those that are set, with their names in trivet.toml."""
+        values = (("memory", self.memory_bytes), ("cpu", self.cpus), ("pids", self.processes))
+        return {name: _SETTINGS.get(name, name) for name, value in values if value is not None}
+
+    @property
+    def memory(self) -> str:
+        """The limit of memory as people write it: "512 MB", "512 MiB"."""
+        size = self.memory_bytes or 0
+        units = (("GB", 10**9), ("GiB", 2**30), ("MB", 10**6), ("MiB", 2**20), ("kB", 1000), ("KiB", 1024), ("B", 1))
+        return next(f"{size // length} {unit}" for unit, length in units if size % length == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """What the run stage says of itself: processes, events of a roll-out, and how it ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from trivet.model.names import Deploy
+from trivet.model.process import Limits
 
 
 class ProcessState(StrEnum):
@@ -34,6 +35,22 @@ class ProcessStatus:
     restarts: int
     memory_bytes: int | None
     last_exit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a machine holds processes with: the version of its control groups, where there are any that can be written.
+
+    `killing`: with it a process ends with all that it started, as one (None: without). `controllers`: by their names, of
+    memory, cpu and pids.
+    """
+
+    killing: int | None = None
+    controllers: Mapping[str, int] = field(default_factory=dict)
+
+    def unheld(self, limits: Limits) -> tuple[str, ...]:
+        """The limits that nothing enforces, by their names in trivet.toml."""
+        return tuple(name for controller, name in limits.controllers.items() if controller not in self.controllers)
 
 
 @dataclass(frozen=True, slots=True)

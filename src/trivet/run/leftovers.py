@@ -1,15 +1,19 @@
 """What processes that have ended leave: others that they started, and temporary folders; and how it is cleared away."""
 
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from trivet.errors import MachineError
 from trivet.host import processes
+from trivet.host.cgroup import Cgroup
 from trivet.host.descendants import end_processes_marked
 from trivet.host.files import remove_tree
 
 _ONE_OFF = "run-"
+_GROUP_ENDS_WITHIN_S = 10.0
+_POLL_S = 0.002
 
 
 def one_off_folder(root: Path, pid: int) -> Path:
@@ -55,3 +59,16 @@ def clear_away(folders: Iterable[Path]) -> None:
             remove_tree(folder)
         except OSError as error:
             sys.stderr.write(f"trivet: {folder} cannot be removed whole: {error}\n")
+
+
+def clear_away_groups(groups: Iterable[Cgroup]) -> None:
+    """The groups are gone, and all that ran in them. What cannot be ended is told on standard error."""
+    until = time.monotonic() + _GROUP_ENDS_WITHIN_S
+    for group in groups:
+        group.kill()
+        while not group.remove():
+            if time.monotonic() > until:
+                sys.stderr.write(f"trivet: {group.folders[0]} cannot be removed: {group.pids()} do not end\n")
+                break
+            time.sleep(_POLL_S)
+            group.kill()

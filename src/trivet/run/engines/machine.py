@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from trivet.errors import AlteredLayer, InvalidDocument, MachineError, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes, sandbox, spawn
+from trivet.host.cgroups import find_means
 from trivet.host.integrity import Inspection
 from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
@@ -21,7 +22,7 @@ from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
-from trivet.model.run import Address, ProcessStatus, RollOut
+from trivet.model.run import Address, Means, ProcessStatus, RollOut
 from trivet.run import desired, in_use, leftovers, log_limits, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
@@ -263,6 +264,12 @@ class Machine:
     def sealing(self) -> Sealing:
         """What this machine enforces on running processes."""
         return Sandbox().sealing
+
+    def means(self) -> Means:
+        """What this machine holds processes to their limits with, and ends them with."""
+        if not self.is_up():
+            return find_means()
+        return from_json(Means, self._ask({"do": "means"}), name="the means")
 
     def _ask(self, request: Mapping[str, object], *, within_s: float = _SILENCE_S, report: Report | None = None) -> Any:
         return link.ask(self._home, request, within_s=within_s, report=report)

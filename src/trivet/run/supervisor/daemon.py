@@ -8,6 +8,9 @@ from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host import sandbox
+from trivet.host.cgroups import Cgroups
+from trivet.host.clone import Cloner
+from trivet.host.descendants import become_reaper
 from trivet.host.files import make_directories
 from trivet.host.processes import boot_id
 from trivet.model.home import Home
@@ -18,6 +21,7 @@ from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_room import LogRoom
 from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
+from trivet.run.supervisor.orphans import Orphans
 from trivet.run.supervisor.ports import Ports
 from trivet.run.supervisor.supervisor import Supervisor
 from trivet.run.supervisor.voice import Voice
@@ -49,10 +53,15 @@ def _supervise(home: Home, options: list[str]) -> None:
     loop = Loop()
     limit = yard.raise_open_files()
     altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
+    orphans, groups = Orphans(loop), Cgroups(home.root)
     logs = LogRoom(home, loop, LogTimes(loop), read_log_limits(os.environ))
-    keeping = (Ports(), logs, Leftovers(loop), Journal(home, loop))
+    keeping = (Ports(), logs, Leftovers(loop, None if groups.means.killing else orphans), Journal(home, loop))
     by = launch.said_by(os.environ)
-    supervisor = Supervisor(yard.Yard(home, loop, walls, *keeping, boot_id(), limit, altered, by))
+    place = yard.Yard(home, loop, walls, *keeping, boot_id(), limit, groups, Cloner(), altered, by)
+    supervisor = Supervisor(place)
+    orphans.own = supervisor.children
+    become_reaper()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)
+    loop.on_signal((signal.SIGCHLD,), orphans.reap)
     supervisor.run()

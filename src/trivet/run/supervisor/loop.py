@@ -44,6 +44,7 @@ class Loop:
         self._alarms: list[tuple[float, int, Alarm]] = []
         self._numbers = itertools.count()
         self._soon: list[Action] = []
+        self._on_signals: dict[int, Action] = {}
         self._running = False
 
     def watch(self, descriptor: int, action: Action, *, writable: bool = False) -> None:
@@ -72,11 +73,13 @@ class Loop:
 
     def on_signal(self, numbers: tuple[int, ...], action: Action) -> None:
         """The action is done when one of these signals arrives."""
-        receiving, sending = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(sending)
+        if not self._on_signals:
+            receiving, sending = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            signal.set_wakeup_fd(sending, warn_on_full_buffer=False)
+            self.watch(receiving, lambda: self._heed(receiving))
         for number in numbers:
             signal.signal(number, lambda *_: None)
-        self.watch(receiving, lambda: _drain(receiving, action))
+            self._on_signals[number] = action
 
     def run(self) -> None:
         """Everything is done as it comes, until `stop`."""
@@ -96,6 +99,12 @@ class Loop:
         """Nothing is watched any more."""
         self._epoll.close()
 
+    def _heed(self, receiving: int) -> None:
+        """Each signal that has come, which Python wrote there as its number, is acted on once."""
+        for number in dict.fromkeys(os.read(receiving, 4096)):
+            if action := self._on_signals.get(number):
+                guarded(action)
+
     def _do_soon(self) -> None:
         while self._soon:
             actions, self._soon = self._soon, []
@@ -113,11 +122,6 @@ class Loop:
         now = time.monotonic()
         while self._alarms and self._alarms[0][0] <= now:
             guarded(heapq.heappop(self._alarms)[2].ring)
-
-
-def _drain(descriptor: int, action: Action) -> None:
-    os.read(descriptor, 4096)
-    action()
 
 
 def guarded(action: Action) -> None:

@@ -19,6 +19,7 @@ from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
 from trivet.run.plan import log_path, process_environment
 from trivet.run.supervisor import restart, status
+from trivet.run.supervisor.hold import Hold, owner_of
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.remains import Remains
 from trivet.run.supervisor.status import Status
@@ -49,6 +50,7 @@ class Process:
         "_child",
         "_failure",
         "_gone",
+        "_hold",
         "_is_stopping",
         "_remains",
         "_started",
@@ -84,6 +86,7 @@ class Process:
             boot_id=yard.boot_id,
             since=time.time(),
         )
+        self._hold = Hold(yard, (owner_of(belonging.deploy), self.status.name), plan.limits)
         self._child: spawn.Child | None = None
         self._failure: str | None = None
         self._alarm: Alarm | None = None
@@ -96,6 +99,11 @@ class Process:
     def name(self) -> str:
         """Unique within the deploy: `v12.web.1`."""
         return self.status.name
+
+    @property
+    def group_folders(self) -> tuple[str, ...]:
+        """Of its control group, if it has one."""
+        return self._hold.folders
 
     @property
     def is_stopping(self) -> bool:
@@ -134,6 +142,7 @@ class Process:
         """The process, found running, is watched as if we had started it."""
         pid = self.status.pid or 0
         self._child = spawn.Child(pid, pidfd, -1)
+        self._hold.adopt(pid)
         self._started = time.monotonic() - max(0.0, time.time() - self.status.since)
         if self.status.port is not None:
             self._yard.ports.keep(self.status.port)
@@ -189,6 +198,7 @@ class Process:
     def _kill(self, child: spawn.Child) -> None:
         processes.send_signal(child.pidfd, signal.SIGKILL)
         processes.signal_group(child.pid, signal.SIGKILL)
+        self._hold.kill()
         if self._remains is not None:
             self._end(child)
 
@@ -209,15 +219,17 @@ class Process:
             self._remains = None
         # Before it is reaped: its number, which is its group's, cannot have been given to somebody else.
         processes.signal_group(child.pid, signal.SIGKILL)
+        self._hold.kill()
         self._on_report()
         failure, self._failure = self._failure, None
         ended = processes.exit_of(child.pidfd)
+        ending = self._hold.ending(ended)
         up_s = time.monotonic() - self._started
         self._close()
         temporary = self.status.temporary
-        how = f"could not be started ({failure})" if failure else ended.told
+        how = f"could not be started ({failure})" if failure else ending.told
         self.tell(self._kind_of_end(), how, up_s, None if failure else ended)
-        self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or str(ended))
+        self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or ending.shown)
         if not self._is_stopping and self.on_end is None:
             if self.on_crash is not None:
                 self.on_crash(self, how)
@@ -278,15 +290,16 @@ class Process:
         self._cancel_alarm()
         if self.status.port is not None:
             self._yard.ports.give_back(self.status.port)
+        self._hold.close()
         status.remove(self._status_folder, self.status)
         for action in gone:
             action(self)
 
     def _command(self, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
         environment = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
-        return spawn.Command(
-            self.plan.argv, environment, self.plan.folder, descriptors, open_files=self._yard.open_files
-        )
+        most, cell = self.plan.limits.files, self._hold.begin()
+        start = (self.plan.argv, environment, self.plan.folder, descriptors)
+        return spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell)
 
     def _confinement(self, temporary: Path) -> spawn.Confinement:
         walls = Walls((temporary, self._yard.home.storage(self.belonging.deploy), Path("/dev/shm")), (self.log,))

@@ -22,6 +22,7 @@ from trivet.run.plan import plan
 from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status as statuses
+from trivet.run.supervisor.hold import owner_of
 from trivet.run.supervisor.intent import Intent, Phase, Recovery
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Belonging, Process
@@ -102,6 +103,18 @@ def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
     for path in unused:
         if not _is_in_use(path, living):
             yard.leftovers.take(path)
+
+
+def discard_groups(yard: Yard, keepers: Iterable[Keeper]) -> None:
+    """Control groups that hold none of our processes will be gone soon, with all in them: it hid from every other look.
+
+    Not those of a deploy that could not be recovered.
+    """
+    kept = {folder for keeper in keepers for process in keeper.all() for folder in process.group_folders}
+    unknown = {owner_of(keeper.deploy) for keeper in keepers if keeper.unread is not None}
+    for owner, group in yard.cgroups.find_others(kept):
+        if owner not in unknown:
+            yard.leftovers.take_group(group)
 
 
 def _read_intent(keeper: Keeper) -> Intent | None:

@@ -47,6 +47,7 @@ class Supervisor:
             "hello": self._hello,
             "processes": self._processes,
             "troubles": self._troubles,
+            "means": self._means,
             "check_address": self._check_address,
             "down": self._down,
             "roll_out": self._roll_out,
@@ -69,6 +70,7 @@ class Supervisor:
         control.close()
         self._yard.journal.flush()
         self._yard.leftovers.finish()
+        self._yard.cgroups.close()
 
     def end(self, by: Act | None = None) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
@@ -81,6 +83,10 @@ class Supervisor:
             keeper.abort(_ABORTED)
             keeper.when_settled(partial(keeper.let_all_go, self._end_when_empty))
         self._yard.loop.soon(self._end_when_empty)
+
+    def children(self) -> frozenset[int]:
+        """The pids of the processes that it keeps."""
+        return frozenset(each.status.pid or 0 for keeper in self._keepers.values() for each in keeper.all())
 
     def _end_when_empty(self) -> None:
         if any(keeper.all() for keeper in self._keepers.values()):
@@ -114,6 +120,8 @@ class Supervisor:
     def _discard_leftovers(self) -> None:
         used = frozenset(process.status.temporary for keeper in self._keepers.values() for process in keeper.all())
         recovery.discard_leftovers(self._yard, used)
+        # Soon: what is to leave has been let go by then, and is known.
+        self._yard.loop.soon(lambda: recovery.discard_groups(self._yard, self._keepers.values()))
 
     def _keeper(self, deploy: Deploy) -> Keeper:
         if deploy not in self._keepers:
@@ -149,6 +157,9 @@ class Supervisor:
 
     def _troubles(self, client: Client, _: Request) -> None:
         client.done({str(deploy): each.trouble for deploy, each in self._keepers.items() if each.trouble is not None})
+
+    def _means(self, client: Client, _: Request) -> None:
+        client.done(self._yard.cgroups.means)
 
     def _check_address(self, client: Client, request: Request) -> None:
         self._keeper_of(request).check_address(_address(request))

@@ -5,6 +5,8 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.host.cgroups import Cgroups
+from trivet.host.clone import Cloner
 from trivet.host.files import make_directories
 from trivet.host.sandbox import Sandbox
 from trivet.model.home import Home
@@ -33,6 +35,8 @@ class Yard:
     journal: Journal
     boot_id: str
     open_files: int
+    cgroups: Cgroups
+    cloner: Cloner
     altered: frozenset[str] = frozenset()
     by: Act | None = None
 
