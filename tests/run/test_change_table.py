@@ -215,7 +215,9 @@ def _heard(text: str) -> Event:
 
 @pytest.mark.parametrize("history", HISTORIES, ids=[history["name"] for history in HISTORIES])
 def test_a_history_of_events_is_answered_with_these_actions(history: Any) -> None:
-    parties = {name: tuple(value) if isinstance(value, list) else value for name, value in history["parties"].items()}
+    parties: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in history["parties"].items()
+    }
     state = State(Parties(**parties))
     for event, expected in history["events"]:
         state, actions = step(state, _heard(event))

@@ -269,5 +269,5 @@ def test_a_destroyed_deploy_leaves_no_journal_and_hurts_no_other(shop: Shop) -> 
     other.machine.restart(other.deploy, None, ADA)
     assert _told(shop) == []
     assert not shop.home.run(shop.deploy).exists()
-    assert _told(other)[-1] == "deploy_restarted v1 by ada@desk: the sale begins"
+    assert "deploy_restarted v1 by ada@desk: the sale begins" in _told(other)
     assert "Traceback" not in (shop.home.supervisor / "supervisor.log").read_text()

@@ -158,8 +158,7 @@ class Process:
     def become_ready(self) -> None:
         """From now on it is started again whenever it ends."""
         self.on_end, self.is_watched = None, False
-        if self.status.state is not ProcessState.RUNNING:
-            self._set(state=ProcessState.RUNNING)
+        self._set(state=ProcessState.RUNNING)
 
     def tell(
         self, kind: EventKind, how: str = "", after_s: float | None = None, ended: processes.Exit | None = None
