@@ -171,8 +171,12 @@ def port_holders(port: int, but: Iterable[int] = ()) -> tuple[Holder, ...]:
     inodes = {inode for number, inode in _listeners() if number == port}
     for pid in but if inodes else ():
         inodes.difference_update(_socket_inodes(pid))
-    found = (pid for pid in (_pids() if inodes else ()) if not inodes.isdisjoint(_socket_inodes(pid)))
-    return tuple(Holder(pid, command_line(pid)) for pid in found)
+    return tuple(_holders(inodes))
+
+
+def socket_holder(inode: str) -> Holder | None:
+    """Who has this socket open; None if it cannot be told (another user's process)."""
+    return next(_holders({inode}), None)
 
 
 def command_line(pid: int) -> str:
@@ -225,6 +229,11 @@ def _stat(pid: int) -> list[str] | None:
 
 def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
+
+
+def _holders(inodes: set[str]) -> Iterator[Holder]:
+    found = (pid for pid in (_pids() if inodes else ()) if not inodes.isdisjoint(_socket_inodes(pid)))
+    return (Holder(pid, command_line(pid)) for pid in found)
 
 
 def _listeners() -> Iterator[tuple[int, str]]:

@@ -193,7 +193,7 @@ class Change:
             process.on_end = self._on_end
             process.start()
             status = process.status
-            candidate = Candidate(process.plan, status.pid or 0, status.port, status.temporary)
+            candidate = Candidate(process.plan, status.pid or 0, status.port, status.temporary, process.knock)
             tell = partial(self._on_verdict, process)
             self._watching.gates[process] = Gate(self._yard.loop, candidate, tell)
             self._deed.report("started", {"process": process.plan.name, "pid": process.status.pid})

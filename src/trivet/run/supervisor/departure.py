@@ -50,10 +50,13 @@ class Departure:
         process.is_watched = False
         process.on_end = _ignore
         self._draining[process] = self._yard.loop.after(process.plan.grace_s, partial(self._cut, process, idle))
-        self._door.when_idle(self._deploy, process.status.port or 0, idle)
+        if process.inheritance is not None:  # what it has accepted is its own to finish
+            process.inheritance.when_empty(self._yard.loop, partial(idle, Drain()))
+        else:
+            self._door.when_idle(self._deploy, process.status.port or 0, idle)
 
     def _cut(self, process: Process, idle: Callable[[Drain], None]) -> None:
-        idle(self._door.cut(self._deploy, process.status.port or 0))
+        idle(self._door.cut(self._deploy, process.status.port or 0) if process.inheritance is None else Drain())
 
     def _on_idle(self, process: Process, party: "_Party", drain: Drain) -> None:
         if (alarm := self._draining.pop(process, None)) is None:

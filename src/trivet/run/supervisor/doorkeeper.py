@@ -10,25 +10,27 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trivet.errors import PortTaken, RunError, SupervisorUnreachable, TrivetError
-from trivet.host import processes, spawn
+from trivet.host import processes, reuseport, spawn
 from trivet.host.files import refused
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.run import Address, Drain
 from trivet.run.door import launch, link
+from trivet.run.supervisor.group import BACKLOG
+from trivet.run.supervisor.inheritance import Inheritances, Kept
 from trivet.run.supervisor.loop import Loop
 
 _FIRST_PORT, _LAST_PORT = 8000, 8999
-_BACKLOG = 1024
 _STARTS_WITHIN_S = 10.0
 _POLL_S = 0.005
+_MOST_AT_ONCE = 100  # descriptors in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,16 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a deploy's requests go; `stopped`: nowhere, and whoever asks is told so at once."""
+    """Where a deploy's requests go; `stopped`: nowhere, and whoever asks is told so at once.
+
+    `heirs` are the processes that get the connections themselves; then the backends are for what still comes through the
+    front door, and are reached at `host`.
+    """
 
     backends: tuple[Backend, ...]
     stopped: bool = False
+    heirs: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
 
 
 class Doorkeeper:
@@ -60,6 +68,7 @@ class Doorkeeper:
         self._routes: dict[Deploy, Route] = {}
         self._drains: dict[tuple[str, int], Callable[[Drain], None]] = {}
         self._idle: dict[tuple[str, int], Drain] = {}  # told before anybody waited for it
+        self.inheritances = Inheritances(self._keep)
 
     def find(self) -> None:
         """A door that is still there is ours again, with the sockets it holds."""
@@ -73,6 +82,7 @@ class Doorkeeper:
             address = Address(door["host"], door["port"])
             self._listeners[Deploy(AppName(app), DeployName(name)), address] = socket.socket(fileno=descriptor)
         self._opened.update(self._listeners)
+        self.inheritances.restore(self._kept(), self._listeners)
 
     def reserve(self, deploy: Deploy, address: Address) -> Address:
         """We listen on the address for this deploy; nobody is served yet. Port 0: the first free one from 8000 on.
@@ -82,7 +92,8 @@ class Doorkeeper:
         if address.port == 0:
             return self._reserve_any(deploy, address.host)
         if (deploy, address) not in self._listeners:
-            self._listeners[deploy, address] = self._open_listener(deploy, address)
+            self._listeners[deploy, address] = listener = self._open_listener(deploy, address)
+            self.inheritances.open(deploy, address, listener)
         return address
 
     def check(self, deploy: Deploy, address: Address) -> None:
@@ -95,6 +106,7 @@ class Doorkeeper:
     def give_up(self, deploy: Deploy, address: Address) -> None:
         """Nobody listens on the address."""
         listener = self._listeners.pop((deploy, address), None)
+        self.inheritances.close(deploy, address)
         if (deploy, address) in self._opened:
             self._opened.discard((deploy, address))
             self._tell({"do": "close", "deploy": str(deploy), "host": address.host, "port": address.port})
@@ -180,8 +192,6 @@ class Doorkeeper:
             if not own:
                 raise _taken(address.port) from error
         # The same port on other addresses: the kernel lets both listen until the old one is closed.
-        for listener in own:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return _listen(address, shared=True)
 
     def _sync(self, *requests: Callable[[], object]) -> None:
@@ -211,6 +221,7 @@ class Doorkeeper:
             self._open(deploy, address)
         for deploy, route in self._routes.items():
             self._route(deploy, route)
+        self.inheritances.keep_all()
         drains, self._drains = self._drains, {}
         for action in drains.values():
             self._loop.soon(partial(action, Drain()))
@@ -271,9 +282,38 @@ class Doorkeeper:
         self._ask(request, (listener.fileno(),))
 
     def _route(self, deploy: Deploy, route: Route) -> None:
+        """What comes through the door goes to the heirs by way of the address: so they are there before, and leave after."""
         for backend in route.backends:
             self._idle.pop((str(deploy), backend.port), None)  # of when it left before it came back
+        if route.heirs:
+            self.inheritances.serve(deploy, route.heirs)
         self._ask(_routing(deploy, route))
+        if not route.heirs:
+            self.inheritances.serve(deploy, ())
+
+    def _keep(self, deploy: Deploy, address: Address, names: Sequence[str], fresh: Mapping[str, int]) -> None:
+        place = {"do": "keep", "deploy": str(deploy), "host": address.host, "port": address.port}
+        new = list(fresh)
+        parts = [new[at : at + _MOST_AT_ONCE] for at in range(0, len(new), _MOST_AT_ONCE)] or [new]
+
+        def ask() -> None:
+            for part in parts:
+                self._ask({**place, "names": list(names), "new": part}, tuple(fresh[name] for name in part))
+
+        self._sync(ask)
+
+    def _kept(self) -> list[Kept]:
+        kept: list[Kept] = []
+        while True:
+            answer = self._ask({"do": "kept", "from": len(kept)})
+            descriptors = iter(answer.fds)
+            for entry in answer.data["sockets"]:
+                app, _, name = entry["deploy"].partition("/")
+                held = socket.socket(fileno=next(descriptors)) if entry["held"] else None
+                deploy, address = Deploy(AppName(app), DeployName(name)), Address(entry["host"], entry["port"])
+                kept.append(Kept(deploy, address, entry["name"], held))
+            if len(kept) >= answer.data["count"]:
+                return kept
 
     def _tell(self, request: Mapping[str, Any]) -> None:
         """Asked only if the door is there; one that is not, or is about to end, has nothing to be told."""
@@ -300,22 +340,14 @@ class Doorkeeper:
 
 
 def _listen(address: Address, *, shared: bool = False) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
-        listener.bind((address.host, address.port))
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
+    listener = reuseport.listen((address.host, address.port), BACKLOG, joins=shared)
     listener.settimeout(0)
     return listener
 
 
 def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:
     backends = [{"process": each.process, "release": each.release, "port": each.port} for each in route.backends]
-    return {"do": "route", "deploy": str(deploy), "backends": backends, "stopped": route.stopped}
+    return {"do": "route", "deploy": str(deploy), "backends": backends, "stopped": route.stopped, "host": route.host}
 
 
 def _taken(port: int) -> PortTaken:

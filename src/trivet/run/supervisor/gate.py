@@ -3,15 +3,16 @@
 A `web` process must answer on its port; another must stay up for a while. That it ended is the process's own matter.
 """
 
-import errno
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trivet.errors import TrivetError
 from trivet.host import processes
 from trivet.model.run_plan import ProcessPlan
 from trivet.run.supervisor import proof
+from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm, Loop
 
 _FIRST_INTERVAL_S, _LONGEST_INTERVAL_S, _GROWTH = 0.02, 0.25, 1.5
@@ -30,12 +31,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A process at the gate."""
+    """A process at the gate; `knock` makes the connection by which it is asked, if it is asked at all."""
 
     plan: ProcessPlan
     pid: int
     port: int | None
     temporary: str = ""
+    knock: Knock | None = None
 
 
 Listener = Callable[[Verdict], None]
@@ -87,7 +89,7 @@ class Gate:
         self._question: Question | None = None
         plan = candidate.plan
         self._deadline = time.monotonic() + plan.timeout_s
-        self._alarm = loop.after(0.0 if candidate.port is not None else settle_s(plan), self._next)
+        self._alarm = loop.after(0.0 if candidate.knock is not None else settle_s(plan), self._next)
 
     def close(self) -> None:
         """Nothing will be told any more."""
@@ -98,12 +100,12 @@ class Gate:
 
     def _next(self) -> None:
         candidate = self._candidate
-        if candidate.port is None:
+        if candidate.knock is None:
             self._tell(Verdict(None))
         else:
             remaining_s = max(0.05, self._deadline - time.monotonic())
             patience = min(patience_s(candidate.plan), remaining_s)
-            self._question = Question(self._loop, (candidate.plan, candidate.port), patience, self._on_answer)
+            self._question = Question(self._loop, (candidate.plan, candidate.knock), patience, self._on_answer)
 
     def _on_answer(self, status: int | None) -> None:
         self.close()
@@ -129,6 +131,8 @@ class Gate:
 
     def _foreign_holder(self) -> str | None:
         plan, port = self._candidate.plan, self._candidate.port or 0
+        if plan.inherits:
+            return None
         holders = proof.foreign_holders(port, self._candidate.pid, self._candidate.temporary)
         if not holders:
             return None
@@ -137,6 +141,8 @@ class Gate:
 
     def _reason(self) -> str:
         plan, port = self._candidate.plan, self._candidate.port
+        if plan.inherits:
+            return self._reason_of_heir()
         within = f"within {plan.timeout_s:g} s"
         if self._trouble is not None:
             return f"{plan.name} did not become ready {within}: {self._trouble}"
@@ -148,15 +154,29 @@ class Gate:
             return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on {others} instead"
         return f"{plan.name} did not answer on port {port} ($PORT) {within}; it listens on no port"
 
+    def _reason_of_heir(self) -> str:
+        plan = self._candidate.plan
+        within = f"within {plan.timeout_s:g} s"
+        if self._trouble is not None:
+            return f"{plan.name} did not become ready {within}: {self._trouble}"
+        shell = (
+            "; its command keeps a shell, so that LISTEN_PID is not its own: begin it with exec"
+            if plan.ends_as_group
+            else ""
+        )
+        return (
+            f"{plan.name} did not answer {within} on the socket that it inherited (descriptor 3, LISTEN_FDS=1){shell}"
+        )
+
 
 class Question:
     """One request for a process's health: tells the status of its answer, or None if none came in time."""
 
     def __init__(
-        self, loop: Loop, whom: tuple[ProcessPlan, int], patience: float, tell: Callable[[int | None], None]
+        self, loop: Loop, whom: tuple[ProcessPlan, Knock], patience: float, tell: Callable[[int | None], None]
     ) -> None:
-        plan, port = whom
-        self._probe = Probe(loop, ("127.0.0.1", port), plan.health or "/", tell)
+        plan, knock = whom
+        self._probe = Probe(loop, knock, plan.health or "/", tell)
         self._alarm = loop.after(patience, lambda: tell(None))
 
     def close(self) -> None:
@@ -168,28 +188,31 @@ class Question:
 class Probe:
     """One request to a port: tells the answer's status, or None if there is no HTTP answer."""
 
-    def __init__(self, loop: Loop, address: tuple[str, int], path: str, tell: Callable[[int | None], None]) -> None:
+    def __init__(self, loop: Loop, knock: Knock, path: str, tell: Callable[[int | None], None]) -> None:
         self._loop = loop
         self._tell = tell
         self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: trivet\r\nConnection: close\r\n\r\n"
         self._answer = b""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setblocking(False)  # noqa: FBT003
+        self._socket: socket.socket | None = None
         self._ending: Alarm | None = None
-        if self._socket.connect_ex(address) in (0, errno.EINPROGRESS):
+        try:
+            self._socket = knock()
             loop.watch(self._socket.fileno(), self._on_connected, writable=True)
-        else:
+        except (OSError, TrivetError):
             self._ending = loop.after(0.0, lambda: tell(None))
 
     def close(self) -> None:
         """Nothing will be told any more."""
         if self._ending is not None:
             self._ending.cancel()
-        if self._socket.fileno() >= 0:
+        if self._socket is not None:
             self._loop.forget(self._socket.fileno())
             self._socket.close()
+            self._socket = None
 
     def _on_connected(self) -> None:
+        if self._socket is None:
+            return
         try:
             self._socket.sendall(self._request.encode())
         except OSError:
@@ -198,6 +221,8 @@ class Probe:
         self._loop.watch(self._socket.fileno(), self._on_bytes)
 
     def _on_bytes(self) -> None:
+        if self._socket is None:
+            return
         try:
             data = self._socket.recv(4096)
         except BlockingIOError:

@@ -41,6 +41,7 @@ class Keeper:
         self.unreached: str | None = None
         self._starting: tuple[Process, ...] = ()
         self._warm: tuple[Process, ...] = ()
+        self._reserved: Address | None = None
         self._change: Change | None = None
         self._departure = Departure(yard, door, deploy, self._on_gone)
         self._when_settled: list[Action] = []
@@ -84,15 +85,28 @@ class Keeper:
             )
 
     def make_processes(self, release: int, plans: Iterable[ProcessPlan]) -> tuple[Process, ...]:
-        """New processes of the release, not started yet. Raises: MachineError (no free port)."""
-        return tuple(Process(self.yard, self._belonging(release, plan.name), plan) for plan in plans)
+        """New processes of the release, not started yet; the address that they are for is reserved.
+
+        Raises: MachineError (no free port); what `Inheritances.take` does.
+        """
+        made: list[Process] = []
+        try:
+            for plan in plans:
+                made.append(Process(self.yard, self._belonging(release, plan.name), plan))
+                self._bequeath(made[-1])
+        except TrivetError:
+            for process in made:
+                process.disinherit()
+            raise
+        return tuple(made)
 
     def reserve(self, wish: Address | None) -> Address:
         """The address that the deploy is to be reached on is ours to listen on.
 
         Raises: PortTaken, RunError (no such address, or not allowed), InvalidDocument.
         """
-        return self.door.reserve(self.deploy, self._chosen_address(wish))
+        self._reserved = self.door.reserve(self.deploy, self._chosen_address(wish))
+        return self._reserved
 
     def check_address(self, wish: Address | None) -> None:
         """Nothing is changed. Raises: as `reserve` would."""
@@ -199,6 +213,10 @@ class Keeper:
         host = wish.host if wish is not None else (kept.host if kept is not None else DEFAULT_HOST)
         return Address(host, kept.port if kept is not None else 0)
 
+    def _bequeath(self, process: Process) -> None:
+        if process.plan.inherits and self._reserved is not None:
+            process.inherit(self.door.inheritances.take(self.deploy, self._reserved, process.name))
+
     def _lay_way(self, members: Mapping[str, Process], address: Address | None) -> None:
         route = _route(members, stopped=False)
         if address is None:
@@ -239,6 +257,13 @@ class Keeper:
                 del self.members[process.plan.name]
             process.when_gone(self._on_gone)
         self.leaving |= set(processes)
+        if any(process.inheritance is not None for process in processes):
+            self._hold_at_door()
+
+    def _hold_at_door(self) -> None:
+        """What connects while no heir serves waits at the front door, for as long as that lets it."""
+        route = _route(self.members, stopped=False)
+        self.door.route(self.deploy, replace(route, stopped=False))
 
     def _bring_back(self, processes: tuple[Process, ...]) -> None:
         for old in processes:
@@ -246,6 +271,8 @@ class Keeper:
             again.on_move = self._on_move
             self.members[old.plan.name] = again
             again.start_for_good()
+            if again.inheritance is not None:
+                self.door.route(self.deploy, _route(self.members, stopped=False))
 
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
@@ -278,9 +305,15 @@ def _route(members: Mapping[str, Process], *, stopped: bool) -> Route:
     backends = tuple(
         Backend(process.plan.name, process.belonging.release, process.status.port)
         for process in members.values()
-        if process.status.port is not None
+        if process.status.port is not None and process.inheritance is None
     )
-    return Route(backends, stopped=stopped or not backends)
+    heirs = [(process, process.inheritance) for process in members.values() if process.inheritance is not None]
+    if stopped or not heirs:
+        return Route(backends, stopped=stopped or not backends)
+    # Requests on connections that the front door still has follow the others by way of the address.
+    first, inheritance = heirs[0]
+    way = Backend(first.name, first.belonging.release, inheritance.address.port)
+    return Route((way,), heirs=tuple(heir.name for heir, _ in heirs), host=inheritance.host)
 
 
 def _nothing(drain: Drain) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from trivet.errors import MachineError
+from trivet.errors import MachineError, TrivetError
 from trivet.host import processes, spawn
 from trivet.host.clock import now
 from trivet.host.sandbox import Walls
@@ -20,6 +20,8 @@ from trivet.model.run_plan import ProcessPlan
 from trivet.run.plan import log_path, process_environment
 from trivet.run.supervisor import restart, status
 from trivet.run.supervisor.hold import Hold, owner_of
+from trivet.run.supervisor.inheritance import Inheritance
+from trivet.run.supervisor.knock import Knock, knock_at
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.remains import Remains
 from trivet.run.supervisor.status import Status
@@ -42,7 +44,8 @@ class Process:
     """One process of a release, whose output goes to `log`. `status` says how it is; its file in run/status says the same.
 
     While `on_end` is set (it is at the gate, or watched) its end is told there and it is not started again. `on_move` is
-    told when it had to be given another port, `on_crash` when it ended by itself and is started again.
+    told when it had to be given another port, `on_crash` when it ended by itself and is started again. `inheritance` is the
+    listening socket that its program gets, if it does.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class Process:
         "_status_folder",
         "_yard",
         "belonging",
+        "inheritance",
         "is_watched",
         "log",
         "on_crash",
@@ -77,14 +81,16 @@ class Process:
         self.on_move: Gone | None = None
         self.on_crash: Ended | None = None
         self.is_watched = False
+        self.inheritance: Inheritance | None = None
         self.status = found or Status(
             release=belonging.release,
             process=plan.name,
             turn=belonging.turn,
             state=ProcessState.STARTING,
-            port=yard.ports.take() if plan.has_port else None,
+            port=yard.ports.take() if plan.has_port and not plan.inherits else None,
             boot_id=yard.boot_id,
             since=time.time(),
+            inherits=plan.inherits,
         )
         self._hold = Hold(yard, (owner_of(belonging.deploy), self.status.name), plan.limits)
         self._child: spawn.Child | None = None
@@ -275,7 +281,7 @@ class Process:
 
     def _leave_lost_port(self) -> None:
         port, ports = self.status.port, self._yard.ports
-        if port is None or not ports.is_lost(port):
+        if port is None or self.inheritance is not None or not ports.is_lost(port):
             return
         moved = ports.take()
         ports.give_back(port)
@@ -289,16 +295,39 @@ class Process:
         self._cancel_alarm()
         if self.status.port is not None:
             self._yard.ports.give_back(self.status.port)
+        self.disinherit()
         self._hold.close()
         status.remove(self._status_folder, self.status)
         for action in gone:
             action(self)
 
+    @property
+    def knock(self) -> Knock | None:
+        """Makes a connection to it, whoever serves; None: it takes none."""
+        if self.inheritance is not None:
+            return self.inheritance.knock
+        return partial(knock_at, self.status.port) if self.status.port is not None else None
+
+    def inherit(self, inheritance: Inheritance) -> None:
+        """Its program will be given this socket, whose port counts as its own."""
+        self.inheritance = inheritance
+        self.status = replace(self.status, port=inheritance.address.port)
+
+    def disinherit(self) -> None:
+        """Its socket, if it has one, takes no connection any more."""
+        if self.inheritance is not None:
+            with contextlib.suppress(TrivetError):  # no front door can be started: then none holds it either
+                self.inheritance.close()
+
     def _command(self, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
         environment = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
         most, cell = self.plan.limits.files, self._hold.begin()
         start = (self.plan.argv, environment, self.plan.folder, descriptors)
-        return spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell)
+        command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell)
+        if self.inheritance is None:
+            return command
+        told = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}
+        return replace(command, environment={**environment, **told}, listening=self.inheritance.descriptor)
 
     def _confinement(self, temporary: Path) -> spawn.Confinement:
         walls = Walls((temporary, self._yard.home.storage(self.belonging.deploy), Path("/dev/shm")), (self.log,))

@@ -63,6 +63,8 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
     _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted), finish=finish))
     kept = len(keeper.members)
     _bring_up(keeper, wanted)
+    if keeper.trouble is None:
+        keeper.door.inheritances.discard(keeper.deploy, [process.name for process in keeper.all()])
     how = f"{kept} of its processes still ran, {len(keeper.members) - kept} started"
     keeper.tell(Event(now(), EventKind.SUPERVISOR_UP, wanted.release or None, how=how, by=keeper.yard.by))
     if intent is not None:
@@ -213,10 +215,17 @@ def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> 
     plans = {process.name: process for process in wanted.processes}
     leaving: list[Process] = []
     for name, (status, pidfd) in found.items():
-        keeps = name in recovery.keep and status.state is not ProcessState.STOPPING
+        heir = keeper.door.inheritances.find(keeper.deploy, name) if status.inherits else None
+        keeps = (
+            name in recovery.keep
+            and status.state is not ProcessState.STOPPING
+            and status.inherits == (heir is not None)
+        )
         process_plan = plans[status.process] if keeps else _plan_of(keeper, status)
         belonging = Belonging(keeper.deploy, status.release, status.turn)
         process = Process(keeper.yard, belonging, process_plan, status)
+        if heir is not None:
+            process.inherit(heir)
         process.adopt(pidfd)
         if keeps:
             process.become_ready()
@@ -241,7 +250,14 @@ def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
 
 
 def _bare_plan(status: Status) -> ProcessPlan:
-    return ProcessPlan(status.process, ("/nonexistent",), Path("/"), {}, has_port=status.port is not None)
+    return ProcessPlan(
+        status.process,
+        ("/nonexistent",),
+        Path("/"),
+        {},
+        has_port=status.port is not None,
+        inherits=status.inherits,
+    )
 
 
 def _bring_up(keeper: Keeper, wanted: RunPlan) -> None:
@@ -250,28 +266,28 @@ def _bring_up(keeper: Keeper, wanted: RunPlan) -> None:
         if wanted.has_ports or desired.read_address(keeper.home, keeper.deploy) is not None:
             address = keeper.reserve(None)
     except TrivetError as error:
-        _try_to_reach_again(keeper, error)
+        _try_to_reach_again(keeper, wanted, error)
     try:
         bring_up(keeper, wanted, address)
     except TrivetError as error:
-        _try_to_reach_again(keeper, error)
+        _try_to_reach_again(keeper, wanted, error)
 
 
-def _try_to_reach_again(keeper: Keeper, error: TrivetError) -> None:
+def _try_to_reach_again(keeper: Keeper, wanted: RunPlan, error: TrivetError) -> None:
     if keeper.unreached is None:
-        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper, wanted))
     keeper.unreached = f"it cannot be reached, tried again every {_AGAIN_S:g} s: {error.message}"
     _tell(keeper.deploy, keeper.unreached)
 
 
-def _reach_again(keeper: Keeper) -> None:
+def _reach_again(keeper: Keeper, wanted: RunPlan) -> None:
     """The deploy is reached, unless it is already, or was destroyed meanwhile."""
     if keeper.unreached is None or not keeper.home.run(keeper.deploy).exists():
         return
     try:
-        keeper.take_over((), (), keeper.reserve(None), lambda: None)
+        bring_up(keeper, wanted, keeper.reserve(None))
     except TrivetError:
-        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper))
+        keeper.yard.loop.after(_AGAIN_S, lambda: _reach_again(keeper, wanted))
 
 
 def _conclude(keeper: Keeper, intent: Intent, *, finished: bool) -> None:

@@ -30,7 +30,7 @@ class Status:
     """One process. `turn` tells apart those of one release and name (a restart starts the new beside the old).
 
     `pid` and `start_time` (clock ticks since the boot) are None while it waits for its next start. `since` is in
-    seconds since the epoch.
+    seconds since the epoch. The port of one that `inherits` is the deploy's.
     """
 
     release: int
@@ -46,6 +46,7 @@ class Status:
     restarts: int = 0
     streak: int = 0
     last_exit: str | None = None
+    inherits: bool = False
 
     @property
     def name(self) -> str:

@@ -157,8 +157,12 @@ def start(keeper: Keeper, listener: Listener) -> None:
 
 
 def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
-    """Whatever is missing of the plan is started, and requests go to it. Raises: MachineError, SupervisorUnreachable."""
+    """Whatever is missing of the plan is started, and requests go to it. Raises: MachineError, SupervisorUnreachable.
+
+    What would inherit a socket of the address is left out while there is none.
+    """
     missing = [process for process in wanted.processes if process.name not in keeper.members]
+    missing = [process for process in missing if address is not None or not process.inherits]
     starts = keeper.make_processes(wanted.release, missing)
     for process in starts:
         keeper.members[process.plan.name] = process

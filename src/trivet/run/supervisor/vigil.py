@@ -25,7 +25,7 @@ class Vigil:
         self._guards = tuple(
             Guard(loop, process, partial(fail, process), self._on_doubt_gone)
             for process in processes
-            if process.status.port is not None
+            if process.knock is not None
         )
         self._alarm = loop.after(seconds, self._on_over)
 
@@ -71,8 +71,9 @@ class Guard:
             self._question = None
 
     def _next(self) -> None:
-        plan, port = self._process.plan, self._process.status.port or 0
-        self._question = Question(self._loop, (plan, port), patience_s(plan), self._on_answer)
+        plan, knock = self._process.plan, self._process.knock
+        if knock is not None:
+            self._question = Question(self._loop, (plan, knock), patience_s(plan), self._on_answer)
 
     def _on_answer(self, status: int | None) -> None:
         self.close()

@@ -1,0 +1,318 @@
+"""A deploy whose web process inherits the listening socket: who gets connections, and what each kind of end loses."""
+
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from run.shop import PATIENCE_S, PYTHON, WEB, Shop, free_port, kill, wait_until
+from trivet.host import processes
+from trivet.model.process import ProcessType
+from trivet.run.door import link
+
+HEIR = """
+import http.server, os, signal, socket, socketserver, sys, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = f"{os.environ['TRIVET_RELEASE']} {os.getpid()} {self.client_address[0]}".encode()
+        if self.path == "/environment":
+            body = "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()
+        self.send_response(int(os.environ.get("STATUS", "200")))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        print(self.path, flush=True)
+    def log_message(self, *arguments):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    def __init__(self):
+        socketserver.BaseServer.__init__(self, ("", 0), Handler)
+        self.socket = socket.socket(fileno=3)
+assert int(os.environ["LISTEN_PID"]) == os.getpid()
+server = Server()
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever(poll_interval=0.02)
+"""
+
+
+def inherit(shop: Shop, number: int, code: str = HEIR, command: str = f"{PYTHON} w.py", **config: str) -> int:
+    """A release whose only process is `web`, with the listening socket inherited."""
+    kind = ProcessType("web", command, timeout_s=PATIENCE_S, grace_s=PATIENCE_S, inherits=True)
+    return shop.release(number, {"w.py": code}, (kind,), config=config)
+
+
+@dataclass
+class Load:
+    """A client that opens a connection for each request, without a pause; a refused or broken one is a failure."""
+
+    port: int
+    answers: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.answers[ask(self.port).split()[0]] += 1
+            except OSError as error:
+                self.failures.append(repr(error))
+
+
+def ask(port: int, host: str = "127.0.0.1") -> str:
+    """The body of what a new connection is answered. Raises: OSError, for anything that is no whole answer of 200."""
+    with socket.create_connection((host, port), timeout=20) as caller:
+        caller.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while data := caller.recv(65536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 ") or not body:
+        raise OSError(answer)
+    return body.decode()
+
+
+@contextmanager
+def under_load(port: int) -> Iterator[Load]:
+    """Three such clients ask all the while; afterwards none of them has seen a failure."""
+    load = Load(port)
+    threads = [threading.Thread(target=load.run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load.stopping.set()
+        for thread in threads:
+            thread.join(30)
+    assert load.failures == []
+
+
+def until_answered(load: Load, release: str, times: int = 20) -> None:
+    """The release has given that many answers more."""
+    before = load.answers[release]
+    wait_until(lambda: load.answers[release] >= before + times)
+
+
+def test_the_process_has_the_socket_and_answers_clients_itself(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    release, pid, peer = shop.fetch().split()
+    assert (release, int(pid), peer) == ("v1", shop.pids()["v1.web.1"], "127.0.0.1")
+    told = dict(line.split("=", 1) for line in shop.fetch("/environment").splitlines())
+    assert {name: told[name] for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "PORT")} == {
+        "LISTEN_FDS": "1",
+        "LISTEN_PID": pid,
+        "LISTEN_FDNAMES": "web",
+        "PORT": str(port),
+    }
+    door = link.connect(shop.home)
+    assert door.ask({"do": "status"}).data["requests"] == 0
+    door.close()
+
+
+def test_no_connection_is_lost_over_roll_outs_restarts_and_scaling(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    with under_load(port) as load:
+        for number in (2, 3, 4):
+            inherit(shop, number)
+            shop.ok(number)
+            until_answered(load, f"v{number}")
+        shop.machine.scale(shop.deploy, {"web": 3})
+        shop.machine.restart(shop.deploy, None)
+        shop.machine.restart(shop.deploy, "web.2")
+        until_answered(load, "v4")
+        shop.machine.scale(shop.deploy, {"web": 1})
+        inherit(shop, 5)
+        shop.ok(5)
+        until_answered(load, "v5")
+    assert set(load.answers) == {"v1", "v2", "v3", "v4", "v5"}
+
+
+def test_all_processes_of_a_type_get_connections(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    shop.machine.scale(shop.deploy, {"web": 3})
+    seen = {ask(port).split()[1] for _ in range(60)}
+    assert seen == {str(pid) for pid in shop.pids().values()}
+
+
+def test_a_bad_release_is_asked_by_the_supervisor_and_shown_to_nobody(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    kind = ProcessType("web", f"{PYTHON} w.py", timeout_s=1.5, grace_s=PATIENCE_S, inherits=True)
+    shop.release(2, {"w.py": HEIR}, (kind,), config={"STATUS": "500"})
+    with under_load(port) as load:
+        until_answered(load, "v1")
+        roll_out = shop.roll_out(2)
+        until_answered(load, "v1")
+    assert not roll_out.succeeded
+    assert roll_out.reason == "web.1 did not become ready within 1.5 s: GET / answered 500"
+    assert shop.log("v2.web.1").count("/") > 2
+    assert set(load.answers) == {"v1"}
+
+
+def test_a_process_that_does_not_use_the_socket_is_told_how(shop: Shop) -> None:
+    command = f"true && {PYTHON.removeprefix('exec ')} w.py"
+    kind = ProcessType("web", command, timeout_s=1.0, grace_s=PATIENCE_S, inherits=True)
+    shop.release(1, {"w.py": "import time; time.sleep(60)"}, (kind,))
+    roll_out = shop.roll_out(1, free_port())
+    assert roll_out.reason == (
+        "web.1 did not answer within 1 s on the socket that it inherited (descriptor 3, LISTEN_FDS=1); its command keeps a "
+        "shell, so that LISTEN_PID is not its own: begin it with exec"
+    )
+
+
+def test_what_connects_while_the_process_is_dead_is_answered_by_the_next(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    with under_load(port) as load:
+        for _ in range(3):
+            until_answered(load, "v1")
+            pid = shop.pids()["v1.web.1"]
+            os.kill(pid or 0, 19)  # SIGSTOP: what it has accepted is answered or not begun when it dies
+            time.sleep(0)
+            os.kill(pid or 0, 18)
+            _end_between_requests(shop, pid or 0)
+            wait_until(lambda pid=pid: shop.pids()["v1.web.1"] not in (pid, None))  # type: ignore[misc]
+
+
+def _end_between_requests(shop: Shop, pid: int) -> None:
+    """It ends politely, as if by itself."""
+    os.kill(pid, 15)
+    wait_until(lambda: processes.start_time(pid) is None)
+
+
+@pytest.mark.parametrize("phase", ["serving", "while a release is checked"])
+def test_a_supervisor_that_is_killed_loses_no_connection(shop: Shop, phase: str) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    shop.machine.scale(shop.deploy, {"web": 2})
+    before = shop.pids()
+    with under_load(port) as load:
+        if phase != "serving":
+            kind = ProcessType("web", f"{PYTHON} w.py", timeout_s=PATIENCE_S, grace_s=PATIENCE_S, inherits=True)
+            shop.release(2, {"w.py": HEIR}, (kind,), config={"STATUS": "500"})
+            shop.begin(2)
+            wait_until(lambda: "/" in shop.log("v2.web.1"))
+        shop.kill_supervisor()
+        until_answered(load, "v1")
+        shop.machine.up()
+        wait_until(lambda: shop.pids() == before)
+        until_answered(load, "v1")
+        inherit(shop, 3)
+        shop.ok(3)
+        until_answered(load, "v3")
+    assert set(load.answers) == {"v1", "v3"}
+
+
+def test_connections_wait_while_neither_supervisor_nor_app_runs(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    pid = shop.pids()["v1.web.1"]
+    shop.kill_supervisor()
+    kill(pid or 0)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as caller:
+        caller.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+        shop.machine.up()
+        assert caller.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_a_door_that_is_killed_loses_nothing(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    door = link.connect(shop.home)
+    pid = int(door.ask({"do": "status"}).data["pid"])
+    with under_load(port) as load:
+        kill(pid)
+        until_answered(load, "v1")
+        inherit(shop, 2)
+        shop.ok(2)
+        until_answered(load, "v2")
+        shop.kill_supervisor()
+        shop.machine.up()
+        until_answered(load, "v2")
+    door.close()
+
+
+def test_a_deploy_goes_from_relayed_to_inherited_and_back_and_loses_nothing(shop: Shop) -> None:
+    port = free_port()
+    shop.web(1, WEB)
+    shop.ok(1, port)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as kept, under_load(port) as load:
+        assert _ask_again(kept).startswith("v1 ")
+        inherit(shop, 2)
+        shop.ok(2)
+        until_answered(load, "v2")
+        assert _ask_again(kept).startswith("v2 ")  # through the front door still, and from there by the address
+        inherit(shop, 3)
+        shop.ok(3)
+        assert _ask_again(kept).startswith("v3 ")
+        shop.web(4, WEB)
+        shop.ok(4)
+        until_answered(load, "v4")
+        assert _ask_again(kept).startswith("v4 ")
+
+
+def _ask_again(connection: socket.socket) -> str:
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return body.decode()
+
+
+def test_a_stopped_deploy_says_so_and_starts_again(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    shop.machine.stop(shop.deploy)
+    assert shop.get()[0] == 503
+    shop.machine.start(shop.deploy)
+    assert shop.fetch().startswith("v1 ")
+
+
+def test_another_address_is_served_and_the_old_one_is_not(shop: Shop) -> None:
+    first, second = free_port(), free_port()
+    inherit(shop, 1)
+    shop.ok(1, first)
+    inherit(shop, 2)
+    shop.ok(2, second)
+    assert ask(second).startswith("v2 ")
+    wait_until(lambda: set(shop.pids()) == {"v2.web.1"})
+    with pytest.raises(ConnectionRefusedError):
+        ask(first)
+
+
+def test_somebody_else_who_listens_there_too_is_named_and_given_nothing(shop: Shop) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        assert all(ask(port).startswith("v1 ") for _ in range(20))
+        inherit(shop, 2)
+        with pytest.raises(Exception, match=rf"Process {os.getpid()} \(.*\) listens on port {port} as well\."):
+            shop.roll_out(2)
+    assert ask(port).startswith("v1 ")
