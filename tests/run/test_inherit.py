@@ -51,7 +51,7 @@ def inherit(shop: Shop, number: int, code: str = HEIR, command: str = f"{PYTHON}
 
 @dataclass
 class Load:
-    """A client that opens a connection for each request, without a pause; a refused or broken one is a failure."""
+    """A client that opens a connection for each request, one after the other; a refused or broken one is a failure."""
 
     port: int
     answers: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Load:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        while not self.stopping.is_set():
+        while not self.stopping.wait(0.002):
             try:
                 self.answers[ask(self.port).split()[0]] += 1
             except OSError as error:
