@@ -52,6 +52,22 @@ class FrontDoor:
         self.link = self._connect()
         self.open(self.listening)
 
+    def upgrade(self, version: str = "2") -> "subprocess.Popen[bytes]":
+        """A new door has taken over; the old one, returned, goes on until its last request is answered."""
+        before, self._process = self._process, self.start_heir(version)
+        self._await_end_of_link()
+        self.link.close()
+        self.link = self._connect()
+        return before
+
+    def start_heir(
+        self, version: str = "2", arguments: Sequence[str | Path] | None = None, **options: Any
+    ) -> "subprocess.Popen[bytes]":
+        """A new door, or what these arguments say, is started beside the one that runs; the caller ends it."""
+        return subprocess.Popen(
+            arguments or (*self._arguments, *launch.argv(self.home, version, beside=True)), **options
+        )
+
     def open(self, listening: socket.socket, deploy: str = DEPLOY) -> None:
         host, port = listening.getsockname()
         request = {"do": "open", "deploy": deploy, "host": host, "port": port}
@@ -90,6 +106,15 @@ class FrontDoor:
         self._process.wait(DEADLINE_S)
         self.link.close()
 
+    def take_back(self, process: "subprocess.Popen[bytes]") -> None:
+        """The door is this one again."""
+        self._process = process
+        self.link = self._connect()
+
+    def wait(self) -> int:
+        """The exit status of the door, which has ended."""
+        return self._process.wait(DEADLINE_S)
+
     def close(self) -> None:
         if self.is_alive:
             self._process.kill()
@@ -101,6 +126,14 @@ class FrontDoor:
         """The resident memory of the door's process."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _await_end_of_link(self) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.link.ended:
+            left = deadline - time.monotonic()
+            assert left > 0, "the old door does not hand over"
+            select.select([self.link], [], [], left)
+            self.link.events()
 
     def _connect(self) -> DoorLink:
         deadline = time.monotonic() + DEADLINE_S

@@ -3,6 +3,7 @@
 A base class, not a Protocol, for the same reason as `loop.Watched`.
 """
 
+from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal
 from trivet.run.door.request import Request
 
@@ -109,6 +110,18 @@ class Asker:
 
     def refuse(self, status: int, text: str) -> None:
         """The client is told this, and its connection ends."""
+        raise NotImplementedError
+
+    def is_at_rest(self) -> bool:
+        """Whether the connection is between two requests: all there is to know of it is in its socket."""
+        raise NotImplementedError
+
+    def part(self) -> Parted:
+        """The connection, at rest, is the caller's, and none of this door's any more."""
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        """The connection is closed, whatever is under way."""
         raise NotImplementedError
 
     def retire(self) -> None:

@@ -7,6 +7,7 @@ from trivet.run.door.asker import Asker, Carrier, Loss
 from trivet.run.door.deploy import HOLD_S, Deploy
 from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, breaks_a_head
 from trivet.run.door.loop import NEVER, Loop, Watched
+from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
 from trivet.run.door.request import Peer, Request, parse_request
 from trivet.run.door.stream import READ_BYTES, Stream
@@ -177,6 +178,14 @@ class Client(Watched, Asker):
     def refuse(self, status: int, text: str) -> None:
         self._say(answer(status, text, with_body=self.request.method != b"HEAD"))
 
+    def is_at_rest(self) -> bool:
+        return self._state == _HEAD and not (self._buffer or self._ended or self._stream.unsent)
+
+    def part(self) -> Parted:
+        parted = Parted(self._stream.release(), self._peer, self.deadline - self._loop.now)
+        self._vanish()
+        return parted
+
     def retire(self) -> None:
         if self._state == _HEAD and not self._buffer:
             self._linger()
@@ -330,6 +339,8 @@ class Client(Watched, Asker):
             self._parse(data, 0)
         if self._ended and self._state == _HEAD:  # half a request will never be whole
             self._vanish()
+        elif self._state == _HEAD:
+            self._deploy.rested(self)
 
     def _finish(self) -> None:
         """The connection ends after this answer."""
@@ -386,4 +397,4 @@ class Client(Watched, Asker):
         self._state = _GONE
         self._loop.cancel(self)
         self._stream.close()
-        self._deploy.clients.discard(self)
+        self._deploy.forget(self)

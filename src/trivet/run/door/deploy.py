@@ -16,7 +16,10 @@ Identity = tuple[str, int, int]
 
 
 class Deploy:
-    """The backends of one deploy, and the requests that wait for one. `on_idle` is told of each that has left."""
+    """The backends of one deploy, and the requests that wait for one. `on_idle` is told of each that has left.
+
+    While the door hands over, `on_rest` is told of each client that has no request any more; None: one has gone.
+    """
 
     def __init__(self, loop: Loop, on_idle: Callable[[Backend], None]) -> None:
         self._loop = loop
@@ -30,6 +33,7 @@ class Deploy:
         self.clients: set[Asker] = set()
         self.requests = 0
         self.refused = 0  # what the door answered itself
+        self.on_rest: Callable[[Asker | None], None] | None = None
         self.is_stopped = False
         self.is_closed = False
 
@@ -81,6 +85,17 @@ class Deploy:
         """The request, if it was held, is not any more."""
         if asker in self.held:
             self.held.remove(asker)
+
+    def rested(self, client: Asker) -> None:
+        """The client waits for nothing, and nothing waits for it."""
+        if self.on_rest is not None:
+            self.on_rest(client)
+
+    def forget(self, client: Asker) -> None:
+        """The client is none of ours any more."""
+        self.clients.discard(client)
+        if self.on_rest is not None:
+            self.on_rest(None)
 
     def close(self) -> None:
         """No client is served any more, except those with a request under way."""

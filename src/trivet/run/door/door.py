@@ -4,9 +4,11 @@ import socket
 from collections.abc import Callable, Sequence
 
 from trivet.run.door.backend import Backend
+from trivet.run.door.client import Client
 from trivet.run.door.deploy import Deploy, Identity
 from trivet.run.door.listener import Listener, Room
 from trivet.run.door.loop import Loop
+from trivet.run.door.parted import Parted
 
 Address = tuple[str, int]
 Json = dict[str, object]
@@ -61,6 +63,52 @@ class Door:
             for address, listener in listeners.items()
         ]
 
+    @property
+    def deploys(self) -> dict[str, Deploy]:
+        """The deploys by name; also closed ones whose clients are still served."""
+        return self._room.deploys
+
+    def routes(self) -> list[tuple[str, Deploy]]:
+        """The deploys that new requests may come for."""
+        return [(name, deploy) for name, deploy in self.deploys.items() if not deploy.is_closed]
+
+    def has_backend(self, name: str, port: int) -> bool:
+        """Whether the deploy has this backend, serving or leaving."""
+        deploy = self.deploys.get(name)
+        return deploy is not None and any(each.port == port for each in deploy.backends + deploy.leaving)
+
+    def has_clients(self) -> bool:
+        return any(deploy.clients for deploy in self.deploys.values())
+
+    def shut(self) -> None:
+        """No connection is accepted; the listening sockets stay open, for another door."""
+        self._room.is_shut = True
+        for listener in self._all_listeners():
+            listener.pause()
+
+    def reopen(self) -> None:
+        """Connections are accepted again."""
+        self._room.is_shut = False
+        for listener in self._all_listeners():
+            listener.resume()
+
+    def admit(self, name: str, parted: Parted) -> None:
+        """The connection, which was another door's, is this one's."""
+        deploy = self.deploys.get(name)
+        if deploy is None or deploy.is_closed:
+            parted.connection.close()
+            return
+        client = Client(self._loop, deploy, parted.connection, parted.peer)
+        self._loop.set_deadline(client, self._loop.now + parted.left_s)
+        deploy.rested(client)
+
+    def cut_all(self) -> int:
+        """Nothing is under way any more; returns how many connections were."""
+        clients = [client for deploy in self.deploys.values() for client in deploy.clients]
+        for client in clients:
+            client.fail()
+        return len(clients)
+
     def status(self) -> Json:
         """Counts, for a person or a test to look at."""
         self._forget_closed()
@@ -70,6 +118,9 @@ class Door:
             "requests": sum(deploy.requests for deploy in deploys.values()),
             "deploys": {name: _describe(deploy) for name, deploy in deploys.items()},
         }
+
+    def _all_listeners(self) -> list[Listener]:
+        return [listener for listeners in self._listeners.values() for listener in listeners.values()]
 
     def _deploy(self, name: str) -> Deploy:
         deploys = self._room.deploys

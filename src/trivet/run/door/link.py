@@ -14,8 +14,17 @@ Requests (`ask`), each with the answer's fields beside "ok":
                                                     held, not accepted from; those of this address not in names are let go
     {"do": "kept", "from": 0}                       → "sockets": [{"deploy", "host", "port", "name", "held"}, …] + those held,
                                                     at most 100 from this one on; "count": of all
-    {"do": "status"}                                → "connections", "requests", "deploys": {D: {…}}
+    {"do": "status"}                                → "version", "connections", "requests", "deploys": {D: {…}}
     {"do": "end"}                                   the front door answers, then ends
+
+A new door asks the old one (`predecessor.py`, `handover.py`):
+
+    {"do": "hand_over"}                             → "doors", "routes" + the lock and the listening sockets; the old
+                                                      one accepts nothing and answers nobody else until it is told more
+    {"do": "ready", "grace_s": 3600}                the new one is the door; all other links to the old one are closed
+    {"do": "took", "count": 99}                     so many of the last "clients" came with their descriptors
+
+Event: {"event": "clients", "clients": [{"deploy", "peer", "left_s"}, …]} + one descriptor each: connections at rest.
 
 Event: {"event": "idle", "deploy": D, "port": 20000, "drained": 3, "cut": 1}: a backend that is no longer routed to has no
 request any more; of those in flight when it began to leave so many ended well, and so many were cut off (by "cut", or by

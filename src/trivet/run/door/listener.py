@@ -16,12 +16,16 @@ _PAUSE_S = 0.1
 
 
 class Room:
-    """How many client connections there may be, so that each could have one to a backend; and who is told of trouble."""
+    """How many client connections there may be, so that each could have one to a backend; and who is told of trouble.
+
+    `is_shut`: connections are accepted by another door, which has the same sockets.
+    """
 
     def __init__(self, most: int, report: Callable[[str], None]) -> None:
         self.most = most
         self.report = report
         self.deploys: dict[str, Deploy] = {}
+        self.is_shut = False
 
     @property
     def left(self) -> int:
@@ -39,8 +43,9 @@ class Listener(Watched):
         self._deploy = deploy
         self.socket = listening
         self._is_open = True
+        self._is_watched = False
         _prepare(listening)
-        loop.watch(listening.fileno(), EPOLLIN, self)
+        self.resume()
 
     def ready(self, mask: int) -> None:
         left = self._room.left
@@ -70,6 +75,17 @@ class Listener(Watched):
         self._is_open = False
         self._loop.close(self.socket)
 
+    def pause(self) -> None:
+        """No connection is accepted until `resume`."""
+        self._is_watched = False
+        self._loop.forget(self.socket.fileno())
+
+    def resume(self) -> None:
+        """Connections are accepted, unless the room is shut."""
+        if self._is_open and not self._is_watched and not self._room.is_shut:
+            self._is_watched = True
+            self._loop.watch(self.socket.fileno(), EPOLLIN, self)
+
     def _admit(self, connection: socket.socket, address: str) -> None:
         try:
             connection.settimeout(0)
@@ -79,12 +95,8 @@ class Listener(Watched):
 
     def _pause(self, why: str) -> None:
         self._room.report(f"{why}; trying again shortly")
-        self._loop.forget(self.socket.fileno())
-        self._loop.call_at(self._loop.now + _PAUSE_S, self._resume)
-
-    def _resume(self) -> None:
-        if self._is_open:
-            self._loop.watch(self.socket.fileno(), EPOLLIN, self)
+        self.pause()
+        self._loop.call_at(self._loop.now + _PAUSE_S, self.resume)
 
 
 def _prepare(listening: socket.socket) -> None:

@@ -41,7 +41,7 @@ class Loop:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.now = monotonic()
-        self._report = report
+        self.report = report
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
         self._wheel: dict[float, set[Watched]] = {}
@@ -113,14 +113,14 @@ class Loop:
         try:
             call(*arguments)
         except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
-            self._report(_describe(error))
+            self.report(_describe(error))
             self._attempt(watched.fail)
 
     def _attempt(self, call: Callable[[], None]) -> None:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - as above
-            self._report(_describe(error))
+            self.report(_describe(error))
 
     def _close_all(self) -> None:
         for connection in self._closing:

@@ -128,6 +128,12 @@ class Stream:
             self._mask = 0
             self._loop.close(self._socket)
 
+    def release(self) -> socket.socket:
+        """The socket, which is the caller's from here on; nothing is read from it or sent to it here any more."""
+        self.closed = True
+        self._loop.forget(self._socket.fileno())
+        return self._socket
+
     def reset(self) -> None:
         """The socket is closed in such a way that the other end sees an error, not an end."""
         if not self.closed:
