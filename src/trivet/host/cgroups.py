@@ -64,9 +64,9 @@ class Cgroups:
                     yield owner, Cgroup(folder, {}) if version == 2 else Cgroup(None, {"": folder})
 
     def close(self) -> None:
-        """The home's folders are gone, but for those in which something still runs."""
+        """The home's folders are gone, but for those in which something still runs. What all homes share stays."""
         for root, _ in self._roots():
-            for folder in (*root.glob("*/"), root, root.parent):
+            for folder in (*root.glob("*/"), root):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 

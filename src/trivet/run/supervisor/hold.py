@@ -3,6 +3,7 @@
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import partial
 
 from trivet.host import processes
 from trivet.host.cgroup import Cgroup
@@ -11,6 +12,8 @@ from trivet.host.spawn import Cell
 from trivet.model.names import Deploy
 from trivet.model.process import Limits
 from trivet.run.supervisor.yard import Yard
+
+_LOOKS, _LOOK_S = 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Hold:
         self._forget()
         self._end_all()
 
-    def ending(self, ended: Exit) -> Ending:
-        """How it ended, and whether for want of memory, as far as that is known."""
+    def ending(self, ended: Exit, *, was_told: bool) -> Ending:
+        """How it ended, and whether for want of memory, as far as that is known; not if it `was_told` to end."""
         counted = self._count()
         kills, self._kills = counted - self._kills, counted
         if kills <= 0:
@@ -79,7 +82,7 @@ class Hold:
             )
             where = f"limit {limit}" if limit else "of the machine"
             return Ending(f"out of memory ({where})", f"ran out of memory ({where})")
-        if not ended.is_killed:
+        if was_told or not ended.is_killed:
             return Ending(str(ended), ended.told)
         meanwhile = "meanwhile the machine ran out of memory, and its kernel ended processes"
         return Ending(str(ended), f"{ended.told} ({meanwhile})")
@@ -106,8 +109,16 @@ class Hold:
         """Version 1 ends the largest process alone: as in version 2 they all end, so that nothing is left half alive."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._watched)
+        self._look(_LOOKS)
+
+    def _look(self, times: int) -> None:
+        """It is told just before the kernel ends one, and counts it."""
+        if self._watched < 0:
+            return
         if self._count() > self._kills:
             self._end_all()
+        elif times:
+            self._yard.loop.after(_LOOK_S, partial(self._look, times - 1))
 
     def _end_all(self) -> None:
         if self._group is not None and self._group.pids():

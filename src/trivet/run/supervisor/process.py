@@ -228,7 +228,7 @@ class Process:
         self._on_report()
         failure, self._failure = self._failure, None
         ended = processes.exit_of(child.pidfd)
-        ending = self._hold.ending(ended)
+        ending = self._hold.ending(ended, was_told=self.is_stopping)
         up_s = time.monotonic() - self._started
         self._close()
         temporary = self.status.temporary
