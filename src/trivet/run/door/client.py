@@ -92,7 +92,8 @@ class Client(Watched, Asker):
         return self._repeats > 0
 
     def must_close(self) -> bool:
-        return not self.request.keep_alive or self._ended or self._deploy.is_closed or not self.has_asked()
+        is_last = self._ended and not self._buffer
+        return not self.request.keep_alive or is_last or self._deploy.is_closed or not self.has_asked()
 
     def has_asked(self) -> bool:
         return self._upload.is_done

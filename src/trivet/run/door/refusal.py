@@ -3,6 +3,7 @@
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
+    417: "Expectation Failed",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     502: "Bad Gateway",

@@ -16,10 +16,10 @@ _HOST = re.compile(rb"[-A-Za-z0-9._~%!$&'()*+;=:\[\]]*+")
 # Names with "_" reach a CGI-like app (WSGI, Rack) as the same variable as those with "-".
 _FIELDS = re.compile(
     rb"\r\n(host|connection|content[-_]length|transfer[-_]encoding|upgrade|keep-alive|proxy-connection|te"
-    rb"|http2-settings|x[-_]forwarded[-_](?:for|proto|host)):[ \t]*+([^\r]*+)",
+    rb"|http2-settings|expect|x[-_]forwarded[-_](?:for|proto|host)): *+([^\r]*+)",
     re.IGNORECASE,
 )
-_PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding"})
+_PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _AMBIGUOUS = frozenset({b"content_length", b"transfer_encoding"})
 _ESSENTIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization"})
 _CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
@@ -76,12 +76,14 @@ def parse_request(head: bytes, peer: Peer) -> Request:
     if match is None:
         raise _why_not(head)
     method, target, minor = match.groups()
+    if method == b"CONNECT":
+        raise Refusal(501, "CONNECT is not supported.")
     if target[0] != _SLASH:
         head = _to_origin_form(head, method, target)
     found, cuts = _find_fields(head)
     request = Request(method, is_http10=minor == b"0")
     host = _check_host(found, request)
-    if len(found) > 1:
+    if len(found) > 1 or request.is_http10:  # Host alone, as most requests have it, frames nothing
         _frame(request, found)
     if cuts:
         added = _read_connection(request, found, head, cuts) + _forwarded(peer, found, host)
@@ -96,11 +98,14 @@ def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[Span]]:
     cuts = []
     for match in _FIELDS.finditer(head):
         name = match[1].lower()
-        value = match[2].rstrip(b" \t")
+        value = match[2].rstrip(
+            b" "
+        )  # not tabs: what frames the request is passed on as it is, and not all read them so
         if name in _PASSED_ON:
             if name in found:
                 raise Refusal(400, f"The field {name.decode()} is there more than once.")
         else:
+            value = value.strip(b" \t")
             cuts.append(match.span())
             if name in found:
                 value = found[name] + b", " + value
@@ -123,6 +128,8 @@ def _frame(request: Request, found: dict[bytes, bytes]) -> None:
     """The request's length is known, in the one way RFC 9112 §6.3 leaves. Raises: Refusal."""
     if not _AMBIGUOUS.isdisjoint(found):
         raise Refusal(400, "A field's name is written with an underscore to look like another.")
+    if found.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise Refusal(417, "The only Expect that is understood here is 100-continue.")
     length = found.get(b"content-length")
     coding = found.get(b"transfer-encoding")
     if coding is not None:
@@ -171,8 +178,6 @@ def _forwarded(peer: Peer, found: dict[bytes, bytes], host: bytes) -> bytes:
 
 def _to_origin_form(head: bytes, method: bytes, target: bytes) -> bytes:
     """The head as it would be with a path alone: `http://host/path` is split as RFC 9112 §3.2.2 says."""
-    if method == b"CONNECT":
-        raise Refusal(501, "CONNECT is not supported.")
     if target == b"*" and method == b"OPTIONS":
         return head
     match = _ABSOLUTE.fullmatch(target)
@@ -184,6 +189,10 @@ def _to_origin_form(head: bytes, method: bytes, target: bytes) -> bytes:
     hosts = spans_of(head, [b"host"])
     if len(hosts) > 1:
         raise Refusal(400, "The field host is there more than once.")
+    if not hosts and b" HTTP/1.1\r\n" in head:
+        raise Refusal(400, "The request has no Host field.")
+    if hosts and _HOST.fullmatch(head[hosts[0][0] + 7 : hosts[0][1]].strip(b" ")) is None:
+        raise Refusal(400, "The Host field is not a host and a port.")
     after_target = len(method) + 1 + len(target)
     rest = without(head, hosts)[after_target:]
     return method + b" " + path + rest + b"Host: " + match[1] + b"\r\n\r\n"

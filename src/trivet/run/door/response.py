@@ -95,24 +95,21 @@ def _frame(response: Response, request: Request, found: dict[bytes, bytes], *, i
     coding = found.get(b"transfer-encoding")
     if coding is not None and (length is not None or is_http10):
         raise Refusal(502, "The app's answer says its length in two ways.")
+    if coding is not None and coding.lower() != b"chunked":
+        raise Refusal(502, "The only Transfer-Encoding an app's answer may have here is chunked.")
     size = 0 if length is None else parse_length(length)
     if size is None:
         raise Refusal(502, "The Content-Length of the app's answer is not a number.")
     if request.method == b"HEAD" or response.status < 200 or response.status in (_NO_CONTENT, _NOT_MODIFIED):
         return
     if coding is not None:
-        response.body = _frame_coding(coding, request)
+        if request.is_http10:
+            raise Refusal(502, "The app's answer is in chunks, which the request's HTTP/1.0 does not know.")
+        response.body = Chunked()
     elif length is not None:
         response.body = Fixed(size) if size else None
     else:
         response.body = UntilClose()
-
-
-def _frame_coding(coding: bytes, request: Request) -> Body:
-    codings = tokens(coding)
-    if request.is_http10 or codings.count(b"chunked") > 1 or (b"chunked" in codings and codings[-1] != b"chunked"):
-        raise Refusal(502, "The Transfer-Encoding of the app's answer breaks the rules of HTTP.")
-    return Chunked() if b"chunked" in codings else UntilClose()
 
 
 def _read_connection(response: Response, value: bytes, head: bytes, cuts: list[tuple[int, int]]) -> None:
