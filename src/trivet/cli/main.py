@@ -18,7 +18,7 @@ _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "logs", "events", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "prune", "notify", "backup", "restore", "completion")),
+    ("This machine", ("up", "down", "host", "prune", "notify", "backup", "restore", "completion")),
 )
 
 
@@ -46,6 +46,7 @@ _COMMANDS = {
     "up": ("machine", "Start the supervisor, and with it everything that ran before."),
     "down": ("machine", "Stop the supervisor and everything it runs, until `trivet up`."),
     "doctor": ("machine", "Say what this machine has, enforces and lacks."),
+    "host": ("host", "Have the init system start Trivet at boot."),
     "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
     "notify": ("notify", "List the URLs that are told what became of releases."),
     "backup": ("backup", "Write this installation into one file, while its apps run."),
