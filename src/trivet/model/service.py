@@ -71,7 +71,6 @@ description="Trivet: the apps of this machine"
 supervisor=supervise-daemon
 command={program}
 command_args="up --foreground"
-respawn_delay=0
 respawn_max=0
 retry="SIGTERM/{_STOP_WITHIN_S}/SIGKILL/5"
 {exports}
