@@ -1,5 +1,6 @@
 """Homes whose processes are ended afterwards."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from trivet.run import Machine
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """An empty home."""
-    return Home(tmp_path / "home")
+    """An empty home, whose apps may read the Python that runs the tests: theirs is the same, wherever it lies."""
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    home.opened("readable", None).write_text(f"{sys.prefix}\n{sys.base_prefix}\n")
+    return home
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from trivet.host import processes
 from trivet.model.output import KeptOutput, Part
 from trivet.model.process import ProcessType
 from trivet.model.release_settings import ReleaseSettings
-from trivet.run import Call, Ran
+from trivet.run import Call, Ran, users
 
 _SOON = ReleaseSettings(timeout_s=4, hook_timeout_s=0.3)
 
@@ -142,6 +142,8 @@ def test_a_hook_has_the_builds_environment_and_what_it_is_told_and_nothing_of_th
     temporary = found.pop("TMPDIR")
     assert found.pop("HOME") == temporary
     assert found.pop("PWD") == f"{bundle}/app"
+    for name in ("USER", "LOGNAME") if users.are_kept_apart() else ():
+        assert found.pop(name) == "trivet-shop"
     assert found == {
         "BUNDLE": bundle,
         "LANG": "C.UTF-8",

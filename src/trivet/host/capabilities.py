@@ -11,7 +11,9 @@ import struct
 from collections.abc import Iterator
 
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
+_PR_SET_KEEPCAPS = 8
+_DAC_READ_SEARCH = 2
 _VERSION_3 = 0x20080522
 _HEADER = struct.Struct("=Ii")  # struct __user_cap_header_struct: version, pid
 _SETS = struct.Struct("=6I")  # struct __user_cap_data_struct twice: effective, permitted, inheritable; low half first
@@ -44,19 +46,37 @@ class Powers:
         _checked(libc.capget(self._header, sets))
         permitted_low, permitted_high = _SETS.unpack(sets.raw)[1::3]
         low, high = _KEPT_BITS & 0xFFFFFFFF & permitted_low, _KEPT_BITS >> 32 & permitted_high
-        self._kept = ctypes.create_string_buffer(_SETS.pack(low, low, 0, high, high, 0), _SETS.size)
+        passing = 1 << _DAC_READ_SEARCH & permitted_low
+        self._kept = _sets((low, low, 0, high, high, 0))
+        self._kept_to_pass = _sets((low, low | passing, passing, high, high, 0))
+        self._passing = _sets((passing, passing, passing, 0, 0, 0))
 
-    def give_up_others(self) -> None:
+    def give_up_others(self, *, passes: bool = False) -> None:
         """This process, or a child of it, has none but the kept ones, and neither it nor a child can get others.
 
         For good only with `no_new_privs`: whoever may not touch the bounding set (it takes SETPCAP) could have them back
-        from a program of root. Raises: OSError.
+        from a program of root. If it is to be a user who `passes`, that power stays within reach. Raises: OSError.
         """
         _checked(self._libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
         for number in self._others:
+            if passes and number == _DAC_READ_SEARCH:
+                continue
             if self._libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
                 _check_refusal(ctypes.get_errno())
-        _checked(self._libc.capset(self._header, self._kept))
+        _checked(self._libc.capset(self._header, self._kept_to_pass if passes else self._kept))
+
+    def keep_over_next_user(self) -> None:
+        """What it is permitted stays so when this process becomes another user. Raises: OSError."""
+        _checked(self._libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+
+    def pass_only(self) -> None:
+        """This process and its children have the one power to go and read where only root may. Raises: OSError."""
+        _checked(self._libc.capset(self._header, self._passing))
+        _checked(self._libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _DAC_READ_SEARCH, 0, 0))
+
+
+def _sets(words: tuple[int, ...]) -> "ctypes.Array[ctypes.c_char]":
+    return ctypes.create_string_buffer(_SETS.pack(*words), _SETS.size)
 
 
 def _bounding_set(libc: ctypes.CDLL) -> Iterator[int]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from trivet.errors import CannotSeal
 from trivet.host.capabilities import Powers
 from trivet.host.system_calls import Filter
+from trivet.host.user import User
 
 if TYPE_CHECKING:
     from trivet.host.call_filter import Calls
@@ -92,14 +93,15 @@ class Sealing:
 class Walls:
     """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices.
 
-    `readable` is what it may read beside that, files and all beneath folders (None: everything). Without `network` it
-    can neither connect nor be connected to by TCP, on kernels from 6.7. With `calls` it makes no others, and shares neither
-    terminals nor abstract sockets with other processes.
+    `readable` is what it may read beside that, files and all beneath folders, as far as it is there (None: everything);
+    of the folders in `listed` it may see the names alone. Without `network` it can neither connect nor be connected to by
+    TCP, on kernels from 6.7. With `calls` it makes no others, and shares neither terminals nor abstract sockets with others.
     """
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...] = ()
     readable: tuple[Path, ...] | None = None
+    listed: tuple[Path, ...] = ()
     network: bool = True
     calls: "Calls | None" = None
 
@@ -139,13 +141,26 @@ class Sandbox:
             raise
         return ruleset
 
-    def close_in(self, ruleset: int) -> None:
+    def close_in(self, ruleset: int, *, passes: bool = False) -> None:
         """As `seal`, for a child within walls that were built before, with the powers of whoever made this sandbox.
 
-        The descriptor is closed.
+        The descriptor is closed. It is to become a user who `passes`, or not: user.py.
         """
-        self._give_up(self._powers)
+        self._give_up(self._powers, passes=passes)
         self._shut(ruleset)
+
+    def become(self, user: User) -> None:
+        """This process is the user, for ever: none of our groups, and no power but to pass where only root may, if so.
+
+        It was closed in before. Raises: OSError.
+        """
+        if user.passes:
+            self._powers.keep_over_next_user()
+        os.setgroups(())
+        os.setresgid(user.number, user.number, user.number)
+        os.setresuid(user.number, user.number, user.number)
+        if user.passes:
+            self._powers.pass_only()
 
     def leave(self, calls: "Calls") -> None:
         """This process and all its children make no other system calls, and gain no rights, for ever. Raises: OSError."""
@@ -158,9 +173,9 @@ class Sandbox:
         """This process is sent the signal when the thread that forked it ends."""
         self._checked(self._libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "end with its parent")
 
-    def _give_up(self, powers: Powers) -> None:
+    def _give_up(self, powers: Powers, *, passes: bool = False) -> None:
         self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
-        powers.give_up_others()
+        powers.give_up_others(passes=passes)
         self._filter.refuse_limits_of_others()
 
     def _shut(self, ruleset: int) -> None:
@@ -171,13 +186,16 @@ class Sandbox:
     def _allow_all(self, ruleset: int, walls: Walls, known: int) -> None:
         reading = 0 if walls.readable is None else _READING
         for folder in walls.folders:
-            self._allow(ruleset, folder, reading | (_IN_FOLDERS & known))
+            rights = reading | (_IN_FOLDERS & known)
+            self._allow(ruleset, folder, rights if folder.is_dir() else rights & _OF_FILES)
         for path in walls.files:
-            self._allow(ruleset, path, _WRITE_FILE | (reading & _OF_FILES))
+            self._allow(ruleset, path, _WRITE_FILE | (reading & _READ_FILE))
         for device in _DEVICES if walls.calls else (*_DEVICES, *_TERMINALS):
             self._allow_device(ruleset, f"/dev/{device}", (reading & _OF_FILES) | (_ON_DEVICES & known))
         for path in walls.readable or ():
-            self._allow(ruleset, path, _READING if path.is_dir() else _READING & _OF_FILES)
+            self._allow_reading(ruleset, str(path), _READING)
+        for path in walls.listed if reading else ():
+            self._allow_reading(ruleset, str(path), _READ_DIR)
 
     def _create(self, abi: int, walls: Walls) -> int:
         scoped = _SCOPE_SIGNAL if abi >= _SCOPE_ABI else 0
@@ -193,6 +211,18 @@ class Sandbox:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             self._checked(self._add(ruleset, descriptor, rights), f"allow writing to {path}")
+        finally:
+            os.close(descriptor)
+
+    def _allow_reading(self, ruleset: int, path: str, rights: int) -> None:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # what is not there, nobody reads
+        try:
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            rights &= _READING if is_folder else _OF_FILES
+            self._checked(self._add(ruleset, descriptor, rights), f"allow reading {path}")
         finally:
             os.close(descriptor)
 

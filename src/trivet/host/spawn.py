@@ -17,6 +17,7 @@ from typing import NoReturn
 from trivet.host.cgroup import Cgroup
 from trivet.host.clone import Cloner
 from trivet.host.sandbox import Sandbox, Walls
+from trivet.host.user import User
 
 _EXIT_NOT_STARTED = 127
 _MOST_BYTES = 4096
@@ -68,16 +69,18 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What happens in the child last: `prepare` runs, and then the walls close.
+    """What happens in the child last: `prepare` runs, the walls close, it becomes the user (None: stays ours), `finish` runs.
 
-    `output` is opened anew behind them as descriptors 1 and 2: the kernel decides when a file is opened what may be done
-    with it, so that one from before could be shortened. It exists, and is one of the walls' files.
+    `output` is opened anew behind the walls as descriptors 1 and 2: the kernel decides when a file is opened what may be
+    done with it, so that one from before could be shortened. It exists, and is one of the walls' files.
     """
 
     sandbox: Sandbox
     walls: Walls
     prepare: Callable[[], None] | None = None
     output: Path | None = None
+    user: User | None = None
+    finish: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +179,7 @@ def _become(command: Command, confinement: Confinement | None, beginning: _Begin
         step[0] = "prepare"
         _settle_in(command, step, beginning)
         if confinement is not None:
-            step[0] = "seal"
-            if confinement.prepare is not None:
-                confinement.prepare()
-            confinement.sandbox.close_in(beginning.ruleset)
-            if confinement.output is not None:
-                _write_to(confinement.output)
+            _confine(confinement, step, beginning.ruleset)
         step[0] = f"run {command.argv[0]}"
         os.execve(command.argv[0], command.argv, _environment(command))
     except OSError as error:
@@ -237,6 +235,20 @@ def _enter(entry: str) -> None:
     descriptor = os.open(entry, os.O_WRONLY | os.O_CLOEXEC)
     os.write(descriptor, b"0")
     os.close(descriptor)
+
+
+def _confine(confinement: Confinement, step: list[str], ruleset: int) -> None:
+    step[0] = "seal"
+    if confinement.prepare is not None:
+        confinement.prepare()
+    confinement.sandbox.close_in(ruleset, passes=confinement.user is not None and confinement.user.passes)
+    if confinement.output is not None:
+        _write_to(confinement.output)
+    if confinement.user is not None:
+        step[0] = f"become the user {confinement.user.number}"
+        confinement.sandbox.become(confinement.user)
+    if confinement.finish is not None:
+        confinement.finish()  # what a change of user takes back comes after it: prctl(2), PR_SET_PDEATHSIG
 
 
 def _write_to(path: Path) -> None:

@@ -64,6 +64,10 @@ class Home:
         """A file that says, by being there, that every release of the app has to be signed."""
         return self.apps / app / "require_signed_releases"
 
+    def opened(self, what: str, app: AppName | None) -> Path:
+        """Names paths of the machine, one a line, that every app, or this one, may read (`readable`) or write (`writable`)."""
+        return (self.root if app is None else self.apps / app) / what
+
     # flows
     def lock(self, deploy: Deploy) -> Path:
         return self.root / "locks" / f"{deploy.app}.{deploy.name}"
@@ -123,6 +127,11 @@ class Home:
 
     def storage(self, deploy: Deploy) -> Path:
         return self.deploy(deploy) / "storage"
+
+    @property
+    def users(self) -> Path:
+        """Which app is which user where Trivet is root; nothing is ever taken from it."""
+        return self.supervisor / "users.json"
 
     @property
     def temporary(self) -> Path:

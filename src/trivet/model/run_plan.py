@@ -14,7 +14,8 @@ class ProcessPlan:
 
     `environment` is shared by all processes of the release; the engine adds what it decides at each start
     (`PORT`, `TMPDIR`, `HOME`) and `TRIVET_PROCESS`. `ends_as_group`: SIGTERM goes to the whole group, because the main
-    process is a shell that would keep it from the program. The rest is as in `model.process.ProcessType`.
+    process is a shell that would keep it from the program. `reads` is what its code consists of. The rest is as in
+    `model.process.ProcessType`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ProcessPlan:
     settle_s: float | None = None
     grace_s: float = 30.0
     ends_as_group: bool = False
+    reads: tuple[Path, ...] = ()
     check: HealthCheck = field(default_factory=HealthCheck)
     limits: Limits = field(default_factory=Limits)
     warm_s: float | None = None

@@ -12,14 +12,14 @@ from pathlib import Path
 from trivet.errors import RunError
 from trivet.host import files, processes, spawn
 from trivet.host.descendants import reaping
-from trivet.host.sandbox import Sandbox, Walls
 from trivet.model.home import Home
 from trivet.model.release import Release
 from trivet.run import desired
 from trivet.run.capture import Capture
 from trivet.run.command import shell_argv
+from trivet.run.enclosure import Enclosure, Place
 from trivet.run.leftovers import clear_away, one_off_folder
-from trivet.run.plan import app_folder, process_environment
+from trivet.run.plan import app_folder, code_of, process_environment
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_THE_KERNEL = 0x80  # SI_KERNEL: the terminal has told everybody in the foreground already
@@ -44,11 +44,15 @@ class OneOff:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How it is attached: its descriptors, whether it leads a session, and what it gets when we are gone."""
+    """How it is attached: its descriptors, whether it leads a session, and what it gets when we are gone.
+
+    `own_pipes`: what it writes to are pipes that we made for it.
+    """
 
     descriptors: tuple[int, int, int]
     own_session: bool
     parting_signal: int
+    own_pipes: bool = False
 
 
 def command_argv(command: tuple[str, ...] | str) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ def command_argv(command: tuple[str, ...] | str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", 'exec "$@"', "sh", *command)
 
 
-def run_attached(one_off: OneOff, sandbox: Sandbox) -> int:
+def run_attached(one_off: OneOff, enclosure: Enclosure) -> int:
     """The exit status of the command, with our own standard input, output and error; 128 + n for signal n.
 
     On a terminal it shares our session and group; else it leads its own. All that it has started ends with it. Signals that
@@ -67,14 +71,14 @@ def run_attached(one_off: OneOff, sandbox: Sandbox) -> int:
     manner = Manner((0, 1, 2), not sys.stdin.isatty(), signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
     try:
-        with _started(one_off, sandbox, manner) as child:
+        with _started(one_off, enclosure, manner) as child:
             _pass_signals_on(child)
             return _exit_status(child)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run_captured(one_off: OneOff, sandbox: Sandbox, capture: Capture, timeout_s: float) -> int | None:
+def run_captured(one_off: OneOff, enclosure: Enclosure, capture: Capture, timeout_s: float) -> int | None:
     """The exit status; None if it did not end within this time, and was ended. The capture has all that it wrote.
 
     It and all it started are gone when this returns or raises, and it does not outlive us. What it writes to its error
@@ -82,8 +86,8 @@ def run_captured(one_off: OneOff, sandbox: Sandbox, capture: Capture, timeout_s:
     """
     with _open_pipes(2 if one_off.answers else 1) as pipes:
         answer, other = pipes.writing[0], pipes.writing[-1]
-        manner = Manner((pipes.null, answer, other), own_session=True, parting_signal=signal.SIGKILL)
-        with _started(one_off, sandbox, manner) as child:
+        manner = Manner((pipes.null, answer, other), own_session=True, parting_signal=signal.SIGKILL, own_pipes=True)
+        with _started(one_off, enclosure, manner) as child:
             pipes.close_theirs()  # else the output would never end
             reading = {descriptor: one_off.answers and index == 0 for index, descriptor in enumerate(pipes.reading)}
             return _exit_status(child) if capture.copy(reading, child.pidfd, timeout_s) else None
@@ -121,12 +125,21 @@ def _open_pipes(count: int) -> Iterator[_Pipes]:
 
 
 @contextmanager
-def _started(one_off: OneOff, sandbox: Sandbox, manner: Manner) -> Iterator[spawn.Child]:
+def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[spawn.Child]:
     desired.make_folders(one_off.home, one_off.release.deploy)
     temporary = _make_temporary(one_off.home)
     try:
+        release = one_off.release
+        place = enclosure.place(release.deploy, code_of(one_off.home, release))
+        if place.user is not None and manner.own_pipes:
+            for descriptor in manner.descriptors[1:]:
+                place.user.may_write(descriptor)  # programs open /dev/stdout
         with reaping():
-            child = spawn.spawn(_command(one_off, manner, temporary), _confinement(one_off, sandbox, manner, temporary))
+            command, confinement = (
+                _command(one_off, manner, place, temporary),
+                _confinement(enclosure, manner, place, temporary),
+            )
+            child = spawn.spawn(command, confinement)
             try:
                 _check_started(one_off, child)
                 yield child
@@ -144,24 +157,24 @@ def _make_temporary(home: Home) -> Path:
     return path
 
 
-def _command(one_off: OneOff, manner: Manner, temporary: Path) -> spawn.Command:
-    environment = dict(process_environment(one_off.environment, one_off.process, temporary, None))
+def _command(one_off: OneOff, manner: Manner, place: Place, temporary: Path) -> spawn.Command:
+    own = process_environment(one_off.environment, one_off.process, temporary, None)
+    environment = {**place.variables, **own}
     if not manner.own_session and "TERM" in os.environ:
         environment["TERM"] = os.environ["TERM"]  # says what the terminal understands; nothing else is the caller's
     folder = app_folder(one_off.home, one_off.release)
     return spawn.Command(one_off.argv, environment, folder, manner.descriptors, own_session=manner.own_session)
 
 
-def _confinement(one_off: OneOff, sandbox: Sandbox, manner: Manner, temporary: Path) -> spawn.Confinement:
-    walls = Walls((temporary, one_off.home.storage(one_off.release.deploy), Path("/dev/shm")))
+def _confinement(enclosure: Enclosure, manner: Manner, place: Place, temporary: Path) -> spawn.Confinement:
     parent = os.getpid()
 
-    def prepare() -> None:
-        sandbox.end_with_parent(manner.parting_signal)
+    def finish() -> None:
+        enclosure.sandbox.end_with_parent(manner.parting_signal)
         if os.getppid() != parent:
             raise ProcessLookupError(0, "whoever started it is gone")
 
-    return spawn.Confinement(sandbox, walls, prepare)
+    return spawn.Confinement(enclosure.sandbox, place.walls(temporary), user=place.user, finish=finish)
 
 
 def _check_started(one_off: OneOff, child: spawn.Child) -> None:

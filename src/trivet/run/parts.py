@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trivet.host.clock import now
-from trivet.host.sandbox import Sandbox
 from trivet.model.config import Config
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -21,6 +20,7 @@ from trivet.model.schema import read_marker, schema_command
 from trivet.run import outputs
 from trivet.run.capture import Capture
 from trivet.run.command import shell_argv
+from trivet.run.enclosure import Enclosure
 from trivet.run.log_files import append_to_log
 from trivet.run.one_off import OneOff, run_captured
 from trivet.run.plan import log_path, release_environment
@@ -65,7 +65,7 @@ class Parts:
         self._release = read_release(home, deploy, number)
         check_runnable(home, self._release)
 
-    def run(self, call: Call, sandbox: Sandbox, report_line: Callable[[str], None]) -> Ran | None:
+    def run(self, call: Call, enclosure: Enclosure, report_line: Callable[[str], None]) -> Ran | None:
         """It has ended, with all that it started; None if the release has none. Raises: RunError, MachineError."""
         command = find_command(self._release, call.part)
         if command is None:
@@ -74,7 +74,7 @@ class Parts:
         kept = outputs.begin(self._home, self._release.deploy, self._release.number, output)
         try:
             capture = Capture(_Sink(kept, self._log(call.part)).write, report_line)
-            status = run_captured(self._one_off(call, command), sandbox, capture, self._timeout_s(call.part))
+            status = run_captured(self._one_off(call, command), enclosure, capture, self._timeout_s(call.part))
         finally:
             kept.close()
         ended = self._ended(output, status, capture.printed)

@@ -1,6 +1,7 @@
 """Release + config + formation → run plan: which processes, with which argv and environment. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.model.config import Config
@@ -20,11 +21,14 @@ _BUNDLE = "{bundle}"
 def plan(home: Home, release: Release, config: Config, formation: Formation) -> RunPlan:
     """Every process of the formation as it is to run."""
     environment = release_environment(home, release, config)
-    folder = app_folder(home, release)
+    folder, reads = app_folder(home, release), code_of(home, release)
     return RunPlan(
         release.deploy,
         release.number,
-        tuple(_process(name, kind, folder, environment) for name, kind in formation.processes(release.processes)),
+        tuple(
+            replace(_process(name, kind, folder, environment), reads=reads)
+            for name, kind in formation.processes(release.processes)
+        ),
     )
 
 
@@ -58,6 +62,14 @@ def process_environment(
 def app_folder(home: Home, release: Release) -> Path:
     """Where the release's processes start."""
     return home.bundle(release.deploy.app, release.build.id) / "app" / release.build.folder
+
+
+def code_of(home: Home, release: Release) -> tuple[Path, ...]:
+    """What the release's processes are started from: the bundle, the layers that it leads to, the machine's program."""
+    build = release.build
+    layers = (home.layers / layer.digest for layer in build.layers)
+    runtime = (Path(build.tools[build.runtime].path),) if build.runtime else ()
+    return (home.bundle(release.deploy.app, build.id), *layers, *runtime)
 
 
 def log_path(home: Home, deploy: Deploy, release: int, process: str) -> Path:

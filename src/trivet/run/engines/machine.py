@@ -26,6 +26,7 @@ from trivet.model.run import Address, Means, ProcessStatus, RollOut
 from trivet.run import desired, in_use, leftovers, log_limits, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
+from trivet.run.enclosure import Enclosure
 from trivet.run.events import read_events
 from trivet.run.log_files import last_lines
 from trivet.run.logs import read_lines
@@ -230,14 +231,14 @@ class Machine:
         """
         self.check_build(read_release(self._home, deploy, number).build)
         chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
-        return one_off.run_attached(chosen, self._walls())
+        return one_off.run_attached(chosen, self._enclosure())
 
     def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
         """A command around the release was run, once, within its time; None if the release has none of this part.
 
         Each line is reported as it comes, and the whole output is kept. Raises: RunError, CannotSeal, MachineError.
         """
-        return Parts(self._home, deploy, number).run(call, self._walls(), report_line)
+        return Parts(self._home, deploy, number).run(call, self._enclosure(), report_line)
 
     def outputs(self, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
         """What the commands around the release wrote, in the order in which they ran. Raises: InvalidDocument."""
@@ -307,6 +308,9 @@ class Machine:
         walls = Sandbox()
         sandbox.check(walls.sealing, allow_mutable=_allows_mutable())
         return walls
+
+    def _enclosure(self) -> Enclosure:
+        return Enclosure(self._home, self._walls())
 
     def _answers(self, deadline: float) -> bool:
         try:

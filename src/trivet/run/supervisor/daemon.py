@@ -14,6 +14,7 @@ from trivet.host.descendants import become_reaper
 from trivet.host.files import make_directories
 from trivet.host.processes import boot_id
 from trivet.model.home import Home
+from trivet.run.enclosure import Enclosure
 from trivet.run.log_limits import read_log_limits
 from trivet.run.supervisor import launch, yard
 from trivet.run.supervisor.journal import Journal
@@ -57,7 +58,7 @@ def _supervise(home: Home, options: list[str]) -> None:
     logs = LogRoom(home, loop, LogTimes(loop), read_log_limits(os.environ))
     keeping = (Ports(), logs, Leftovers(loop, None if groups.means.killing else orphans), Journal(home, loop))
     by = launch.said_by(os.environ)
-    place = yard.Yard(home, loop, walls, *keeping, boot_id(), limit, groups, Cloner(), altered, by)
+    place = yard.Yard(home, loop, Enclosure(home, walls), *keeping, boot_id(), limit, groups, Cloner(), altered, by)
     supervisor = Supervisor(place)
     orphans.own = supervisor.children
     become_reaper()

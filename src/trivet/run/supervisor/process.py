@@ -12,11 +12,11 @@ from pathlib import Path
 from trivet.errors import MachineError, TrivetError
 from trivet.host import processes, spawn
 from trivet.host.clock import now
-from trivet.host.sandbox import Walls
 from trivet.model.event import Event, EventKind
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
+from trivet.run.enclosure import Place
 from trivet.run.plan import log_path, process_environment
 from trivet.run.supervisor import restart, status
 from trivet.run.supervisor.hold import Hold, owner_of
@@ -55,6 +55,7 @@ class Process:
         "_gone",
         "_hold",
         "_is_stopping",
+        "_place",
         "_remains",
         "_started",
         "_status_folder",
@@ -98,6 +99,7 @@ class Process:
         self._alarm: Alarm | None = None
         self._gone: tuple[Gone, ...] = ()
         self._is_stopping = False
+        self._place: Place | None = None
         self._remains: Remains | None = None
         self._started = time.monotonic()
 
@@ -133,9 +135,12 @@ class Process:
         self.tell(EventKind.RESTARTED if self.status.restarts else EventKind.STARTED)
 
     def _spawn(self, temporary: Path) -> spawn.Child:
-        log, null = self._open_log(), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if self._place is None:
+            self._place = self._yard.enclosure.place(self.belonging.deploy, self.plan.reads)
+        place = self._place
+        log, null = self._open_log(place), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return spawn.spawn(self._command(temporary, (null, log, log)), self._confinement(temporary))
+            return spawn.spawn(self._command(place, temporary, (null, log, log)), self._confinement(place, temporary))
         finally:
             os.close(null)
             os.close(log)
@@ -319,8 +324,9 @@ class Process:
             with contextlib.suppress(TrivetError):  # no front door can be started: then none holds it either
                 self.inheritance.close()
 
-    def _command(self, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
-        environment = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
+    def _command(self, place: Place, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
+        own = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
+        environment = {**place.variables, **own}
         most, cell = self.plan.limits.files, self._hold.begin()
         start = (self.plan.argv, environment, self.plan.folder, descriptors)
         command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell)
@@ -329,10 +335,10 @@ class Process:
         told = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}
         return replace(command, environment={**environment, **told}, listening=self.inheritance.descriptor)
 
-    def _confinement(self, temporary: Path) -> spawn.Confinement:
-        walls = Walls((temporary, self._yard.home.storage(self.belonging.deploy), Path("/dev/shm")), (self.log,))
+    def _confinement(self, place: Place, temporary: Path) -> spawn.Confinement:
         announcement = status.Announcement(self._status_folder, self.status)
-        return spawn.Confinement(self._yard.sandbox, walls, announcement.write, output=self.log)
+        sandbox, walls = self._yard.enclosure.sandbox, place.walls(temporary, self.log)
+        return spawn.Confinement(sandbox, walls, announcement.write, output=self.log, user=place.user)
 
     def _on_report(self) -> None:
         """The program runs, or never will, and then its exit follows."""
@@ -347,8 +353,11 @@ class Process:
         os.close(child.report)
         self._child = replace(child, report=-1)
 
-    def _open_log(self) -> int:
-        return os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open_log(self, place: Place) -> int:
+        log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if place.user is not None:
+            place.user.may_write(log)  # programs open /dev/stdout
+        return log
 
     def _tell_log(self, line: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not keep the process from being started again

@@ -8,9 +8,9 @@ from pathlib import Path
 from trivet.host.cgroups import Cgroups
 from trivet.host.clone import Cloner
 from trivet.host.files import make_directories
-from trivet.host.sandbox import Sandbox
 from trivet.model.home import Home
 from trivet.model.release import Act
+from trivet.run.enclosure import Enclosure
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_room import LogRoom
@@ -28,7 +28,7 @@ class Yard:
 
     home: Home
     loop: Loop
-    sandbox: Sandbox
+    enclosure: Enclosure
     ports: Ports
     logs: LogRoom
     leftovers: Leftovers

@@ -1,0 +1,106 @@
+"""Users of apps: where Trivet is root, each app is somebody of its own, by number alone unless the machine knows the name.
+
+Numbers, https://systemd.io/UIDS-GIDS: nobody else gives these to anybody. The second range is for containers that have
+65536 users in all.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RANGES = (range(70_000, 80_000), range(60_706, 61_184))
+_OPEN = stat.S_IXOTH
+_FIELDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom an app's processes run as: user and group of the same number.
+
+    `passes`: it has the power to go through folders that are closed to others, and to read what lies there, for walls are
+    around it that say what it may read.
+    """
+
+    number: int
+    name: str
+    passes: bool = False
+
+    def may_write(self, descriptor: int) -> None:
+        """It can open this file of ours for writing, by a descriptor that it has been given. Raises: OSError."""
+        os.fchown(descriptor, -1, self.number)
+        os.fchmod(descriptor, 0o620)
+
+
+def find_by_name(name: str) -> int | None:
+    """The number of the machine's user of this name, whose group has the same; None if there is none."""
+    for fields in _accounts():
+        if fields[0] == name and fields[2] == fields[3] != "0":
+            return int(fields[2])
+    return None
+
+
+def is_known(number: int) -> bool:
+    """Whether the machine has somebody of this number."""
+    return any(fields[2] == str(number) for fields in _accounts())
+
+
+def home_of(number: int) -> Path | None:
+    """Where the machine's user of this number is at home."""
+    return next((Path(fields[5]) for fields in _accounts() if fields[2] == str(number) and fields[5]), None)
+
+
+def _accounts() -> Iterator[list[str]]:
+    """Those of this very machine, passwd(5): asking for others may take seconds, and the libraries that do take memory."""
+    with contextlib.suppress(OSError), open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        for line in file:
+            fields = line.rstrip("\n").split(":")
+            if len(fields) == _FIELDS and fields[2].isdecimal():
+                yield fields
+
+
+def usable() -> range:
+    """The numbers that this machine has for apps: all of the first range, or in a small container the second."""
+    known = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    for numbers in RANGES:
+        if any(first <= numbers.start and numbers.stop <= first + count for first, _, count in known):
+            return numbers
+    return range(0)
+
+
+def is_open(path: Path) -> bool:
+    """Whether everybody may go the way to the path, links followed: through every folder above it."""
+    return all(folder.stat().st_mode & _OPEN for folder in path.resolve().parents)
+
+
+def let_pass(folder: Path) -> None:
+    """Others may go through the folder, and not see what is in it unless they might before. Raises: OSError."""
+    _open_up(folder, _OPEN)
+
+
+def let_read(folder: Path) -> None:
+    """Others may see what is in the folder, if it is there. Raises: OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        _open_up(folder, _OPEN | stat.S_IROTH)
+
+
+def _open_up(folder: Path, bits: int) -> None:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & bits != bits:
+        folder.chmod(mode | bits)
+
+
+def give(path: Path, number: int) -> None:
+    """The file or tree is the user's, whatever it was; no link is followed. The top comes last: it tells that all is done.
+
+    Raises: OSError.
+    """
+    if path.lstat().st_uid == number:
+        return
+    if path.is_dir() and not path.is_symlink():
+        for _, folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
+            for name in (*folders, *files):
+                os.chown(name, number, number, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(path, number, number, follow_symlinks=False)

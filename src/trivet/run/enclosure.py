@@ -1,0 +1,133 @@
+"""Enclosure: what the processes of an app are closed in: who they are, where they may write, and what they may read.
+
+docs/decisions/0018-apps-apart.md has the reasons, docs/explanation/sealed-apps.md what was tried against it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivet.errors import MachineError
+from trivet.host import files, user
+from trivet.host.sandbox import Sandbox, Walls
+from trivet.host.sight import LISTED, paths_in_sight
+from trivet.host.user import User
+from trivet.host.view import contains, toolchain
+from trivet.model.home import Home
+from trivet.model.names import AppName, Deploy
+from trivet.run import users
+
+_SHARED = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where processes of one release are put: who they are (None: our user), what they may read, what else they may write."""
+
+    user: User | None
+    storage: Path
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What says who it is to programs that do not look it up; the config may say something else."""
+        return {} if self.user is None else {"USER": self.user.name, "LOGNAME": self.user.name}
+
+    def walls(self, temporary: Path, log: Path | None = None) -> Walls:
+        """Those of one process, whose own the temporary folder and the log are. Raises: OSError."""
+        if self.user is not None:
+            os.chown(temporary, self.user.number, self.user.number)
+        files = () if log is None else (log,)
+        return Walls((temporary, self.storage, _SHARED, *self.writable), files, readable=self.readable, listed=LISTED)
+
+
+class Enclosure:
+    """One home's. `sandbox` is what this kernel has to close a process in."""
+
+    def __init__(self, home: Home, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._home = home
+        self._private = (home.root, *filter(None, (user.home_of(os.geteuid()),)))
+        self._keeps_apart = users.are_kept_apart()
+        self._sights: dict[bool, tuple[Path, ...]] = {}
+        self._last: tuple[Deploy, tuple[Path, ...], Place] | None = None
+
+    def place(self, deploy: Deploy, reads: tuple[Path, ...]) -> Place:
+        """Where processes of the deploy are put whose code is what they read: made ready, once for all that share `reads`.
+
+        Raises: MachineError.
+        """
+        if self._last is None or self._last[0] != deploy or self._last[1] is not reads:
+            self._last = (deploy, reads, self._prepare(deploy, reads))
+        return self._last[2]
+
+    def _prepare(self, deploy: Deploy, reads: tuple[Path, ...]) -> Place:
+        home, app = self._home, deploy.app
+        own = tuple(path for path in reads if path.is_relative_to(home.root))
+        tools = (path for program in reads if program not in own for path in toolchain(program, self._private))
+        outside, writable = (*tools, *_read_lists(home, app, "readable")), _read_lists(home, app, "writable")
+        owner = self._user(app, (*outside, *writable))
+        if owner is not None:
+            self._hand_over(deploy, owner, own)
+        in_sight = self._in_sight(closed_too=owner is not None and owner.passes)
+        return Place(owner, home.storage(deploy), (*in_sight, *own, *outside), writable)
+
+    def _in_sight(self, *, closed_too: bool) -> tuple[Path, ...]:
+        if closed_too not in self._sights:
+            paths = dict.fromkeys(path.resolve() for path in paths_in_sight(closed_too=closed_too))
+            tops = (path for path in paths if not any(above in paths for above in path.parents))
+            self._sights[closed_too] = tuple(path for path in tops if not contains(path, self._private))
+        return self._sights[closed_too]
+
+    def _user(self, app: AppName, outside: tuple[Path, ...]) -> User | None:
+        if not self._keeps_apart:
+            return None
+        number = users.number_of(self._home, app)
+        closed = [path for path in (self._home.root, *outside) if not user.is_open(path)]
+        if closed and not self.sandbox.sealing.is_there:
+            raise MachineError(
+                f"The user of {app} cannot reach {closed[0]}: a folder on the way is closed to others.",
+                hint="Let others pass (chmod o+x), or put it elsewhere.",
+            )
+        return User(number, users.name_of(app), passes=bool(closed))
+
+    def _hand_over(self, deploy: Deploy, owner: User, reads: tuple[Path, ...]) -> None:
+        """The storage is the user's, and the ways to it, to the temporary folders and to its code are open."""
+        home = self._home
+        try:
+            for path in (home.temporary / "any", home.storage(deploy), *reads):
+                for folder in path.parents:
+                    if folder.is_relative_to(home.root):
+                        user.let_pass(folder)
+            for path in reads:
+                user.let_read(path)
+            user.give(home.storage(deploy).resolve(), owner.number)
+        except OSError as error:
+            raise files.refused(error, f"make {deploy} the user {owner.number}'s") from error
+
+
+def _read_lists(home: Home, app: AppName, what: str) -> tuple[Path, ...]:
+    """The paths in the operator's lists that are there. Raises: MachineError."""
+    lists = (home.opened(what, None), home.opened(what, app))
+    return tuple(path for each in lists for path in _read_list(each, home))
+
+
+def _read_list(path: Path, home: Home) -> Iterator[Path]:
+    text = ""
+    with contextlib.suppress(FileNotFoundError):
+        text = path.read_text()
+    for number, line in enumerate(text.splitlines(), 1):
+        named = line.partition("#")[0].strip()
+        if not named:
+            continue
+        if not named.startswith("/") or contains(Path(named), (home.root,)):
+            why = "holds all of Trivet's own" if named.startswith("/") else "is no absolute path"
+            raise MachineError(
+                f"{path}:{number}: {named!r} {why}.",
+                hint="Name folders and files of the machine, one a line, that apps may use.",
+            )
+        if os.path.exists(named):  # noqa: PTH110 - False if forbidden
+            yield Path(named)
