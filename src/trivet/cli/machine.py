@@ -5,6 +5,7 @@ from collections import Counter
 
 import click
 
+from trivet import __version__
 from trivet.cli.options import json_option, reason_option
 from trivet.cli.output import print_json, print_notes
 from trivet.cli.place import installation
@@ -24,7 +25,8 @@ _MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.WEAK: ("weak", "yellow"), Verdi
 def up(foreground: bool, reason: str) -> None:
     """Start the supervisor, and with it everything that ran before.
 
-    Deploying starts it as well. After a reboot, or in an init script, this is the command.
+    Deploying starts it as well. After a reboot, or in an init script, this is the command. After Trivet was upgraded, the
+    supervisor and the front door of the new version take over from those that run; nothing is restarted.
 
     \b
     Examples:
@@ -39,6 +41,10 @@ def up(foreground: bool, reason: str) -> None:
     counts = Counter(str(status.deploy) for status in found.processes)
     running = ", ".join(f"{deploy} ({count})" for deploy, count in sorted(counts.items()))
     click.echo(f"up: {running}" if running else "up: nothing to run yet")
+    if found.replaced is not None:
+        click.echo(f"the supervisor, of Trivet {found.version}, took over from {found.replaced}; nothing was restarted")
+    elif found.version != __version__:
+        click.echo(f"The supervisor that runs is of Trivet {found.version}, and this is {__version__}.", err=True)
     print_notes(list_troubles(place))
     for deploy, error in found.altered.items():
         raise AlteredLayer(f"{deploy} was not started. {error.message}", hint=error.hint, detail=error.detail)

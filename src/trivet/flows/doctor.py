@@ -16,7 +16,7 @@ from trivet.host.git import Git
 from trivet.host.holes import can_punch
 from trivet.model.text import size
 from trivet.release import Keeping, examine_key, find_environment_place
-from trivet.run import Machine
+from trivet.run import Machine, installed, is_newer, version_of
 from trivet.run.log_limits import read_log_limits
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
@@ -214,4 +214,20 @@ def _supervisor(installation: Installation) -> Finding:
         return Finding("supervisor", Verdict.GOOD, "not running; `trivet up` starts it, and so does a deploy")
     if troubles := [f"{deploy}: {text}" for deploy, text in machine.troubles().items()]:
         return Finding("supervisor", Verdict.WEAK, "; ".join(troubles), "The rest runs as it should.")
-    return Finding("supervisor", Verdict.GOOD, f"running, with {len(machine.processes(None))} of the apps' processes")
+    running = machine.version() or ""
+    if running != installed():
+        return _other_version(running)
+    return Finding(
+        "supervisor",
+        Verdict.GOOD,
+        f"running, of Trivet {version_of(running)}, with {len(machine.processes(None))} of the apps' processes",
+    )
+
+
+def _other_version(running: str) -> Finding:
+    own = installed()
+    text = f"running, of Trivet {version_of(running)}; installed is {version_of(own)}, with other code"
+    hint = "`trivet up` replaces it, and nothing that runs is restarted."
+    if is_newer(running, own):
+        hint = "Use that version's `trivet`; this one would have to end everything first: trivet down && trivet up"
+    return Finding("supervisor", Verdict.WEAK, text, hint)

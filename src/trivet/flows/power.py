@@ -9,28 +9,37 @@ from trivet.flows.environments import restore_all
 from trivet.flows.installation import Installation
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessStatus
-from trivet.run import Machine
+from trivet.run import Machine, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
     """What runs after an `up`, and the deploys that were not started: since their build was altered, or their config is
-    locked."""
+    locked.
+
+    `version` is the supervisor's; `replaced` that of the one that it took over from, if there was one.
+    """
 
     processes: tuple[ProcessStatus, ...]
     altered: Mapping[Deploy, AlteredLayer]
     locked: Mapping[Deploy, TrivetError]
+    version: str
+    replaced: str | None = None
 
 
 def up(installation: Installation) -> Up:
-    """The supervisor runs, and so does everything that ran before and is still what was built. Raises: RunError."""
+    """The supervisor runs, of this version or a later one, and so does everything that ran before and is still as built.
+
+    Raises: RunError, Busy (another version's runs, with a change in flight).
+    """
     machine = Machine(installation.home)
     restored = restore_all(installation)
     was_up = machine.is_up()
     altered = machine.up(installation.by)
+    replaced = machine.renew(installation.by)
     if was_up:
         _start_missing(machine, restored.written)
-    return Up(machine.processes(None), altered, restored.locked)
+    return Up(machine.processes(None), altered, restored.locked, version_of(machine.version() or ""), replaced)
 
 
 def run_in_foreground(installation: Installation, tell: Callable[[str], None]) -> None:

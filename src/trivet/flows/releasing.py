@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from trivet.errors import MachineError, RollOutFailed, SupervisorUnreachable, TrivetError
+from trivet.errors import Busy, MachineError, RollOutFailed, RunError, SupervisorUnreachable, TrivetError
 from trivet.flows import environments
 from trivet.flows.hooks import Hooks
 from trivet.flows.installation import Installation, Progress, refusal
@@ -71,12 +71,25 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
         )
         for other, error in altered.items():
             progress.notice(f"{other} was not started. {error.message}")
+    else:
+        _renew(machine, installation, progress)
     for told in settle(ledger, machine, deploy, installation.actor):
         progress.notice(told.note)
         queue(installation, told.news, progress)
     environments.tidy(installation, deploy)
     attest(ledger, deploy, progress)
     return machine
+
+
+def _renew(machine: Machine, installation: Installation, progress: Progress) -> None:
+    """A supervisor of an earlier version is replaced, if it lets itself be: the change at hand does not depend on it."""
+    try:
+        replaced = machine.renew(installation.by)
+    except (Busy, RunError) as error:
+        progress.notice(f"{error.message} {error.hint}")
+    else:
+        if replaced is not None:
+            progress.step("run", f"the supervisor took over from the one of Trivet {replaced}; nothing was restarted")
 
 
 @dataclass(frozen=True, slots=True)

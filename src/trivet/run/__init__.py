@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trivet.run.code import installed, is_newer, version_of
     from trivet.run.engines.machine import Machine
     from trivet.run.journals import Journals
     from trivet.run.parts import Call, Ran
 
-__all__ = ["Call", "Journals", "Machine", "Ran"]
+__all__ = ["Call", "Journals", "Machine", "Ran", "installed", "is_newer", "version_of"]
 
 
 def __getattr__(name: str) -> object:
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> object:
         from trivet.run import parts
 
         return getattr(parts, name)
+    if name in ("installed", "is_newer", "version_of"):
+        from trivet.run import code
+
+        return getattr(code, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

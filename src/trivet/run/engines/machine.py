@@ -2,16 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from trivet.errors import AlteredLayer, InvalidDocument, MachineError, SupervisorUnreachable, TrivetError
-from trivet.host import files, processes, sandbox, spawn
+from trivet.host import files, processes
 from trivet.host.cgroups import find_means
 from trivet.host.integrity import Inspection
-from trivet.host.processes import Exit
 from trivet.host.sandbox import Sandbox, Sealing
 from trivet.model.build import Build
 from trivet.model.document import from_json, to_json
@@ -23,27 +21,25 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, Means, ProcessStatus, RollOut
-from trivet.run import desired, in_use, leftovers, log_limits, one_off, outputs, roll_outs, warm
+from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.enclosure import Enclosure
 from trivet.run.events import read_events
-from trivet.run.log_files import last_lines
 from trivet.run.logs import read_lines
 from trivet.run.one_off import OneOff
 from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
 from trivet.run.released import check_runnable, current_release, read_environment, read_release
-from trivet.run.supervisor import launch, link, status, strays
+from trivet.run.supervisor import link, status, strays
+from trivet.run.supervisor.start import Start, walls
 
 Report = Callable[[str, Mapping[str, object]], None]
 
-_ALLOW_MUTABLE = "TRIVET_ALLOW_MUTABLE"
 _SILENCE_S = 3600.0  # between two events: a process's own deadlines are what ends a roll-out
 _STARTS_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 10.0
 _POLL_S = 0.005
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 class Machine:
@@ -66,15 +62,27 @@ class Machine:
         while not self._answers(deadline):
             # None runs, or one that was just killed has not let go of its lock and socket yet.
             if not link.is_listening(self._home):
-                self._start(self._command(altered, by), deadline)
+                Start(self._home, by).begin(altered, deadline)
         return altered
+
+    def version(self) -> str | None:
+        """What the supervisor says it was started as (`0.1.0+3f2a9c41`, "": it does not say); None if none runs."""
+        return Start(self._home).running()
+
+    def renew(self, by: Act | None = None) -> str | None:
+        """A supervisor of the code that is installed has taken over from the one that runs, of the version returned.
+
+        None: there was nothing to do, or the one that runs is of a later version. No process is restarted and no
+        connection refused. Raises: Busy (a change is in flight), RunError (it did not come to that, and the old goes on).
+        """
+        return Start(self._home, by).renew(self._find_altered)
 
     def run_foreground(self, by: Act | None = None) -> NoReturn:
         """This process is the supervisor from here on. SIGTERM and SIGINT end it with all it runs. Raises: RunError."""
         if self.is_up():
             raise SupervisorUnreachable("A supervisor of this home runs already.", hint="End it first: trivet down")
         files.make_directories(self._home.supervisor, mode=0o700)
-        spawn.become(self._command(self._find_altered(), by))
+        Start(self._home, by).become(self._find_altered())
 
     def down(self, by: Act | None = None) -> None:
         """Nothing runs: no process of any app, no front door, no supervisor. The next `up` brings back what ran."""
@@ -304,13 +312,8 @@ class Machine:
         config = read_environment(self._home, deploy, number)
         return OneOff(self._home, release, release_environment(self._home, release, config), argv, process)
 
-    def _walls(self) -> Sandbox:
-        walls = Sandbox()
-        sandbox.check(walls.sealing, allow_mutable=_allows_mutable())
-        return walls
-
     def _enclosure(self) -> Enclosure:
-        return Enclosure(self._home, self._walls())
+        return Enclosure(self._home, walls())
 
     def _answers(self, deadline: float) -> bool:
         try:
@@ -342,44 +345,6 @@ class Machine:
                 continue
         return altered
 
-    def _start(self, command: spawn.Command, deadline: float) -> None:
-        """A supervisor is started, and listens or has ended: well, if another one was there first."""
-        self._walls()
-        files.make_directories(self._home.supervisor, mode=0o700)
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        log = os.open(launch.log_path(self._home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            child = spawn.spawn(replace(command, files=(null, log, log)))
-        finally:
-            os.close(log)
-            os.close(null)
-        try:
-            self._await_listening(child, deadline)
-        finally:
-            os.close(child.report)
-            os.close(child.pidfd)
-
-    def _await_listening(self, child: spawn.Child, deadline: float) -> None:
-        while not link.is_listening(self._home) and time.monotonic() < deadline:
-            if processes.start_time(child.pid) is None:
-                ended = processes.exit_of(child.pidfd)
-                if ended.status != 0:
-                    raise self._not_started(ended)
-                return
-            time.sleep(_POLL_S)
-
-    def _not_started(self, ended: Exit) -> SupervisorUnreachable:
-        log = launch.log_path(self._home)
-        return SupervisorUnreachable(
-            f"The supervisor did not start: it {ended.told}.", hint=f"{log} says more.", detail=last_lines(log, 5)
-        )
-
-    def _command(self, altered: Iterable[Deploy], by: Act | None) -> spawn.Command:
-        mutable = (launch.ALLOW_MUTABLE,) if _allows_mutable() else ()
-        options = (*mutable, *(f"{launch.ALTERED}{deploy}" for deploy in altered))
-        environment = {**_ENVIRONMENT, **launch.environment_saying(by), **log_limits.handed_on(os.environ)}
-        return spawn.Command(launch.argv(self._home, *options), environment, Path("/"), (0, 1, 2))
-
 
 def _refusal(read: Callable[[Deploy], object], deploy: Deploy) -> TrivetError | None:
     try:
@@ -395,7 +360,3 @@ def _is_door_there(home: Home) -> bool:
     except SupervisorUnreachable:
         return False
     return True
-
-
-def _allows_mutable() -> bool:
-    return os.environ.get(_ALLOW_MUTABLE) == "1"

@@ -58,6 +58,12 @@ class Client:
         self._send({"ok": False, "error": told})
         self.leave()
 
+    def part(self) -> socket.socket:
+        """The connection, which is the caller's from here on."""
+        self._control.forget(self)
+        self._loop.forget(self._connection.fileno())
+        return self._connection
+
     def leave(self) -> None:
         """The connection is closed."""
         self._control.forget(self)
@@ -111,15 +117,15 @@ class Client:
 
 
 class Control:
-    """Listens for clients of our own user."""
+    """Listens for clients of our own user; on a socket that another supervisor has passed on, if it has."""
 
-    def __init__(self, home: Home, loop: Loop, serve: Serve) -> None:
+    def __init__(self, home: Home, loop: Loop, serve: Serve, listener: socket.socket | None = None) -> None:
         self._loop = loop
         self.serve = serve
         make_key(home.supervisor)
         self._guard = Guard(home.supervisor, lambda line: print(f"trivet: {line}", file=sys.stderr))
         self._strangers: dict[Client, None] = {}
-        self._listener = listen_unix(socket_path(home))
+        self._listener = listener or listen_unix(socket_path(home))
         self._is_refused = False
         self._listen()
 
@@ -127,6 +133,13 @@ class Control:
         """Nobody is listened to."""
         self._loop.forget(self._listener.fileno())
         self._listener.close()
+
+    def part(self) -> socket.socket:
+        """The socket, which is the caller's from here on: whoever connects to it waits for the next one to listen."""
+        self._loop.forget(self._listener.fileno())
+        for client in tuple(self._strangers):
+            client.leave()
+        return self._listener
 
     def admits(self, client: Client, connection: socket.socket, descriptors: Sequence[int]) -> bool:
         """Whether the client may command us: it has shown the key, which comes with the first byte."""

@@ -24,6 +24,7 @@ from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.orphans import Orphans
 from trivet.run.supervisor.ports import Ports
+from trivet.run.supervisor.succession import Inheritance, take_over
 from trivet.run.supervisor.supervisor import Supervisor
 from trivet.run.supervisor.voice import Voice
 
@@ -33,36 +34,56 @@ def main(arguments: list[str]) -> int:
     sys.stderr = Voice()
     home = Home(Path(arguments[0]))
     make_directories(home.supervisor, mode=0o700)
+    try:
+        return _run(home, arguments[1:])
+    except TrivetError as error:
+        sys.stderr.write(f"trivet: {error.message}\n{error.hint}\n")
+        return error.exit_code
+
+
+def _run(home: Home, options: list[str]) -> int:
+    os.umask(0o077)
+    walls = sandbox.Sandbox()
+    sandbox.check(walls.sealing, allow_mutable=launch.ALLOW_MUTABLE in options)
+    limit = yard.raise_open_files()
+    become_reaper()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    inherited = take_over(home) if launch.TAKE_OVER in options else None
+    lock = inherited.lock if inherited is not None else _take_lock(home)
+    if lock is None:
+        sys.stderr.write(f"trivet: another supervisor runs {home.root}\n")
+        return 0
+    while True:
+        loop = Loop()
+        successor = _make_supervisor(home, options, (loop, walls, limit)).run(inherited)
+        loop.close()
+        if successor is None or successor.runs(lock):
+            return 0
+        sys.stderr.write("trivet: the new supervisor ended before it ran; this one goes on\n")
+        inherited = Inheritance(None, lock, successor.listener)
+
+
+def _take_lock(home: Home) -> int | None:
     lock = os.open(launch.lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.stderr.write(f"trivet: another supervisor runs {home.root}\n")
-        return 0
-    try:
-        _supervise(home, arguments[1:])
-    except TrivetError as error:
-        sys.stderr.write(f"trivet: {error.message}\n{error.hint}\n")
-        return error.exit_code
-    return 0
+        return None
+    return lock
 
 
-def _supervise(home: Home, options: list[str]) -> None:
-    os.umask(0o077)
-    walls = sandbox.Sandbox()
-    sandbox.check(walls.sealing, allow_mutable=launch.ALLOW_MUTABLE in options)
-    loop = Loop()
-    limit = yard.raise_open_files()
+def _make_supervisor(home: Home, options: list[str], around: tuple[Loop, sandbox.Sandbox, int]) -> Supervisor:
+    loop, walls, limit = around
     altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
+    version = next((each.removeprefix(launch.VERSION) for each in options if each.startswith(launch.VERSION)), "")
     orphans, groups = Orphans(loop), Cgroups(home.root)
     logs = LogRoom(home, loop, LogTimes(loop), read_log_limits(os.environ))
     keeping = (Ports(), logs, Leftovers(loop, None if groups.means.killing else orphans), Journal(home, loop))
     by = launch.said_by(os.environ)
-    place = yard.Yard(home, loop, Enclosure(home, walls), *keeping, boot_id(), limit, groups, Cloner(), altered, by)
+    enclosure = Enclosure(home, walls)
+    place = yard.Yard(home, loop, enclosure, *keeping, boot_id(), limit, groups, Cloner(), version, altered, by)
     supervisor = Supervisor(place)
     orphans.own = supervisor.children
-    become_reaper()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)
     loop.on_signal((signal.SIGCHLD,), orphans.reap)
-    supervisor.run()
+    return supervisor

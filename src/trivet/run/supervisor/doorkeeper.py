@@ -59,9 +59,11 @@ class Route:
 class Doorkeeper:
     """One front door for all deploys; started when the first is opened."""
 
-    def __init__(self, home: Home, loop: Loop) -> None:
+    def __init__(self, home: Home, loop: Loop, version: str) -> None:
         self._home = home
         self._loop = loop
+        self._version = version
+        self._is_just_started = False
         self._link: link.DoorLink | None = None
         self._listeners: dict[tuple[Deploy, Address], socket.socket] = {}
         self._opened: set[tuple[Deploy, Address]] = set()
@@ -83,6 +85,17 @@ class Doorkeeper:
             self._listeners[Deploy(AppName(app), DeployName(name)), address] = socket.socket(fileno=descriptor)
         self._opened.update(self._listeners)
         self.inheritances.restore(self._kept(), self._listeners)
+
+    def renew(self) -> None:
+        """A door that was started by another version hands over to a new one; it goes on until that has succeeded."""
+        if self._link is not None and not self._is_ours():
+            self._spawn(beside=True)
+
+    def let_be(self) -> None:
+        """The door goes on, with the sockets it holds; another supervisor will find it."""
+        self._lose()
+        for listener in self._listeners.values():
+            listener.close()
 
     def reserve(self, deploy: Deploy, address: Address) -> Address:
         """We listen on the address for this deploy; nobody is served yet. Port 0: the first free one from 8000 on.
@@ -197,34 +210,59 @@ class Doorkeeper:
     def _sync(self, *requests: Callable[[], object]) -> None:
         """The door has done what is asked; one that is not there, or ends over it, is replaced and told everything."""
         if self._link is None:
-            self._start()
+            self._join()
             return
         try:
             for request in requests:
                 request()
         except SupervisorUnreachable:
-            self._lose()
-            self._start()
+            self._join()
 
-    def _start(self) -> None:
-        log, null = _open_log(self._home), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    def _join(self) -> None:
+        """The door that is there, or else a new one, has been told everything. Raises: SupervisorUnreachable."""
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while True:
+            self._lose()
+            try:
+                self._use(self._find_or_start())
+                self._tell_everything()
+            except SupervisorUnreachable:  # it may just have been replaced
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _find_or_start(self) -> link.DoorLink:
+        self._is_just_started = False
         try:
-            command = spawn.Command(launch.argv(self._home), {"LANG": "C.UTF-8"}, Path("/"), (null, log, log))
+            return link.connect(self._home)
+        except SupervisorUnreachable:
+            self._is_just_started = True
+            self._spawn(beside=False)
+            return self._connect()
+
+    def _spawn(self, *, beside: bool) -> None:
+        log, null = _open_log(self._home), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        argv = launch.argv(self._home, self._version, beside=beside)
+        try:
+            command = spawn.Command(argv, {"LANG": "C.UTF-8"}, Path("/"), (null, log, log))
             child = spawn.spawn(command)
         finally:
             os.close(log)
             os.close(null)
-        self._loop.watch(child.pidfd, partial(self._reap, child.pidfd))
+        self._loop.watch(child.pidfd, partial(self._reap, child.pidfd, beside=beside))
         os.close(child.report)
-        self._use(self._connect())
+
+    def _tell_everything(self) -> None:
         for deploy, address in self._opened:
             self._open(deploy, address)
         for deploy, route in self._routes.items():
             self._route(deploy, route)
         self.inheritances.keep_all()
-        drains, self._drains = self._drains, {}
-        for action in drains.values():
-            self._loop.soon(partial(action, Drain()))
+        for name, port in tuple(self._drains):
+            app, _, deploy_name = name.partition("/")
+            if not self._is_busy(Deploy(AppName(app), DeployName(deploy_name)), port):
+                self._loop.soon(partial(self._conclude, (name, port), self._idle.get((name, port), Drain())))
 
     def _connect(self) -> link.DoorLink:
         deadline = time.monotonic() + _STARTS_WITHIN_S
@@ -235,6 +273,9 @@ class Doorkeeper:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_S)
+
+    def _is_ours(self) -> bool:
+        return self._link is not None and self._ask({"do": "status"}).data.get("version") == self._version
 
     def _use(self, door: link.DoorLink) -> None:
         self._link = door
@@ -248,9 +289,9 @@ class Doorkeeper:
                 drain = Drain(event.get("drained", 0), event.get("cut", 0))  # a door of before counts nothing
                 self._conclude((event["deploy"], event["port"]), drain)
         if self._link.ended:
-            sys.stderr.write("trivet: the front door ended; it is started again\n")
-            self._lose()
-            self._start()
+            self._join()
+            what = "ended; it is started again" if self._is_just_started else "is another process now, which took over"
+            sys.stderr.write(f"trivet: the front door {what}\n")
 
     def _conclude(self, backend: tuple[str, int], drain: Drain) -> None:
         action = self._drains.pop(backend, None)
@@ -333,8 +374,11 @@ class Doorkeeper:
             self._loop.soon(self._take_events)
         return answer
 
-    def _reap(self, pidfd: int) -> None:
-        processes.exit_of(pidfd)
+    def _reap(self, pidfd: int, *, beside: bool) -> None:
+        ended = processes.exit_of(pidfd)
+        if beside and ended.status != 0 and not self._is_ours():
+            log = launch.log_path(self._home)
+            sys.stderr.write(f"trivet: the new front door {ended.told}, and the old one goes on; {log} says more\n")
         self._loop.forget(pidfd)
         os.close(pidfd)
 

@@ -65,6 +65,11 @@ class Keeper:
     def is_stopped(self) -> bool:
         return desired.is_stopped(self.home, self.deploy)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether a change is in flight."""
+        return self._change is not None
+
     def statuses(self) -> tuple[ProcessStatus, ...]:
         """Every process there is, those that leave last."""
         return tuple(process.status.shown(self.deploy) for process in self.all())

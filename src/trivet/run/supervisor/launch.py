@@ -10,6 +10,8 @@ from trivet.model.release import Act
 
 ALLOW_MUTABLE = "--allow-mutable"
 ALTERED = "--altered="  # and a deploy of whose release nothing is to be started
+VERSION = "--version="  # and what `code.installed` says
+TAKE_OVER = "--take-over"  # from the supervisor that runs
 
 _BY = "TRIVET_BY"
 

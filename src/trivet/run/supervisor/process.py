@@ -166,6 +166,10 @@ class Process:
         self.on_end, self.is_watched = on_end, True
         self._set(state=ProcessState.RUNNING)
 
+    def let_be(self) -> None:
+        """It runs on, and is watched no more: another supervisor adopts it."""
+        self._close()
+
     def become_ready(self) -> None:
         """From now on it is started again whenever it ends."""
         self.on_end, self.is_watched = None, False

@@ -1,13 +1,14 @@
 """The supervisor of one home: all its deploys' keepers, the front door, and whoever asks for something."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trivet.errors import RunError, TrivetError
+from trivet.errors import Busy, RunError, TrivetError
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.model.document import from_json
@@ -17,6 +18,7 @@ from trivet.model.names import Deploy, parse_deploy
 from trivet.model.release import Act
 from trivet.model.run import Address
 from trivet.run import desired
+from trivet.run.code import version_of
 from trivet.run.supervisor import recovery, strays, verbs
 from trivet.run.supervisor.control import Client, Control
 from trivet.run.supervisor.doorkeeper import Doorkeeper
@@ -24,6 +26,7 @@ from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.loop import guarded
 from trivet.run.supervisor.rolling import Listener
 from trivet.run.supervisor.strays import Stray
+from trivet.run.supervisor.succession import Inheritance, Successor
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
@@ -38,11 +41,12 @@ class Supervisor:
     def __init__(self, yard: Yard) -> None:
         self._yard = yard
         self._home: Home = yard.home
-        self._door = Doorkeeper(yard.home, yard.loop)
+        self._door = Doorkeeper(yard.home, yard.loop, yard.version)
         self._keepers: dict[Deploy, Keeper] = {}
         self._ending: list[Client] = []
         yard.logs.written = self._written_logs
         self._is_ending = False
+        self._next: socket.socket | None = None
         self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
             "hello": self._hello,
             "processes": self._processes,
@@ -50,6 +54,8 @@ class Supervisor:
             "means": self._means,
             "check_address": self._check_address,
             "down": self._down,
+            "check_hand_over": self._check_hand_over,
+            "hand_over": self._hand_over,
             "roll_out": self._roll_out,
             "abort": self._abort,
             "settle": self._settle,
@@ -60,17 +66,34 @@ class Supervisor:
             "destroy": self._destroy,
         }
 
-    def run(self) -> None:
-        """Returns when everything has been ended. Whoever asks meanwhile waits until what ran before is back."""
-        control = Control(self._home, self._yard.loop, self._serve)
+    def run(self, inherited: Inheritance | None = None) -> Successor | None:
+        """Returns when everything has been ended, or is another supervisor's from here on, which waits for its answer.
+
+        Whoever asks meanwhile waits until what ran before is back.
+        """
+        control = Control(self._home, self._yard.loop, self._serve, inherited.listener if inherited else None)
         guarded(self._door.find)
         self._recover_all()
+        if inherited is not None:
+            inherited.accept()
+        guarded(self._door.renew)
         guarded(self._discard_leftovers)
         self._yard.loop.run()
+        if self._next is not None:
+            return self._let_be(control, self._next)
         control.close()
         self._yard.journal.flush()
         self._yard.leftovers.finish()
         self._yard.cgroups.close()
+        return None
+
+    def _let_be(self, control: Control, asking: socket.socket) -> Successor:
+        for keeper in self._keepers.values():
+            for process in keeper.all():
+                process.let_be()
+        self._door.let_be()
+        self._yard.journal.flush()
+        return Successor(asking, control.part())
 
     def end(self, by: Act | None = None) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
@@ -149,7 +172,23 @@ class Supervisor:
             client.refused(_stumbled(request, error))
 
     def _hello(self, client: Client, _: Request) -> None:
-        client.done({"pid": os.getpid()})
+        client.done({"pid": os.getpid(), "version": self._yard.version})
+
+    def _check_hand_over(self, client: Client, _: Request) -> None:
+        self._check_settled()
+        client.done(None)
+
+    def _hand_over(self, client: Client, _: Request) -> None:
+        self._check_settled()
+        self._next = client.part()
+        self._yard.loop.stop()
+
+    def _check_settled(self) -> None:
+        if changing := sorted(str(deploy) for deploy, keeper in self._keepers.items() if keeper.is_changing):
+            raise Busy(
+                f"The supervisor, of Trivet {version_of(self._yard.version)}, goes on: {', '.join(changing)} is being changed.",
+                hint="Wait for that to end, then: trivet up",
+            )
 
     def _processes(self, client: Client, request: Request) -> None:
         chosen = [self._keeper_of(request)] if request.get("deploy") else self._keepers.values()
@@ -232,5 +271,5 @@ def _cannot_serve(request: Request, *, ending: bool) -> RunError:
         return RunError("The supervisor is ending.", hint="Wait a moment, then: trivet up")
     return RunError(
         f"The supervisor does not know what {request.get('do')!r} means.",
-        hint="It was started by another version of Trivet: trivet down && trivet up",
+        hint="It was started by another version of Trivet; `trivet up` replaces it, and nothing that runs is restarted.",
     )

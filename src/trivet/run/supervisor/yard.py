@@ -20,10 +20,11 @@ from trivet.run.supervisor.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class Yard:
-    """One supervisor's surroundings. `open_files` is the soft limit that processes get, as it was before ours rose.
+    """One supervisor's surroundings. `version` is what it was started as.
 
-    `altered` are the deploys ("shop/production") whose build whoever starts us found altered: nothing of them is started. `by`
-    is whoever started us, if they said.
+    `open_files` is the soft limit that processes get, as it was before ours rose. `altered` are the deploys
+    ("shop/production") whose build whoever starts us found altered: nothing of them is started. `by` is whoever
+    started us, if they said.
     """
 
     home: Home
@@ -37,6 +38,7 @@ class Yard:
     open_files: int
     cgroups: Cgroups
     cloner: Cloner
+    version: str
     altered: frozenset[str] = frozenset()
     by: Act | None = None
 
