@@ -5,7 +5,6 @@ them back to a supervisor that has started anew.
 """
 
 import contextlib
-import errno
 import os
 import socket
 import sys
@@ -16,15 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trivet.errors import PortTaken, RunError, SupervisorUnreachable, TrivetError
-from trivet.host import processes, reuseport, spawn
-from trivet.host.files import refused
+from trivet.errors import PortTaken, SupervisorUnreachable
+from trivet.host import processes, spawn
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.run import Address, Drain
 from trivet.run.door import launch, link
-from trivet.run.supervisor.group import BACKLOG
 from trivet.run.supervisor.inheritance import Inheritances, Kept
+from trivet.run.supervisor.listening import open_listener
 from trivet.run.supervisor.loop import Loop
 
 _FIRST_PORT, _LAST_PORT = 8000, 8999
@@ -105,7 +103,7 @@ class Doorkeeper:
         if address.port == 0:
             return self._reserve_any(deploy, address.host)
         if (deploy, address) not in self._listeners:
-            self._listeners[deploy, address] = listener = self._open_listener(deploy, address)
+            self._listeners[deploy, address] = listener = open_listener(self._listeners, deploy, address)
             self.inheritances.open(deploy, address, listener)
         return address
 
@@ -189,23 +187,6 @@ class Doorkeeper:
         raise PortTaken(
             f"Every port from {_FIRST_PORT} to {_LAST_PORT} is taken.", hint="Choose another one: trivet deploy --port"
         )
-
-    def _open_listener(self, deploy: Deploy, address: Address) -> socket.socket:
-        for other, known in self._listeners:
-            if known.port == address.port and other != deploy:
-                raise PortTaken(
-                    f"Port {address.port} is the address of {other}.", hint="Choose another one: trivet deploy --port"
-                )
-        try:
-            return _listen(address)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise _not_to_be_had(address, error) from error
-            own = [listener for (_, known), listener in self._listeners.items() if known.port == address.port]
-            if not own:
-                raise _taken(address.port) from error
-        # The same port on other addresses: the kernel lets both listen until the old one is closed.
-        return _listen(address, shared=True)
 
     def _sync(self, *requests: Callable[[], object]) -> None:
         """The door has done what is asked; one that is not there, or ends over it, is replaced and told everything."""
@@ -383,34 +364,9 @@ class Doorkeeper:
         os.close(pidfd)
 
 
-def _listen(address: Address, *, shared: bool = False) -> socket.socket:
-    listener = reuseport.listen((address.host, address.port), BACKLOG, joins=shared)
-    listener.settimeout(0)
-    return listener
-
-
 def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:
     backends = [{"process": each.process, "release": each.release, "port": each.port} for each in route.backends]
     return {"do": "route", "deploy": str(deploy), "backends": backends, "stopped": route.stopped, "host": route.host}
-
-
-def _taken(port: int) -> PortTaken:
-    holder = processes.port_holder(port)
-    who = f"process {holder.pid} ({holder.command})" if holder is not None else "a process of another user"
-    return PortTaken(
-        f"Port {port} is taken by {who}.", hint="End that process, or choose another port: trivet deploy --port"
-    )
-
-
-def _not_to_be_had(address: Address, error: OSError) -> TrivetError:
-    what = f"listen on {address.host} port {address.port}"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        hint = "Ports below 1024 need root: choose another with --port, or put a web server in front."
-    elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        hint = "This machine has no such address. 127.0.0.1 is reached from here only, 0.0.0.0 from everywhere: --host"
-    else:
-        return refused(error, what)
-    return RunError(f"Cannot {what}: {error.strerror}.", hint=hint)
 
 
 def _gone() -> SupervisorUnreachable:
