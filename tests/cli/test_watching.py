@@ -65,3 +65,56 @@ def test_a_list_that_is_drawn_anew_needs_a_terminal(deployed: Trivet) -> None:
     assert (done.status, done.out, done.err) == (2, "", f"error: What is drawn anew needs a terminal.\n{hint}")
     done = deployed.run("ps", "--watch", "--json")
     assert (done.status, done.out, done.err) == (2, "", f"error: --watch draws a list and writes no JSON.\n{hint}")
+
+
+def test_top_is_drawn_anew_over_the_whole_terminal_and_leaves_it_as_it_was(deployed: Trivet) -> None:
+    terminal = Terminal(deployed, "top", "--interval", "0.1")
+    before = terminal.mode()
+    terminal.expect("requests/s, 0 in flight, 0 held, 0 refused")
+    assert "\x1b[?1049h" in terminal.shown  # another screen
+    deployed.ok("scale", "web=2")
+    terminal.expect("web.2")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert terminal.shown.rstrip("\n").endswith(("\x1b[?1049l", SHOW_CURSOR))
+    assert terminal.last_mode == before
+    assert "Traceback" not in terminal.shown
+
+
+def test_top_without_a_terminal_shows_it_once(deployed: Trivet) -> None:
+    pid = deployed.pids()["web.1"]
+    lines = deployed.ok("top", "--interval", "0.1").out.splitlines()
+    assert lines[0] == "shop/production: 0 connections, 0.0 requests/s, 0 in flight, 0 held, 0 refused"
+    assert lines[1].split() == [
+        "PROCESS",
+        "PID",
+        "STATE",
+        "CPU",
+        "MEMORY",
+        "RESTARTS",
+        "UP",
+        "REQUESTS",
+        "IN",
+        "FLIGHT",
+        "RELEASE",
+    ]
+    assert lines[2].split()[:3] == ["web.1", str(pid), "running"]
+    assert len(lines) == 3
+    load = deployed.ok("top", "--once", "--json", "--interval", "0.1", "--all").json()
+    assert set(load) == {"at", "over_s", "deploys", "processes"}
+    (deploy,), (process,) = load["deploys"], load["processes"]
+    assert deploy == {
+        "app": "shop",
+        "deploy": "production",
+        "connections": 0,
+        "requests_per_s": 0.0,
+        "in_flight": 0,
+        "held": 0,
+        "refused": 0,
+    }
+    assert (process["pid"], process["requests_per_s"], process["in_flight"]) == (pid, 0.0, 0)
+    assert process["memory_bytes"] > 1_000_000
+    assert process["cpu_percent"] >= 0
+    deployed.ok("down")
+    done = deployed.ok("top", "--interval", "0.1")
+    assert (done.out, done.err) == ("", "No processes.\n")

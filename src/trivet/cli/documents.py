@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
     from trivet.flows.releasing import Released
     from trivet.model.build import Build
     from trivet.model.event import Told
+    from trivet.model.load import Load, ProcessLoad
     from trivet.model.names import Deploy
     from trivet.model.output import KeptOutput
     from trivet.model.pruning import BuildState
@@ -143,6 +144,21 @@ def event_document(told: "Told") -> Document:
         "authority": by.actor.authority if by else None,
         "reason": (by.reason or None) if by else None,
     }
+
+
+def load_document(load: "Load") -> Document:
+    """What `trivet top` shows."""
+    deploys = [
+        {**_names(each.deploy), **{key: value for key, value in to_json(each).items() if key != "deploy"}}
+        for each in load.deploys
+    ]
+    processes = [_process_load(each) for each in load.processes]
+    return {"at": load.at, "over_s": load.over_s, "deploys": deploys, "processes": processes}
+
+
+def _process_load(load: "ProcessLoad") -> Document:
+    figures = {key: value for key, value in to_json(load).items() if key != "status"}
+    return {**process_document(load.status), **figures}
 
 
 def links_document(links: "Links") -> Document:

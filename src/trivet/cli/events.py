@@ -66,6 +66,8 @@ def events(
 ) -> None:
     """Show what happens to processes, as it happens with -f.
 
+    They are started and ready, exit with a status or a signal, are restarted; a release is switched to, or fails.
+
     Oldest first, in UTC: of all deploys of the app, or of one. Following goes on across releases and deploys, and
     whatever becomes of the supervisor.
 

@@ -60,9 +60,14 @@ class Screen:
         return bool(typed) and not set(typed) & set(_END_KEYS)
 
 
+def can_draw() -> bool:
+    """Whether the output goes to a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def check_terminal(hint: str) -> None:
     """Raises: InputError with the hint, if nothing can be drawn where the output goes."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+    if not can_draw():
         raise InputError("What is drawn anew needs a terminal.", hint=hint)
 
 

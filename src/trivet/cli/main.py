@@ -16,9 +16,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
-    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "logs", "events", "doctor")),
+    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "top", "logs", "events", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
     ("This machine", ("up", "down", "host", "prune", "notify", "backup", "restore", "completion")),
+    ("This machine", ("up", "down", "prune", "metrics", "notify", "backup", "restore", "completion")),
 )
 
 
@@ -36,6 +37,7 @@ _COMMANDS = {
     "config": ("config", "List the config of a deploy: its environment variables."),
     "ps": ("processes", "List the processes of a deploy."),
     "logs": ("processes", "Show what the processes of a deploy wrote, by time."),
+    "top": ("top", "Show what the processes use, and what comes in at the door."),
     "events": ("events", "Show what happens to processes, as it happens with -f."),
     "run": ("processes", "Run a one-off command in a release."),
     "scale": ("processes", "Set how many processes of each type run."),
@@ -47,6 +49,7 @@ _COMMANDS = {
     "down": ("machine", "Stop the supervisor and everything it runs, until `trivet up`."),
     "doctor": ("machine", "Say what this machine has, enforces and lacks."),
     "host": ("host", "Have the init system start Trivet at boot."),
+    "metrics": ("metrics", "Print what can be measured, in the format of Prometheus."),
     "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
     "notify": ("notify", "List the URLs that are told what became of releases."),
     "backup": ("backup", "Write this installation into one file, while its apps run."),

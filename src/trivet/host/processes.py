@@ -74,7 +74,7 @@ def boot_id() -> str:
 
 def start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since the boot; None if there is none, or only its remains."""
-    fields = _stat(pid)
+    fields = read_stat(pid)
     return int(fields[_START_FIELD]) if fields and fields[_STATE_FIELD] not in ("Z", "X") else None
 
 
@@ -141,15 +141,15 @@ def signal_group(group: int, number: int) -> None:
 
 def session_members(session: int) -> tuple[int, ...]:
     """The numbers of the session's processes: all that a process of ours has started, unless it left the session."""
-    return tuple(pid for pid in _pids() if (fields := _stat(pid)) and int(fields[_SESSION_FIELD]) == session)
+    return tuple(pid for pid in list_pids() if (fields := read_stat(pid)) and int(fields[_SESSION_FIELD]) == session)
 
 
 def memory_by_session() -> dict[int, int]:
     """For every session its processes' resident bytes, summed."""
     page = os.sysconf("SC_PAGE_SIZE")
     summed: dict[int, int] = {}
-    for pid in _pids():
-        if fields := _stat(pid):
+    for pid in list_pids():
+        if fields := read_stat(pid):
             session = int(fields[_SESSION_FIELD])
             summed[session] = summed.get(session, 0) + int(fields[_RSS_FIELD]) * page
     return summed
@@ -215,7 +215,8 @@ def _exit_of_stranger(pidfd: int) -> Exit:
     return Exit(signal=code & 0x7F) if code & 0x7F else Exit(status=code >> 8 & 0xFF)
 
 
-def _stat(pid: int) -> list[str] | None:
+def read_stat(pid: int) -> list[str] | None:
+    """What the kernel counts of the process, from its state on: proc_pid_stat(5). None if there is no such process."""
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # read for every process: pathlib is slow
         try:
@@ -227,12 +228,13 @@ def _stat(pid: int) -> list[str] | None:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _pids() -> Iterator[int]:
+def list_pids() -> Iterator[int]:
+    """The numbers of all processes of this machine."""
     return (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
 
 
 def _holders(inodes: set[str]) -> Iterator[Holder]:
-    found = (pid for pid in (_pids() if inodes else ()) if not inodes.isdisjoint(_socket_inodes(pid)))
+    found = (pid for pid in (list_pids() if inodes else ()) if not inodes.isdisjoint(_socket_inodes(pid)))
     return (Holder(pid, command_line(pid)) for pid in found)
 
 

@@ -96,16 +96,23 @@ class DoorLink:
             raise _unreachable(str(error) or type(error).__name__) from error
         return answer
 
+    def send(self, request: Mapping[str, Any], within_s: float) -> None:
+        """The request is on its way; `take_answer` gives the answer. Raises: SupervisorUnreachable."""
+        try:
+            self._connection.settimeout(within_s)
+            send_line(self._connection, json.dumps(request).encode())
+        except OSError as error:
+            self._ended = True
+            raise _unreachable(str(error) or type(error).__name__) from error
+
+    def take_answer(self) -> Answer | None:
+        """The answer, if it has come; never waits. Call it whenever `fileno` is readable."""
+        self._read_all()
+        return self._take_answer()
+
     def events(self) -> list[Mapping[str, Any]]:
         """The events that have come and were not taken yet; never waits. Call it whenever `fileno` is readable."""
-        self._connection.settimeout(0)
-        try:
-            while not self._ended:
-                self._read()
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._ended = True
+        self._read_all()
         self._take_answer()
         taken, self._events = self._events, []
         return taken
@@ -117,6 +124,16 @@ class DoorLink:
     def close(self) -> None:
         """The connection is closed; the front door goes on."""
         self._connection.close()
+
+    def _read_all(self) -> None:
+        self._connection.settimeout(0)
+        try:
+            while not self._ended:
+                self._read()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._ended = True
 
     def _read(self) -> None:
         data, fds = receive(self._connection)
@@ -137,10 +154,10 @@ class DoorLink:
         return None
 
 
-def connect(home: Home) -> DoorLink:
+def connect(home: Home, within_s: float = _ANSWER_WITHIN_S) -> DoorLink:
     """A link to the front door of this home. Raises: SupervisorUnreachable when none is running."""
     try:
-        connection = connect_unix(socket_path(home), _ANSWER_WITHIN_S)
+        connection = connect_unix(socket_path(home), within_s)
         try:
             _show_key(home, connection)
         except OSError:

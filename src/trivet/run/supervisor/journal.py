@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from trivet.host.clock import now
@@ -25,14 +26,21 @@ class Journal:
         self._loop = loop
         self._waiting: dict[tuple[Deploy, bool], list[Event]] = {}
         self._lost: dict[Path, int] = {}
+        self._counts: dict[Deploy, dict[EventKind, int]] = {}
 
     def tell(self, deploy: Deploy, event: Event) -> None:
         """The event will be in the journal soon; what people do is there at once, before they are told so."""
+        counts = self._counts.setdefault(deploy, {})
+        counts[event.kind] = counts.get(event.kind, 0) + 1
         if not self._waiting:
             self._loop.soon(self.flush)
         self._waiting.setdefault((deploy, event.kind.is_of_process), []).append(event)
         if not event.kind.is_of_process:
             self.flush()
+
+    def counts(self, deploy: Deploy) -> Mapping[EventKind, int]:
+        """How many events of each kind there were of the deploy, since this supervisor started."""
+        return self._counts.get(deploy, {})
 
     def flush(self) -> None:
         """All that was told is in the journal, as far as the machine lets us."""

@@ -24,6 +24,7 @@ from trivet.run.supervisor.control import Client, Control
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.loop import guarded
+from trivet.run.supervisor.metrics import Metrics
 from trivet.run.supervisor.rolling import Listener
 from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.succession import Inheritance, Successor
@@ -47,6 +48,7 @@ class Supervisor:
         yard.logs.written = self._written_logs
         self._is_ending = False
         self._next: socket.socket | None = None
+        self._metrics = Metrics(yard, self._keepers)
         self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
             "hello": self._hello,
             "processes": self._processes,
@@ -64,6 +66,10 @@ class Supervisor:
             "stop": self._stop,
             "start": self._start,
             "destroy": self._destroy,
+            "metrics": self._metrics.tell,
+            "metrics_place": self._metrics.place,
+            "metrics_on": self._metrics.turn_on,
+            "metrics_off": self._metrics.turn_off,
         }
 
     def run(self, inherited: Inheritance | None = None) -> Successor | None:
@@ -78,7 +84,9 @@ class Supervisor:
             inherited.accept()
         guarded(self._door.renew)
         guarded(self._discard_leftovers)
+        guarded(self._metrics.begin)
         self._yard.loop.run()
+        self._metrics.close()
         if self._next is not None:
             return self._let_be(control, self._next)
         control.close()

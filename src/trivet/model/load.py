@@ -1,0 +1,52 @@
+"""Load: what processes use of the machine, and what comes in at the front door, over a short time."""
+
+from dataclasses import dataclass
+
+from trivet.model.names import Deploy
+from trivet.model.run import ProcessStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process and all that it has started have used so far: CPU time, also of what has ended; and use now.
+
+    Memory is what is resident; pages that several of them share count for each. `open_files` is None if nobody may tell.
+    """
+
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    processes: int = 0
+    open_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLoad:
+    """A process. `cpu_percent` is of one core; None: it does not run. The door's figures are None for what has no port."""
+
+    status: ProcessStatus
+    cpu_percent: float | None
+    memory_bytes: int | None
+    requests_per_s: float | None
+    in_flight: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeployLoad:
+    """What comes in at a deploy's door. `held`: requests that wait for a process; `refused`: all that the door answered."""
+
+    deploy: Deploy
+    connections: int
+    requests_per_s: float
+    in_flight: int
+    held: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """All of it, at a moment (ISO 8601 in UTC), over the seconds before."""
+
+    at: str
+    over_s: float
+    deploys: tuple[DeployLoad, ...]
+    processes: tuple[ProcessLoad, ...]
