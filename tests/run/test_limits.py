@@ -12,8 +12,12 @@ from trivet.model.process import Limits, ProcessType
 from trivet.model.run import Means, ProcessState
 
 GO = "import os, signal, time\ngo = os.environ['TRIVET_STORAGE'] + '/go'\nwhile not os.path.exists(go): time.sleep(0.01)\n"
-GREEDY = GO + "print('taking', flush=True)\nkept = bytearray(300_000_000)\nprint('took it all', flush=True)\nsignal.pause()"
-GREEDY_CHILD = f"import os, signal\nif os.fork() == 0:\n    exec({GREEDY!r})\nprint('parent', flush=True)\nsignal.pause()"
+GREEDY = (
+    GO + "print('taking', flush=True)\nkept = bytearray(300_000_000)\nprint('took it all', flush=True)\nsignal.pause()"
+)
+GREEDY_CHILD = (
+    f"import os, signal\nif os.fork() == 0:\n    exec({GREEDY!r})\nprint('parent', flush=True)\nsignal.pause()"
+)
 BUSY = "while True: pass"
 OPENS = "import signal\nkept = []\ntry:\n    while True: kept.append(open('/dev/null'))\nexcept OSError as error: print(error.errno, kept[-1].fileno())\nprint('done', flush=True)\nsignal.pause()"
 FORKS = """

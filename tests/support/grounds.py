@@ -31,7 +31,7 @@ def supervised(home: Home, ground: str) -> Iterator[Machine]:
     """The home's supervisor runs, in the foreground of a shell that has made the ground; it is ended after the block."""
     with contextlib.suppress(FileExistsError):
         home.supervisor.mkdir(parents=True, mode=0o700)
-    argv = ("unshare", "--mount", "sh", "-c", f"{ground}; exec \"$@\"", "sh", *launch.argv(home))
+    argv = ("unshare", "--mount", "sh", "-c", f'{ground}; exec "$@"', "sh", *launch.argv(home))
     machine = Machine(home)
     with (home.supervisor / "ground.log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:

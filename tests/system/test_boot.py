@@ -112,7 +112,8 @@ def test_openrc_starts_it_and_ends_it(tmp_path: Path, trivet: Trivet) -> None:
     steps = f"""
         mount --make-rprivate /
         mount -t tmpfs -o mode=755 tmpfs /run
-        mkdir -p /run/lock /run/openrc/{{starting,started,stopping,inactive,failed,daemons,options,exclusive,tmp}}; touch /run/openrc/softlevel
+        mkdir -p /run/lock /run/openrc/{{starting,started,stopping,inactive,failed,daemons,options,exclusive,tmp}}
+        touch /run/openrc/softlevel
         mount -t tmpfs -o mode=755 tmpfs /etc/init.d
         install -m 755 {tmp_path}/trivet /etc/init.d/trivet
         rc-service --nodeps trivet start
