@@ -19,7 +19,15 @@ GREEDY_CHILD = (
     f"import os, signal\nif os.fork() == 0:\n    exec({GREEDY!r})\nprint('parent', flush=True)\nsignal.pause()"
 )
 BUSY = "while True: pass"
-OPENS = "import signal\nkept = []\ntry:\n    while True: kept.append(open('/dev/null'))\nexcept OSError as error: print(error.errno, kept[-1].fileno())\nprint('done', flush=True)\nsignal.pause()"
+OPENS = """
+import signal
+kept = []
+try:
+    while True: kept.append(open("/dev/null"))
+except OSError as error: print(error.errno, kept[-1].fileno())
+print("done", flush=True)
+signal.pause()
+"""
 FORKS = """
 import os, signal
 count = 1
