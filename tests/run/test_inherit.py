@@ -318,3 +318,19 @@ def test_somebody_else_who_listens_there_too_is_named_and_given_nothing(shop: Sh
         with pytest.raises(PortTaken, match=rf"Process {os.getpid()} \(.*\) listens on port {port} as well\."):
             shop.roll_out(2)
     assert ask(port).startswith("v1 ")
+
+
+def test_one_that_must_not_run_twice_keeps_its_callers_waiting_meanwhile(shop: Shop) -> None:
+    port = free_port()
+    kind = ProcessType("web", f"{PYTHON} w.py", timeout_s=PATIENCE_S, grace_s=PATIENCE_S, inherits=True, overlaps=False)
+    shop.release(1, {"w.py": HEIR}, (kind,))
+    shop.ok(1, port)
+    with asking(port) as load:
+        shop.release(2, {"w.py": HEIR}, (kind,))
+        shop.ok(2)
+        until_answered(load, "v2")
+        shop.release(3, {"w.py": "raise SystemExit(3)"}, (kind,))
+        assert not shop.roll_out(3).succeeded
+        until_answered(load, "v2")
+    assert not [failure for failure in load.failures if "Refused" in failure]
+    assert len(load.failures) <= 2 * CLIENTS  # what the old one had accepted and did not finish
