@@ -13,6 +13,7 @@ import pytest
 from run.shop import PATIENCE_S, PYTHON, WEB, Shop, free_port, kill, wait_until
 from trivet.errors import PortTaken
 from trivet.model.process import ProcessType
+from trivet.model.run import Address, Proof, Serving
 from trivet.run.door import link
 
 HEIR = """
@@ -111,8 +112,10 @@ def until_answered(load: Load, release: str, times: int = 10) -> None:
 def test_the_process_has_the_socket_and_answers_clients_itself(shop: Shop) -> None:
     port = free_port()
     inherit(shop, 1)
-    shop.ok(1, port)
+    roll_out = shop.ok(1, port)
     release, pid, peer = shop.fetch().split()
+    assert roll_out.proof == Proof((Serving("web.1", int(pid), port),))
+    assert [each.port for each in shop.processes()] == [port]
     assert (release, int(pid), peer) == ("v1", shop.pids()["v1.web.1"], "127.0.0.1")
     told = dict(line.split("=", 1) for line in shop.fetch("/environment").splitlines())
     assert {name: told[name] for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "PORT")} == {
@@ -219,6 +222,41 @@ def test_a_supervisor_that_is_killed_loses_no_connection(shop: Shop, phase: str)
         shop.ok(3)
         until_answered(load, "v3")
     assert set(load.answers) == {"v1", "v3"}
+
+
+def test_a_process_that_has_lost_its_status_file_keeps_its_socket(shop: Shop) -> None:
+    inherit(shop, 1)
+    shop.ok(1, free_port())
+    before = shop.pids()
+    shop.kill_supervisor()
+    (shop.home.run(shop.deploy) / "status" / "v1.web.1.json").unlink()
+    shop.machine.up()
+    assert shop.pids() == before
+    assert shop.fetch().split()[1] == str(before["v1.web.1"])
+    inherit(shop, 2)
+    shop.ok(2)
+    assert shop.fetch().startswith("v2 ")
+
+
+def test_what_runs_when_supervisor_and_door_were_killed_is_replaced(shop: Shop) -> None:
+    inherit(shop, 1)
+    shop.ok(1, free_port())
+    before = shop.pids()["v1.web.1"]
+    door = link.connect(shop.home)
+    pid = int(door.ask({"do": "status"}).data["pid"])
+    door.close()
+    shop.kill_supervisor()
+    kill(pid)  # nobody but the process has the socket now
+    shop.machine.up()
+    wait_until(lambda: shop.pids().get("v1.web.1+1", shop.pids().get("v1.web.1")) not in (before, None))
+    wait_until(lambda: _answers(shop))
+
+
+def _answers(shop: Shop) -> bool:
+    try:
+        return shop.fetch().startswith("v1 ")
+    except OSError:
+        return False
 
 
 def test_connections_wait_while_neither_supervisor_nor_app_runs(shop: Shop) -> None:
@@ -334,3 +372,21 @@ def test_one_that_must_not_run_twice_keeps_its_callers_waiting_meanwhile(shop: S
         until_answered(load, "v2")
     assert not [failure for failure in load.failures if "Refused" in failure]
     assert len(load.failures) <= 2 * CLIENTS  # what the old one had accepted and did not finish
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "::"])
+def test_every_kind_of_address_is_handed_on(shop: Shop, host: str) -> None:
+    port = free_port()
+    near = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    inherit(shop, 1)
+    address = Address(host, port)
+    assert shop.machine.roll_out(shop.deploy, 1, address=address, report=lambda *_: None).succeeded
+    kind = ProcessType("web", f"{PYTHON} w.py", timeout_s=0.5, grace_s=PATIENCE_S, inherits=True)
+    shop.release(2, {"w.py": HEIR}, (kind,), config={"STATUS": "500"})
+    assert not shop.roll_out(2).succeeded
+    inherit(shop, 3)
+    shop.ok(3)
+    assert ask(port, near).startswith("v3 ")
+    shop.machine.stop(shop.deploy)
+    with pytest.raises(OSError, match="503"):
+        ask(port, near)

@@ -34,6 +34,7 @@ class Stray:
     release: str
     process: str
     port: str
+    inherits: bool
 
     def as_status(self, boot_id: str, turn: int, *, wanted: bool) -> Status | None:
         """What its file would say; not wanted: it is to end. None if it does not say enough, or only was started by one."""
@@ -51,6 +52,7 @@ class Stray:
             pid=self.pid,
             start_time=self.started,
             temporary=self.temporary,
+            inherits=self.inherits,
         )
 
     def listens(self) -> bool:
@@ -108,7 +110,8 @@ def _read(pid: int, environment: dict[str, str]) -> Stray | None:
     app, name = environment.get("TRIVET_APP", ""), environment.get("TRIVET_DEPLOY", "")
     release, process = environment.get("TRIVET_RELEASE", ""), environment.get("TRIVET_PROCESS", "")
     temporary, port = environment.get("TMPDIR", ""), environment.get("PORT", "")
-    return Stray(pid, started, leads, temporary, f"{app}/{name}", release, process, port)
+    inherits = environment.get("LISTEN_PID") == str(pid)
+    return Stray(pid, started, leads, temporary, f"{app}/{name}", release, process, port, inherits)
 
 
 def _is_one_off(stray: Stray) -> bool:
