@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from trivet.errors import MachineError
@@ -17,6 +17,7 @@ from trivet.errors import MachineError
 _PR_SET_CHILD_SUBREAPER = 36
 _END_DEADLINE_S = 10.0
 _POLL_S = 0.002
+_LOOKS = 5
 
 
 @contextlib.contextmanager
@@ -44,7 +45,7 @@ def become_reaper() -> None:
 
 def end_processes_marked(*variables: str) -> None:
     """No other process runs whose environment holds one of these `NAME=value`. Raises: MachineError, if one does."""
-    _end_all(lambda: tuple(find_processes_marked(variables)), reap=False)
+    _end_all(lambda: _marked(frozenset(map(os.fsencode, variables))), reap=False)
 
 
 def find_processes_marked(variables: Collection[str]) -> dict[int, str]:
@@ -52,23 +53,53 @@ def find_processes_marked(variables: Collection[str]) -> dict[int, str]:
     wanted = frozenset(map(os.fsencode, variables))
     if not wanted:
         return {}
+    return {pid: os.fsdecode(next(iter(held))) for pid, held in _held(wanted)}
+
+
+def _marked(wanted: frozenset[bytes]) -> Iterator[int]:
+    return (pid for pid, _ in _held(wanted)) if wanted else iter(())
+
+
+def _held(wanted: frozenset[bytes]) -> Iterator[tuple[int, frozenset[bytes]]]:
     found = ((pid, wanted.intersection(_environment(pid))) for pid in _pids() if pid != os.getpid())
-    return {pid: os.fsdecode(next(iter(held))) for pid, held in found if held}
+    return ((pid, held) for pid, held in found if held)
 
 
-def end_lost(reaper: int, living: Collection[int]) -> None:
+def end_lost(reaper: int, living: Collection[int], variables: Collection[str]) -> None:
     """No orphan of the reaper runs whose origin has ended, as far as can be told. The caller is a child of the reaper.
 
-    A process that left its session and cleared its environment does not say who started it. It was one that began before it
-    did: if none of the `living`, which the reaper keeps, is as old, that one has ended. What an app has started cannot lose
-    `no_new_privs`, so that nothing else is hit; nor is anything, if the reaper has that itself.
+    Its environment may hold one of these `NAME=value`. A process that left its session and cleared its environment does not
+    say who started it: it was one that began before it did, so if none of the `living`, which the reaper keeps, is as old,
+    that one has ended. What an app has started cannot lose `no_new_privs`, so that nothing else is hit; nor is anything, if
+    the reaper has that itself. One that is replaced by a child of its own all the time is soon seen as the reaper's child.
     """
     starts = [facts[1] for pid in living if (facts := _parent_and_start(pid))]
     oldest = min(starts, default=_now_ticks())
-    for pid in () if _is_confined(reaper) else _pids():
+    wanted = frozenset(map(os.fsencode, variables))
+    if not _is_confined(reaper):
+        _end_all(
+            lambda: (
+                pid
+                for pid, start in _children(reaper)
+                if pid not in living
+                and _is_confined(pid)
+                and (start < oldest or wanted.intersection(_environment(pid)))
+            ),
+            reap=False,
+            looks=_LOOKS,
+        )
+
+
+def _children(parent: int) -> Iterator[tuple[int, int]]:
+    """Pid and start time of each. The kernel tells them at once, unless it was built without (CONFIG_PROC_CHILDREN)."""
+    try:
+        pids = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    except OSError:
+        pids = _pids()
+    for pid in pids:
         facts = _parent_and_start(pid)
-        if facts and facts[0] == reaper and pid not in living and facts[1] < oldest and _is_confined(pid):
-            _kill(pid)
+        if facts and facts[0] == parent:
+            yield pid, facts[1]
 
 
 def _is_confined(pid: int) -> bool:
@@ -78,17 +109,22 @@ def _is_confined(pid: int) -> bool:
         return False
 
 
-def _end_all(find: Callable[[], Collection[int]], *, reap: bool) -> None:
-    """Killed again and again until none is found: what forks while it is looked for is found the next time."""
+def _end_all(find: Callable[[], Iterable[int]], *, reap: bool, looks: int = 1) -> None:
+    """Killed as they are found, again and again until none is: what forks while it is looked for is found the next time."""
     until = time.monotonic() + _END_DEADLINE_S
-    while left := find():
-        for pid in left:
+    empty = 0
+    while empty < looks:
+        last = None
+        for pid in find():
+            last = pid
             _kill(pid)
             if reap:
                 _reap(pid)
-        if time.monotonic() > until:
-            raise _cannot_be_ended(next(iter(left)))
-        select.select((), (), (), _POLL_S)
+        empty = empty + 1 if last is None else 0
+        if last is not None and time.monotonic() > until:
+            raise _cannot_be_ended(last)
+        if empty < looks:
+            select.select((), (), (), _POLL_S)
 
 
 def _now_ticks() -> int:

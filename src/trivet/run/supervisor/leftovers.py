@@ -12,7 +12,7 @@ from pathlib import Path
 from trivet.host import processes, spawn
 from trivet.host.cgroup import Cgroup
 from trivet.host.descendants import end_lost
-from trivet.run.leftovers import clear_away, clear_away_groups
+from trivet.run.leftovers import clear_away, clear_away_groups, mark
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.orphans import Orphans
 
@@ -69,9 +69,9 @@ class Leftovers:
 
     def _clear_away(self, folders: list[Path], groups: list[Cgroup], reaper: int) -> None:
         clear_away_groups(groups)
-        clear_away(folders)
         if self._orphans is not None:
-            end_lost(reaper, frozenset(self._orphans.own()))
+            end_lost(reaper, frozenset(self._orphans.own()), tuple(map(mark, folders)))
+        clear_away(folders)
 
     def _on_end(self) -> None:
         pidfd, self._pidfd = self._pidfd, None
