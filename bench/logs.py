@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,8 +208,20 @@ def _supervised(argv: tuple[str, ...], own: Path) -> Run:
         pids = _descendants(process.pid)
         return Run(taken, sum(_busy_s(pid) for pid in pids if b"child.py" not in _last_argument(pid)))
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """It and all that it has started are gone, also one that has still much to write (honcho)."""
+    pids = _descendants(process.pid)
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(10)
 
 
 def _supervisor_of(home: Path) -> int:

@@ -26,6 +26,7 @@ KEYS = {
     "before",
     "status",
     "signal",
+    "output",
     "actor",
     "authority",
     "reason",

@@ -74,6 +74,7 @@ def test_the_story_of_an_app_from_its_first_build_to_its_end(trivet: Trivet, rep
         "TIME | production | ada@desk | v2 failed: web.1 exited with 3 after N s (deploy COMMIT Break it)",
         "TIME | - | ada@desk | build BUILD of COMMIT Break it made in N s",
         "TIME | production | - | worker.1 of v1 crashed 2 times since TIME: was ended by SIGKILL",
+        " | | working",
         "TIME | production | ada@desk | scaled worker 0 → 1: the sale begins",
         "TIME | production | ada@desk | v1 released: promote staging v1",
         "TIME | staging | ada@desk | v1 released: deploy COMMIT Open the shop",

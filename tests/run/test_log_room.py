@@ -164,9 +164,11 @@ def test_where_a_file_cannot_be_cut_it_is_said_and_nothing_is_lost(
     quiet_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = quiet_shop
-    shop.home.root.mkdir()
+    readable = shop.home.opened("readable", None)
+    opened = readable.read_text()
     subprocess.run(("mount", "-t", "ramfs", "ramfs", shop.home.root), check=True)
     try:
+        readable.write_text(opened)
         _limited(shop, monkeypatch, "size=100k")
         log = _writing(shop)
         wait_until(lambda: log.stat().st_size > 1_000_000)

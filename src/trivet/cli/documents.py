@@ -25,9 +25,10 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
 Document = dict[str, object]
 
 
-def process_document(status: "ProcessStatus") -> Document:
-    """A process, as in `trivet ps`."""
-    return {**_names(status.deploy), **{key: value for key, value in to_json(status).items() if key != "deploy"}}
+def process_document(status: "ProcessStatus", last_words: tuple[str, ...] = ()) -> Document:
+    """A process, as in `trivet ps`; what it wrote last before it crashed."""
+    told = {key: value for key, value in to_json(status).items() if key != "deploy"}
+    return {**_names(status.deploy), **told, "output": last_words}
 
 
 def deploy_document(overview: "DeployOverview") -> Document:

@@ -1,5 +1,8 @@
 """`log`."""
 
+from collections.abc import Iterator
+from itertools import chain
+
 import click
 
 from trivet.cli import suggestions
@@ -55,11 +58,12 @@ def log(
             print_json_line(line_document(line))
         return
     nothing = f"Nothing has happened since {window.since[:19]}Z." if window.since else ""
-    print_table(("WHEN", "DEPLOY", "BY", "WHAT"), map(_row, lines), nothing=nothing)
+    print_table(("WHEN", "DEPLOY", "BY", "WHAT"), chain.from_iterable(map(_rows, lines)), nothing=nothing)
 
 
-def _row(line: Line) -> tuple[str, ...]:
-    return (f"{line.at[:19]}Z", line.deploy or "-", str(line.act.actor) if line.act else "-", line.told)
+def _rows(line: Line) -> Iterator[tuple[str, ...]]:
+    yield (f"{line.at[:19]}Z", line.deploy or "-", str(line.act.actor) if line.act else "-", line.told)
+    yield from (("", "", "", f"| {text}") for text in line.output)
 
 
 COMMANDS = (log,)

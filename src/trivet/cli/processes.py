@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -61,7 +61,9 @@ def ps(app: str | None, deploy_name: str, everything: bool, watch: bool, as_json
     if watch:
         _watch(place, deploy, as_json=as_json)
     elif as_json:
-        print_json([process_document(status) for status in overview.list_processes(place, deploy)])
+        statuses = overview.list_processes(place, deploy)
+        words = overview.list_last_words(place, statuses)
+        print_json([process_document(status, words.get(status, ())) for status in statuses])
     else:
         table = _list(place, deploy)
         print_table(table.headings, table.rows, nothing=table.nothing)
@@ -272,6 +274,7 @@ def _watch(place: Installation, deploy: Deploy | None, *, as_json: bool) -> None
 def _list(place: Installation, deploy: Deploy | None) -> Table:
     everything = deploy is None
     is_up = overview.is_up(place)
+    statuses = overview.list_processes(place, deploy)
     below = ""
     if not is_up:
         below = "The supervisor is not running: nothing is restarted. `trivet up` starts it."
@@ -279,13 +282,18 @@ def _list(place: Installation, deploy: Deploy | None) -> Table:
         below = f"{deploy} is stopped: `trivet start` runs it."
     return Table(
         (*(("DEPLOY",) if everything else ()), *_HEADINGS),
-        [
-            ((str(status.deploy),) if everything else ()) + _row(status)
-            for status in overview.list_processes(place, deploy)
-        ],
-        below=(below,) if below else (),
+        [((str(status.deploy),) if everything else ()) + _row(status) for status in statuses],
+        below=(*_last_words(place, statuses), *((below,) if below else ())),
         nothing="No processes." if is_up else "",
     )
+
+
+def _last_words(place: Installation, statuses: Iterable[ProcessStatus]) -> Iterator[str]:
+    """What those wrote that are down, or will be soon, before they crashed."""
+    ill = [status for status in statuses if status.state is ProcessState.BACKOFF or _loops(status)]
+    for status, lines in overview.list_last_words(place, ill).items() if ill else ():
+        yield f"{status.process} of v{status.release} wrote last, before it ended with {status.last_exit}:"
+        yield from (f"  | {visible(line)}" for line in lines)
 
 
 def _row(status: ProcessStatus) -> tuple[str, ...]:

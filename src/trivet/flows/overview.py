@@ -1,6 +1,6 @@
 """Overview: reads only, of all three stages. What the command line shows, and any other way in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.config import Config
 from trivet.model.document import read_document
+from trivet.model.event import EventKind
 from trivet.model.formation import Formation
 from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy
@@ -194,6 +195,22 @@ def show_formation(installation: Installation, deploy: Deploy) -> dict[str, int]
 def list_processes(installation: Installation, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
     """The processes of a deploy (None: of all)."""
     return Machine(installation.home).processes(deploy)
+
+
+def list_last_words(
+    installation: Installation, statuses: Iterable[ProcessStatus]
+) -> Mapping[ProcessStatus, tuple[str, ...]]:
+    """What each of these processes that has crashed wrote last before it did. Raises: MachineError."""
+    crashed = [status for status in statuses if status.last_exit is not None]
+    machine = Machine(installation.home)
+    told = {
+        (deploy, event.release, event.process): event.output
+        for deploy in {status.deploy for status in crashed}
+        for event in machine.events(deploy)
+        if event.kind is EventKind.CRASHED
+    }
+    words = ((status, told.get((status.deploy, status.release, status.process), ())) for status in crashed)
+    return {status: lines for status, lines in words if lines}
 
 
 def list_troubles(installation: Installation, only: Deploy | None = None) -> tuple[str, ...]:

@@ -67,7 +67,8 @@ class Event:
 
     `how` goes on after the kind, in words: "exited with 3", "was ended by SIGKILL", why a roll-out failed. `after_s` is
     how long the process had run, or taken to be ready. `counts` is the formation that was asked for, `before` what it was.
-    `status` or `signal` ("SIGKILL") is what a process exited with, as far as anybody can tell.
+    `status` or `signal` ("SIGKILL") is what a process exited with, as far as anybody can tell. `output` are the last lines
+    that a process wrote which ended by itself.
     """
 
     at: str
@@ -82,6 +83,7 @@ class Event:
     by: Act | None = None
     status: int | None = None
     signal: str | None = None
+    output: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class Line:
     """One thing that happened, at `at` (ISO 8601 in UTC); `told` says what, in words, but not when, where and by whom.
 
     `deploy` is the name of the deploy, None for what is about the whole app. What does not apply is None. Of crashes of
-    the same kind in a row `times` is how many there were, `since` when the first one was, `at` when the last.
+    the same kind in a row `times` is how many there were, `since` when the first one was, `at` when the last; `output` are the
+    last lines that the process wrote, of the last one.
     """
 
     at: str
@@ -76,5 +77,6 @@ class Line:
     counts: Mapping[str, int] | None = None
     before: Mapping[str, int] | None = None
     freed_bytes: int | None = None
+    output: tuple[str, ...] = ()
     times: int = 1
     since: str | None = None

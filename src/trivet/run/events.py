@@ -35,7 +35,7 @@ def put_aside(path: Path) -> Path:
 
 def line_of(event: Event) -> bytes:
     """The event as its line in the journal; what does not apply is left out."""
-    told = {name: value for name, value in to_json(event).items() if value not in (None, "")}
+    told = {name: value for name, value in to_json(event).items() if value not in (None, "", [])}
     return f"{canonical(told)}\n".encode(errors="replace")  # what is no text in an argument or a file's name
 
 

@@ -15,6 +15,8 @@ from trivet.run.log_reader import LogReader
 KEPT_RELEASES = 10
 _NAME = re.compile(r"v([0-9]+)\.(.+)\.log")
 _BLOCK_BYTES = 65536
+_WORDS_BYTES, _WORDS_LINES, _WORDS_LONGEST = 4096, 5, 300
+OUR_MARK = "trivet: "  # what Trivet writes into a process's log begins with this
 _MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -70,6 +72,23 @@ def remove_log(path: Path) -> None:
     """The log and its index are gone."""
     path.unlink(missing_ok=True)
     index_path(path).unlink(missing_ok=True)
+
+
+def last_words(path: Path, start: int) -> tuple[str, ...]:
+    """The last lines that a process wrote which began when the log had this size; few and short, as people read them.
+
+    None of a log that cannot be read. What Trivet itself has noted in the log is left out.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = max(start, file.seek(0, 2) - _WORDS_BYTES)
+            file.seek(begin)
+            data = file.read(_WORDS_BYTES)
+    except OSError:
+        return ()
+    lines = [line.rstrip() for line in data.decode(errors="replace").split("\n")]
+    told = lines[1:] if begin > start and len(lines) > 1 else lines  # the first one may have lost its begin
+    return tuple(line[:_WORDS_LONGEST] for line in told if line and not line.startswith(OUR_MARK))[-_WORDS_LINES:]
 
 
 def last_lines(path: Path, count: int) -> tuple[str, ...]:

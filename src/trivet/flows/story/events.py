@@ -56,6 +56,7 @@ def _lines(deploy: Deploy, events: Iterable[Event]) -> Iterator[Line]:
                 process=event.process,
                 counts=event.counts,
                 before=event.before,
+                output=event.output,
             )
 
 

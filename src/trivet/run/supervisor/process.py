@@ -23,6 +23,7 @@ from trivet.run.supervisor.hold import Hold, owner_of
 from trivet.run.supervisor.inheritance import Inheritance
 from trivet.run.supervisor.knock import Knock, knock_at
 from trivet.run.supervisor.loop import Alarm
+from trivet.run.supervisor.output import Output
 from trivet.run.supervisor.remains import Remains
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.yard import Yard
@@ -55,6 +56,7 @@ class Process:
         "_gone",
         "_hold",
         "_is_stopping",
+        "_output",
         "_place",
         "_remains",
         "_started",
@@ -77,6 +79,7 @@ class Process:
         self.plan = plan
         # Kept: putting a path together takes longer than most of what a start does.
         self.log = log_path(yard.home, belonging.deploy, belonging.release, plan.name)
+        self._output = Output(self.log)
         self._status_folder = yard.home.run(belonging.deploy) / "status"
         self.on_end: Ended | None = None
         self.on_move: Gone | None = None
@@ -138,7 +141,7 @@ class Process:
         if self._place is None:
             self._place = self._yard.enclosure.place(self.belonging.deploy, self.plan.reads)
         place = self._place
-        log, null = self._open_log(place), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log, null = self._output.open(place), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return spawn.spawn(self._command(place, temporary, (null, log, log)), self._confinement(place, temporary))
         finally:
@@ -183,6 +186,8 @@ class Process:
         event = Event(now(), kind, self.belonging.release, self.plan.name, self.status.pid, how, spent_s)
         if ended is not None:
             event = replace(event, status=ended.status, signal=ended.signal_name)
+            if kind is not EventKind.ENDED:
+                event = replace(event, output=self._output.last_words())
         self._yard.journal.tell(self.belonging.deploy, event)
 
     def when_gone(self, *actions: Gone) -> None:
@@ -260,6 +265,7 @@ class Process:
         return EventKind.FAILED if is_new else EventKind.ENDED
 
     def _leave(self, how: str) -> None:
+        self._output.tell("")
         if self._is_stopping:
             self._finish()
         elif self.on_end is not None:
@@ -275,7 +281,7 @@ class Process:
         else:
             self._set(state=ProcessState.BACKOFF, since=time.time())
             self._alarm = self._yard.loop.after(wait_s, self._try_to_start)
-        self._tell_log(restart.crash_line(self.plan.name, how, restarts, wait_s))
+        self._output.tell(restart.crash_line(self.plan.name, how, restarts, wait_s))
 
     def _try_to_start(self) -> None:
         self.status = replace(self.status, state=ProcessState.RUNNING)
@@ -295,7 +301,7 @@ class Process:
         moved = ports.take()
         ports.give_back(port)
         self.status = replace(self.status, port=moved)
-        self._tell_log(f"trivet: somebody else listens on port {port}; {self.plan.name} gets {moved}\n")
+        self._output.tell(f"trivet: somebody else listens on port {port}; {self.plan.name} gets {moved}\n")
         if self.on_move is not None:
             self._yard.loop.soon(partial(self.on_move, self))
 
@@ -356,22 +362,6 @@ class Process:
         self._yard.loop.forget(child.report)
         os.close(child.report)
         self._child = replace(child, report=-1)
-
-    def _open_log(self, place: Place) -> int:
-        log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if place.user is not None:
-            place.user.may_write(log)  # programs open /dev/stdout
-        return log
-
-    def _tell_log(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not keep the process from being started again
-            descriptor = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                size = os.fstat(descriptor).st_size
-                unfinished = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                os.write(descriptor, (("\n" if unfinished else "") + line).encode())
-            finally:
-                os.close(descriptor)
 
     def _set(self, *, state: ProcessState, since: float | None = None) -> None:
         self.status = replace(self.status, state=state, since=self.status.since if since is None else since)
