@@ -1,6 +1,6 @@
 """A child writes 500 MB of 100-byte lines: straight to a file, under Trivet, supervisord, circus, honcho, in the same run.
 
-    .venv/bin/python bench/logs.py [MEGABYTES]
+    .venv/bin/python bench/logs.py [MEGABYTES [buffered|lines]]
 
 Installs supervisord, circus and honcho from PyPI into a temporary environment. The child is one Python program. It writes a
 line at a time (every line a system call), or through a buffer of 8 kB, as programs do whose output is no terminal, and takes
@@ -76,7 +76,7 @@ def main() -> None:
                 "circus": lambda own, manner, lines: _circus(tools, own, manner, lines),
                 "honcho": lambda own, manner, lines: _honcho(tools, own, manner, lines),
             }
-            for manner in ("buffered", "lines"):
+            for manner in sys.argv[2:] or ("buffered", "lines"):
                 _print(manner, lines, _measure(folder, candidates, manner, lines))
 
 
