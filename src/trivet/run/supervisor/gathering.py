@@ -190,7 +190,8 @@ class DoorQuestion:
         return self._link is None
 
     def close(self) -> None:
-        """It is not asked any more."""
+        """It is not asked any more, and holds nobody: a circle would stay in memory until Python looks for circles."""
+        self._over = _nothing
         if self._patience is not None:
             self._patience.cancel()
         if self._link is not None:
@@ -208,8 +209,13 @@ class DoorQuestion:
             self._end()
 
     def _end(self) -> None:
+        over = self._over
         self.close()
-        self._over()
+        over()
+
+
+def _nothing() -> None:
+    return
 
 
 def _labels(keeper: Keeper, release: int, process: str) -> str:
