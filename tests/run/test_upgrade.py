@@ -5,13 +5,12 @@ import http.client
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from run.shop import DEADLINE_S, PYTHON, WEB, Shop, kill, wait_until
 from support.command import Trivet
-from support.installation import install
+from support.installation import install, set_version
 from trivet.errors import SupervisorUnreachable
 from trivet.host import processes
 from trivet.model.process import ProcessType
@@ -62,13 +61,10 @@ class Load:
         connection.close()
 
 
-@pytest.fixture
-def versions(shop: Shop, tmp_path: Path) -> tuple[Trivet, Trivet]:
-    """Two installations for one home, 0.2.0 and 0.3.0; the supervisor that runs is of the version that the tests are."""
-    return tuple(  # type: ignore[return-value]
-        Trivet(shop.home.root, tmp_path, {"PYTHONPATH": str(install(tmp_path / version, version))})
-        for version in ("0.2.0", "0.3.0")
-    )
+def _installed(shop: Shop, folder: Path, version: str, changes: Mapping[str, str] | None = None) -> Trivet:
+    """The command of an installation of its own, for the same home; the supervisor that runs is the tests' own."""
+    place = install(folder / f"trivet-{version}", version, changes)
+    return Trivet(shop.home.root, folder, {"PYTHONPATH": str(place)})
 
 
 def _version(shop: Shop) -> str:
@@ -86,9 +82,8 @@ def _door_version(shop: Shop) -> str:
     return str(_door_status(shop).get("version")).partition("+")[0]
 
 
-def test_two_versions_take_over_under_load_and_nothing_is_lost_or_restarted(
-    shop: Shop, versions: tuple[Trivet, Trivet]
-) -> None:
+def test_two_versions_take_over_under_load_and_nothing_is_lost_or_restarted(shop: Shop, tmp_path: Path) -> None:
+    versions = [_installed(shop, tmp_path, version) for version in ("0.2.0", "0.3.0")]
     code = WEB.replace(
         "def log_message",
         "do_POST = lambda self: (self.rfile.read(int(self.headers['Content-Length'])), self.do_GET())\n    def log_message",
@@ -125,5 +120,111 @@ def test_two_versions_take_over_under_load_and_nothing_is_lost_or_restarted(
     assert {text.split()[0] for text in load.answers} == {"v1", "v2"}
     assert len(set(supervisors)) == len(set(doors)) == 3
     wait_until(lambda: all(processes.start_time(int(str(pid))) is None for pid in (*supervisors[:-1], *doors[:-1])))
-    log = (shop.home.supervisor / "supervisor.log").read_text()
-    assert "Traceback" not in log, log
+    assert "Traceback" not in _log(shop)
+
+
+def test_a_new_supervisor_that_cannot_even_begin_changes_nothing(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    before, supervisor = shop.pids(), shop.supervisor_pid()
+    trivet = _installed(shop, tmp_path, "0.2.0", {"run/supervisor/daemon.py": "\nraise SystemExit('broken')\n"})
+    done = trivet.run("up")
+    assert (done.status, done.out) == (40, "")
+    assert done.err == (
+        "error: The supervisor did not start: it exited with 1. The one that ran, of Trivet 0.1.0, goes on.\n"
+        "  | broken\n"
+        f"hint:  {shop.home.supervisor / 'supervisor.log'} says more.\n"
+    )
+    assert (shop.pids(), shop.supervisor_pid()) == (before, supervisor)
+
+
+def test_a_new_supervisor_that_ends_in_the_middle_is_replaced_by_the_old_one(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.shop(2)
+    shop.ok(1)
+    before, supervisor = shop.pids(), shop.supervisor_pid()
+    dies = "\nimport os\ndef recover(*_):\n    os._exit(3)\n"
+    done = _installed(shop, tmp_path, "0.2.0", {"run/supervisor/recovery.py": dies}).run("up")
+    assert done.status == 40
+    assert "it exited with 3. The one that ran, of Trivet 0.1.0, goes on." in done.err
+    assert (shop.pids(), shop.supervisor_pid()) == (before, supervisor)
+    kill(before["v1.web.1"] or 0)
+    wait_until(lambda: shop.pids()["v1.web.1"] not in (None, before["v1.web.1"]))
+    assert shop.fetch().startswith("v1 ")
+    shop.ok(2)
+    assert shop.fetch().startswith("v2 ")
+    assert "the new supervisor ended before it ran; this one goes on\n" in _log(shop)
+    mended = _installed(shop, tmp_path, "0.2.1")
+    assert "took over from 0.1.0; nothing was restarted" in mended.ok("up").out
+
+
+def test_a_new_front_door_that_cannot_begin_leaves_the_old_one_at_work(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    door = _door_status(shop)["pid"]
+    broken = _installed(shop, tmp_path, "0.2.0", {"run/door/server.py": "\nraise SystemExit('broken')\n"})
+    broken.ok("up")
+    wait_until(lambda: "the new front door exited with 1, and the old one goes on" in _log(shop))
+    assert (_door_status(shop)["pid"], _version(shop)) == (door, "0.2.0")
+    assert shop.fetch().startswith("v1 ")
+    _installed(shop, tmp_path, "0.2.1").ok("up")
+    wait_until(lambda: _door_version(shop) == "0.2.1")
+    assert shop.fetch().startswith("v1 ")
+
+
+def test_while_a_roll_out_is_in_flight_the_old_supervisor_stays(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    shop.web(2, "import time\ntime.sleep(600)")
+    shop.begin(2)
+    supervisor = shop.supervisor_pid()
+    trivet = _installed(shop, tmp_path, "0.2.0")
+    done = trivet.run("up")
+    assert (done.status, done.out) == (75, "")
+    assert done.err == (
+        "error: The supervisor, of Trivet 0.1.0, goes on: shop/production is being changed.\n"
+        "hint:  Wait for that to end, then: trivet up\n"
+    )
+    assert shop.supervisor_pid() == supervisor
+    shop.machine.abort(shop.deploy)
+    shop.machine.ended(shop.deploy, 2)
+    trivet.ok("up")
+    assert _version(shop) == "0.2.0"
+
+
+def test_an_installation_that_is_upgraded_where_it_lies_is_noticed_and_an_older_one_replaces_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    old, new = _installed(shop, tmp_path, "0.2.0"), _installed(shop, tmp_path, "0.3.0")
+    old.ok("up")
+    finding = _supervisor_finding(old)
+    assert (finding["verdict"], finding["detail"]) == (
+        "good",
+        "running, of Trivet 0.2.0, with 1 of the apps' processes",
+    )
+    assert _supervisor_finding(new) == {
+        "subject": "supervisor",
+        "verdict": "weak",
+        "detail": "running, of Trivet 0.2.0; installed is 0.3.0, with other code",
+        "hint": "`trivet up` replaces it, and nothing that runs is restarted.",
+    }
+    new.ok("up")
+    done = old.ok("up")
+    assert done.err == "The supervisor that runs is of Trivet 0.3.0, and this is 0.2.0.\n"
+    assert _version(shop) == "0.3.0"
+    assert _supervisor_finding(old)["hint"].startswith("Use that version's `trivet`")
+    set_version(tmp_path / "trivet-0.3.0", "0.3.1", "0.3.0")
+    assert new.ok("up").out == (
+        "up: shop/production (1)\nthe supervisor, of Trivet 0.3.1, took over from 0.3.0; nothing was restarted\n"
+    )
+
+
+def _supervisor_finding(trivet: Trivet) -> dict[str, str]:
+    findings = trivet.run("doctor", "--json").json()
+    return next(dict(finding) for finding in findings if finding["subject"] == "supervisor")
+
+
+def _log(shop: Shop) -> str:
+    return (shop.home.supervisor / "supervisor.log").read_text()

@@ -20,7 +20,7 @@ def install(folder: Path, version: str, changes: Mapping[str, str] | None = None
     return folder
 
 
-def set_version(folder: Path, version: str) -> None:
+def set_version(folder: Path, version: str, before: str = trivet.__version__) -> None:
     """The installation is of this version from here on, as when it is upgraded where it lies."""
     begin = folder / "trivet" / "__init__.py"
-    begin.write_text(begin.read_text().replace(f'"{trivet.__version__}"', f'"{version}"'))
+    begin.write_text(begin.read_text().replace(f'"{before}"', f'"{version}"'))
