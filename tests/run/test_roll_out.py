@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from run.shop import DEADLINE_S, PATIENCE_S, PYTHON, WEB, WORKER, Shop, wait_until
+from support.wire import exchange
 from trivet.errors import Busy, RunError, UnknownRelease
 from trivet.host import processes
 from trivet.model.process import ProcessType
+from trivet.model.run import Address
 from trivet.run.supervisor import link
 from trivet.run.supervisor.intent import read as read_intent
 
@@ -320,3 +322,25 @@ def test_logs_of_the_last_ten_releases_are_kept(shop: Shop) -> None:
         shop.ok(number)
     folder = shop.home.run(shop.deploy) / "logs"
     wait_until(lambda: {path.name for path in folder.glob("*.log")} == {f"v{n}.worker.1.log" for n in range(3, 13)})
+
+
+def test_the_proxy_protocol_is_expected_from_the_switch_on_and_after_a_restart_of_everything(shop: Shop) -> None:
+    shop.shop(1), shop.shop(2), shop.shop(3)
+    plain = shop.ok(1).address
+    assert plain is not None
+    wish = Address("", 0, proxy_protocol=True)
+    address = shop.machine.roll_out(shop.deploy, 2, address=wish, report=lambda *_: None).address
+    assert (address, address and address.proxy_protocol) == (plain, True)
+    told = b"PROXY TCP4 203.0.113.7 192.0.2.1 51000 443\r\n"
+    get = b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+    where = (plain.host, plain.port)
+    assert b"v2 " in exchange(where, told + get)
+    assert exchange(where, get).startswith(b"HTTP/1.1 400 ")
+    shop.machine.down()
+    shop.machine.up()
+    wait_until(lambda: b"v2 " in exchange(where, told + get))
+    assert exchange(where, get).startswith(b"HTTP/1.1 400 ")
+    shop.ok(3)  # whoever does not say, a rollback for example, leaves it as it is
+    assert b"v3 " in exchange(where, told + get)
+    shop.machine.roll_out(shop.deploy, 1, address=Address("", 0), report=lambda *_: None)
+    assert b"v1 " in exchange(where, get)

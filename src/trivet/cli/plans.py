@@ -242,7 +242,7 @@ def _address(plan: Plan) -> str:
     if plan.build is None or find_process_type(plan.build.processes, WEB_PROCESS) is None:
         return "none: no web process"
     old, new = plan.start.address, plan.address
-    if new is None or new == old:
+    if new is None or new == old or not (new.port or new.host):
         return f"{old.url} (it stays)" if old else "a free port of this machine, from 8000 on"
     if not new.port:
         return f"{new.host}, a free port"

@@ -30,7 +30,7 @@ from trivet.model.plan import PlannedBuild, Terms, planned
 from trivet.model.process import runnable
 from trivet.model.release import Cause
 from trivet.model.run import Address
-from trivet.model.settings import Settings
+from trivet.model.settings import DeploySettings, Settings
 from trivet.release import ConfigStore, check_declared, complete
 from trivet.run import Machine
 
@@ -172,10 +172,10 @@ def _tell_what_waits(machine: Machine, released: Released, progress: Progress) -
             progress.notice(f"no {process.name} process runs yet: trivet scale {process.name}=1 starts one")
 
 
-def _address(target: Deploy, choice: DeployChoice, settings: Settings) -> Address | None:
-    chosen = settings.deploys.get(target.name)
-    port = choice.port or (chosen.port if chosen else None)
-    host = choice.host or (chosen.host if chosen else None)
+def _address(target: Deploy, choice: DeployChoice, settings: Settings) -> Address:
+    """Port 0, no host: where it is reached already."""
+    chosen = settings.deploys.get(target.name, DeploySettings())
+    port, host = choice.port or chosen.port, choice.host or chosen.host
     if port is None and host is None:
-        return None
-    return Address(host or DEFAULT_HOST, port or 0)
+        return Address("", 0, chosen.proxy_protocol)
+    return Address(host or DEFAULT_HOST, port or 0, chosen.proxy_protocol)

@@ -55,10 +55,18 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a deploy is reached, kept across releases."""
+    """Where a deploy is reached, kept across releases.
+
+    `proxy_protocol`: each connection begins by saying whose it is. It is no part of what makes two addresses the same.
+    """
 
     host: str
     port: int
+    proxy_protocol: bool = field(default=False, compare=False)
+
+    def is_exactly(self, other: "Address | None") -> bool:
+        """Whether the other is the same in all."""
+        return other is not None and self == other and self.proxy_protocol == other.proxy_protocol
 
     @property
     def url(self) -> str:

@@ -305,3 +305,19 @@ def test_what_takes_longer_than_the_old_door_has_time_is_cut_and_told(told: Fron
             assert told.wait() == 0
     assert told.log.endswith(" 1 connections were cut: their time with the old front door is over\n")
     slow.may_answer.set()
+
+
+def test_what_a_load_balancer_told_of_a_connection_goes_over_with_it(door: FrontDoor, serve: Serve) -> None:
+    recorder = Recorder()
+    backends = [{"process": "web.1", "release": 1, "port": serve(recorder).port}]
+    assert door.ask({"do": "route", "deploy": "shop/production", "backends": backends, "proxied": True}).ok
+    told = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\xcb\0\x71\7\xc0\0\2\1\0\1\0\2\x20\0\5\1\0\0\0\0"
+    with connect(door.address) as client:
+        client.sendall(told + GET)
+        assert read_answer(client)[1] == b"ok"
+        assert _ended(door.upgrade()) == 0
+        client.sendall(GET)
+        assert read_answer(client)[1] == b"ok"
+    assert b"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n" in recorder.requests[1]
+    assert exchange(door.address, GET_CLOSE).startswith(b"HTTP/1.1 400 ")
+    assert exchange(door.address, told + GET_CLOSE).endswith(b"\r\n\r\nok")

@@ -19,6 +19,7 @@ from trivet.model.settings.file import (
     parse_toml,
     read_name,
     read_seconds,
+    read_switch,
     read_table,
     read_text,
     suggestion,
@@ -43,11 +44,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DeploySettings:
-    """`[deploys.NAME]`: where the deploy is reached, how long it is watched; None where nothing is said."""
+    """`[deploys.NAME]`: where the deploy is reached, how long it is watched; None where nothing is said.
+
+    `proxy_protocol`: connections come from a load balancer that says whose they are.
+    """
 
     port: int | None = None
     host: str | None = None
     watch_s: float | None = None
+    proxy_protocol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +108,5 @@ _DEPLOY: Mapping[str, tuple[str, Reader]] = {
     "port": ("port", _read_port),
     "host": ("host", read_text),
     "watch": ("watch_s", read_seconds),
+    "proxy_protocol": ("proxy_protocol", read_switch),
 }

@@ -55,8 +55,7 @@ class Client(Watched, Asker):
         self._stream = Stream(loop, connection, self)
         self._state = _HEAD
         self._buffer = b""
-        self._ended = False
-        self._backend_ended = False
+        self._ended = self._backend_ended = False
         self._carrier: Carrier | None = None
         deploy.clients.add(self)
         loop.set_deadline(self, loop.now + _HEAD_S)
@@ -200,13 +199,14 @@ class Client(Watched, Asker):
             self._vanish()
             return
         if data:
-            self._receive(data)
+            self.receive(data)
         elif data is not None:
             self._end()
         elif not mask & EPOLLIN:
             self._vanish()
 
-    def _receive(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
+        """The client has sent this."""
         if self._state == _HEAD:
             self._parse(self._buffer + data if self._buffer else data, len(self._buffer))
         elif self._state == _BUSY and not self.has_asked():
@@ -257,8 +257,7 @@ class Client(Watched, Asker):
         self._state = _BUSY
         self.deadline = NEVER
         self._repeats = 0
-        self._accepted = False
-        self._relayed = False
+        self._accepted = self._relayed = False
         self._upload = Upload(request)
         self._deploy.requests += 1
         data = self._buffer

@@ -19,6 +19,7 @@ class Deploy:
     """The backends of one deploy, and the requests that wait for one. `on_idle` is told of each that has left.
 
     While the door hands over, `on_rest` is told of each client that has no request any more; None: one has gone.
+    `is_proxied`: every new connection begins with the PROXY protocol.
     """
 
     def __init__(self, loop: Loop, on_idle: Callable[[Backend], None]) -> None:
@@ -35,6 +36,7 @@ class Deploy:
         self.refused = 0  # what the door answered itself
         self.on_rest: Callable[[Asker | None], None] | None = None
         self.is_stopped = False
+        self.is_proxied = False
         self.is_closed = False
 
     def route(self, identities: Sequence[Identity], *, stopped: bool, host: str = "127.0.0.1") -> None:

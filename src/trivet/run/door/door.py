@@ -35,6 +35,10 @@ class Door:
         """New requests of the deploy go to these backends alone, which are reached at this host."""
         self._deploy(name).route(identities, stopped=stopped, host=host)
 
+    def expect_proxy(self, name: str, *, expected: bool) -> None:
+        """New connections of the deploy begin with the PROXY protocol, each one; or none does."""
+        self._deploy(name).is_proxied = expected
+
     def report_idle(self, name: str) -> None:
         """`on_idle` is told of the backends that the last change left without a request."""
         if name in self._room.deploys:

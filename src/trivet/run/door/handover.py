@@ -132,7 +132,7 @@ class Handover(Watched):
 
 
 def _facts(name: str, parted: Parted) -> dict[str, object]:
-    return {"deploy": name, "peer": parted.peer.address.decode(), "left_s": parted.left_s}
+    return {"deploy": name, "left_s": parted.left_s, **parted.peer.as_facts()}
 
 
 def _nothing() -> None:

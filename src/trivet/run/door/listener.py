@@ -3,11 +3,14 @@
 import socket
 from collections.abc import Callable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+from functools import partial
 from select import EPOLLIN
 
 from trivet.run.door.client import Client
 from trivet.run.door.deploy import Deploy
+from trivet.run.door.greeter import Greeter
 from trivet.run.door.loop import Loop, Watched
+from trivet.run.door.proxy_header import Origin
 from trivet.run.door.request import Peer
 
 _SHORT = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
@@ -89,9 +92,19 @@ class Listener(Watched):
     def _admit(self, connection: socket.socket, address: str) -> None:
         try:
             connection.settimeout(0)
-            Client(self._loop, self._deploy, connection, Peer(address))
+            if self._deploy.is_proxied:
+                Greeter(self._loop, connection, partial(self._admit_origin, address))
+            else:
+                Client(self._loop, self._deploy, connection, Peer(address))
         except OSError:  # gone already
             connection.close()
+
+    def _admit_origin(self, address: str, connection: socket.socket, origin: Origin, data: bytes) -> None:
+        """The load balancer at this address has told whose connection it is, and sent this much of a request."""
+        peer = Peer(address) if origin.address is None else Peer(origin.address, is_told=True, is_tls=origin.is_tls)
+        client = Client(self._loop, self._deploy, connection, peer)
+        if data:
+            client.receive(data)
 
     def _pause(self, why: str) -> None:
         self._room.report(f"{why}; trying again shortly")

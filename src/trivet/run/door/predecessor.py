@@ -198,7 +198,7 @@ class Predecessor(Watched):
         for facts, fd in zip(clients, fds, strict=False):
             left_s = facts["left_s"]
             parted = Parted(
-                socket.socket(fileno=fd), Peer(str(facts["peer"])), left_s if isinstance(left_s, float) else 0.0
+                socket.socket(fileno=fd), Peer.from_facts(facts), left_s if isinstance(left_s, float) else 0.0
             )
             self._door.admit(str(facts["deploy"]), parted)
         try:

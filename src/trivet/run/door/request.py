@@ -4,6 +4,7 @@ The published smuggling cases live here: whatever two parsers could read in two 
 """
 
 import re
+from collections.abc import Mapping
 
 from trivet.run.door.grammar import FIELD_LINE, TOKEN, parse_length, spans_of, tokens, without
 from trivet.run.door.refusal import Refusal
@@ -31,16 +32,29 @@ Span = tuple[int, int]
 class Peer:
     """Who is at the other end, in the words of the X-Forwarded fields.
 
-    A peer on this machine may be a proxy that ends TLS: what it says of the scheme and the host is passed on.
+    A peer on this machine may be a proxy that ends TLS: what it says of the scheme and the host is passed on. `is_told`: a
+    load balancer told the address, by the PROXY protocol; what the peer says of itself is then not believed.
     """
 
-    __slots__ = ("address", "fields", "is_local")
+    __slots__ = ("address", "fields", "is_local", "is_told", "scheme")
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, is_told: bool = False, is_tls: bool = False) -> None:
         plain = address.removeprefix("::ffff:")
         self.address = plain.encode()
-        self.is_local = plain == "::1" or plain.startswith("127.")
-        self.fields = b"X-Forwarded-For: " + self.address + b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: "
+        self.is_told = is_told
+        self.is_local = not is_told and (plain == "::1" or plain.startswith("127."))
+        self.scheme = b"https" if is_tls else b"http"
+        told = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, self.scheme)
+        self.fields = told + b"X-Forwarded-Host: "
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, object]) -> "Peer":
+        """The peer that another door told of with `as_facts`."""
+        return cls(str(facts["peer"]), is_told=facts.get("told") is True, is_tls=facts.get("tls") is True)
+
+    def as_facts(self) -> dict[str, object]:
+        """What makes it up, for JSON."""
+        return {"peer": self.address.decode(), "told": self.is_told, "tls": self.scheme == b"https"}
 
 
 class Request:
@@ -171,7 +185,7 @@ def _forwarded(peer: Peer, found: dict[bytes, bytes], host: bytes) -> bytes:
     asked = found.get(b"x-forwarded-host") if peer.is_local else None
     return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
         chain,
-        scheme or b"http",
+        scheme or peer.scheme,
         asked or host,
     )
 

@@ -154,6 +154,7 @@ class Server:
         identities = [
             (text(backend, "process"), number(backend, "release"), number(backend, "port")) for backend in backends
         ]
+        self._door.expect_proxy(text(request, "deploy"), expected=request.get("proxied") is True)
         host = text({"host": "127.0.0.1", **request}, "host")
         self._door.route(text(request, "deploy"), identities, stopped=request.get("stopped") is True, host=host)
         return {}, ()
@@ -250,7 +251,7 @@ def _describe(name: str, deploy: Deploy) -> Json:
     identities = [backend.identity for backend in deploy.backends]
     backends = [{"process": process, "release": release, "port": port} for process, release, port in identities]
     host = {"host": deploy.backends[0].host} if deploy.backends else {}
-    return {"deploy": name, "backends": backends, "stopped": deploy.is_stopped, **host}
+    return {"deploy": name, "backends": backends, "stopped": deploy.is_stopped, "proxied": deploy.is_proxied, **host}
 
 
 def _sum(answer: Json, before: Json) -> Json:

@@ -45,13 +45,14 @@ class Route:
     """Where a deploy's requests go; `stopped`: nowhere, and whoever asks is told so at once.
 
     `heirs` are the processes that get the connections themselves; then the backends are for what still comes through the
-    front door, and are reached at `host`.
+    front door, and are reached at `host`. `proxied`: every new connection begins with the PROXY protocol.
     """
 
     backends: tuple[Backend, ...]
     stopped: bool = False
     heirs: tuple[str, ...] = ()
     host: str = "127.0.0.1"
+    proxied: bool = False
 
 
 class Doorkeeper:
@@ -366,7 +367,8 @@ class Doorkeeper:
 
 def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:
     backends = [{"process": each.process, "release": each.release, "port": each.port} for each in route.backends]
-    return {"do": "route", "deploy": str(deploy), "backends": backends, "stopped": route.stopped, "host": route.host}
+    facts = {"stopped": route.stopped, "host": route.host, "proxied": route.proxied}
+    return {"do": "route", "deploy": str(deploy), "backends": backends, **facts}
 
 
 def _gone() -> SupervisorUnreachable:

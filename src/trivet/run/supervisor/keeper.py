@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from trivet.errors import Busy, MachineError, SupervisorUnreachable, TrivetError
+from trivet.errors import Busy, InvalidDocument, MachineError, SupervisorUnreachable, TrivetError
 from trivet.model.event import Event
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -176,9 +176,9 @@ class Keeper:
     def put_back(self, address: Address | None) -> None:
         """Requests go to the members again, at the address of before, as far as the machine lets us."""
         with contextlib.suppress(MachineError, SupervisorUnreachable):
-            if address is not None and desired.read_address(self.home, self.deploy) != address:
+            if address is not None and not address.is_exactly(desired.read_address(self.home, self.deploy)):
                 desired.write_address(self.home, self.deploy, address)
-            self.door.route(self.deploy, _route(self.members, stopped=self.is_stopped))
+            self.door.route(self.deploy, self._route(self.members, stopped=self.is_stopped))
         self.door.give_up_all(self.deploy, but=address)
 
     def let_all_go(self, gone: Action) -> None:
@@ -187,7 +187,7 @@ class Keeper:
         self.members = {}
         self.leaving |= set(members)
         with contextlib.suppress(SupervisorUnreachable):  # no door, no requests
-            self.door.route(self.deploy, Route((), stopped=True))
+            self.door.route(self.deploy, self._route({}, stopped=True))
         self._departure.let_go(members, drained=_nothing)
         self.when_gone(gone)
 
@@ -214,22 +214,43 @@ class Keeper:
     def _chosen_address(self, wish: Address | None) -> Address:
         if wish is not None and wish.port:
             return wish
-        kept = desired.read_address(self.home, self.deploy)
-        host = wish.host if wish is not None else (kept.host if kept is not None else DEFAULT_HOST)
-        return Address(host, kept.port if kept is not None else 0)
+        kept = desired.read_address(self.home, self.deploy) or Address(DEFAULT_HOST, 0)
+        if wish is None:
+            return kept
+        return Address(wish.host or kept.host, kept.port, wish.proxy_protocol)
 
     def _bequeath(self, process: Process) -> None:
         if process.plan.inherits and self._reserved is not None:
             process.inherit(self.door.inheritances.take(self.deploy, self._reserved, process.name))
 
     def _lay_way(self, members: Mapping[str, Process], address: Address | None) -> None:
-        route = _route(members, stopped=False)
         if address is None:
-            self.door.route(self.deploy, route)
+            self.door.route(self.deploy, self._route(members, stopped=False))
             return
-        if address != desired.read_address(self.home, self.deploy):
+        if not address.is_exactly(desired.read_address(self.home, self.deploy)):
             desired.write_address(self.home, self.deploy, address)
-        self.door.serve(self.deploy, address, route)
+        self.door.serve(self.deploy, address, self._route(members, stopped=False))
+
+    def _route(self, members: Mapping[str, Process], *, stopped: bool) -> Route:
+        backends = tuple(
+            Backend(process.plan.name, process.belonging.release, process.status.port)
+            for process in members.values()
+            if process.status.port is not None and process.inheritance is None
+        )
+        heirs = [(process, process.inheritance) for process in members.values() if process.inheritance is not None]
+        if stopped or not heirs:
+            return Route(backends, stopped or not backends, proxied=self._is_proxied())
+        # Requests on connections that the front door still has follow the others by way of the address.
+        first, inheritance = heirs[0]
+        way = Backend(first.name, first.belonging.release, inheritance.address.port)
+        return Route((way,), heirs=tuple(heir.name for heir, _ in heirs), host=inheritance.host)
+
+    def _is_proxied(self) -> bool:
+        try:
+            address = desired.read_address(self.home, self.deploy)
+        except (InvalidDocument, MachineError):  # who wants to write it anew, or to listen, is told
+            return False
+        return address is not None and address.proxy_protocol
 
     def _belonging(self, release: int, process: str) -> Belonging:
         there = [*self.members.values(), *self.leaving]
@@ -267,7 +288,7 @@ class Keeper:
 
     def _hold_at_door(self) -> None:
         """What connects while no heir serves waits at the front door, for as long as that lets it."""
-        route = _route(self.members, stopped=False)
+        route = self._route(self.members, stopped=False)
         self.door.route(self.deploy, replace(route, stopped=False))
 
     def _bring_back(self, processes: tuple[Process, ...]) -> None:
@@ -277,7 +298,7 @@ class Keeper:
             self.members[old.plan.name] = again
             again.start_for_good()
             if again.inheritance is not None:
-                self.door.route(self.deploy, _route(self.members, stopped=False))
+                self.door.route(self.deploy, self._route(self.members, stopped=False))
 
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
@@ -289,7 +310,7 @@ class Keeper:
 
     def _on_move(self, process: Process) -> None:
         if process in self.members.values():
-            self.door.route(self.deploy, _route(self.members, stopped=False))
+            self.door.route(self.deploy, self._route(self.members, stopped=False))
 
     def _on_gone(self, process: Process) -> None:
         self.leaving.discard(process)
@@ -304,21 +325,6 @@ class Keeper:
             waiting, self._when_gone = self._when_gone, []
             for action in waiting:
                 self.yard.loop.soon(action)
-
-
-def _route(members: Mapping[str, Process], *, stopped: bool) -> Route:
-    backends = tuple(
-        Backend(process.plan.name, process.belonging.release, process.status.port)
-        for process in members.values()
-        if process.status.port is not None and process.inheritance is None
-    )
-    heirs = [(process, process.inheritance) for process in members.values() if process.inheritance is not None]
-    if stopped or not heirs:
-        return Route(backends, stopped=stopped or not backends)
-    # Requests on connections that the front door still has follow the others by way of the address.
-    first, inheritance = heirs[0]
-    way = Backend(first.name, first.belonging.release, inheritance.address.port)
-    return Route((way,), heirs=tuple(heir.name for heir, _ in heirs), host=inheritance.host)
 
 
 def _nothing(drain: Drain) -> None:
