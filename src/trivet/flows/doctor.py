@@ -17,6 +17,7 @@ from trivet.host.holes import can_punch
 from trivet.model.text import size
 from trivet.release import Keeping, examine_key, find_environment_place
 from trivet.run import Machine, installed, is_newer, version_of
+from trivet.run import examine as examine_apps
 from trivet.run.log_limits import read_log_limits
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
@@ -55,6 +56,7 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _space,
         _logs,
         _sealing,
+        _apps,
         _builds,
         _memory,
         _config_key,
@@ -158,6 +160,27 @@ def _limits(installation: Installation) -> Finding:
         "with Delegate=yes and DelegateSubgroup=supervisor in the unit. docs/how-to/limit-processes.md"
     )
     return Finding("limits", Verdict.WEAK, text, hint)
+
+
+def _apps(installation: Installation) -> Finding:
+    apartness, sees = examine_apps(installation.home), Machine(installation.home).sealing().is_there
+    reads = "reads the system and its own alone" if sees else "reads whatever its user may"
+    if not apartness.as_users and os.geteuid() == 0:
+        return Finding(
+            "apps",
+            Verdict.WEAK,
+            f"run as root, which here can make no other user of a process; each {reads}",
+            "Give the container more users, and the capabilities CHOWN, SETGID and SETUID.",
+        )
+    if apartness.closed is not None:
+        return Finding(
+            "apps",
+            Verdict.WEAK,
+            f"each is a user of its own, with the power to pass {apartness.closed}, which is closed to others",
+            "Move TRIVET_HOME, for example to /var/lib/trivet, or let others pass: chmod o+x.",
+        )
+    who = "each is a user of its own, and" if apartness.as_users else "all run as one user; each"
+    return Finding("apps", Verdict.GOOD if sees else Verdict.WEAK, f"{who} {reads}")
 
 
 def _builds(installation: Installation) -> Finding:

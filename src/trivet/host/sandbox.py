@@ -28,6 +28,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNAL = 1 << 0, 1 << 1
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_JOIN_SESSION_KEYRING = 1
+
 _EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
 _READ_FILE = 1 << 2
@@ -94,7 +97,7 @@ class Walls:
     """Where a process may write: everywhere beneath `folders`, into `files` (not shorten them), the usual devices.
 
     `readable` is what it may read beside that, files and all beneath folders, as far as it is there (None: everything);
-    of the folders in `listed` it may see the names alone. Without `network` it can neither connect nor be connected to by
+    of all beneath `listed` it may see the names alone. Without `network` it can neither connect nor be connected to by
     TCP, on kernels from 6.7. With `calls` it makes no others, and shares neither terminals nor abstract sockets with others.
     """
 
@@ -141,6 +144,11 @@ class Sandbox:
             raise
         return ruleset
 
+    def leave_keyring(self) -> None:
+        """This process does not share its starter's session keyring. Keys may be few: then it does. keyctl(2)."""
+        if (number := _KEYCTL.get(os.uname().machine)) is not None:
+            self._libc.syscall(number, _JOIN_SESSION_KEYRING, None)
+
     def close_in(self, ruleset: int, *, passes: bool = False) -> None:
         """As `seal`, for a child within walls that were built before, with the powers of whoever made this sandbox.
 
@@ -176,7 +184,7 @@ class Sandbox:
     def _give_up(self, powers: Powers, *, passes: bool = False) -> None:
         self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
         powers.give_up_others(passes=passes)
-        self._filter.refuse_limits_of_others()
+        self._filter.refuse()
 
     def _shut(self, ruleset: int) -> None:
         if ruleset >= 0:

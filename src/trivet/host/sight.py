@@ -16,8 +16,7 @@ _SYSTEM = (
 )
 _NAMES = ("run/systemd/resolve", "run/resolvconf", "run/NetworkManager", "run/connman")
 _LINKED = ("/etc/resolv.conf", "/etc/localtime")  # often links out of what is in sight
-_FOLDERS_OF_DEVICES = ("/", "/dev")
-LISTED = tuple(map(Path, _FOLDERS_OF_DEVICES))
+LISTED = (Path("/dev"),)  # with all below it: never the root, whose every folder could be listed then
 
 
 def paths_in_sight(*, closed_too: bool) -> tuple[Path, ...]:

@@ -241,6 +241,7 @@ def _confine(confinement: Confinement, step: list[str], ruleset: int) -> None:
     step[0] = "seal"
     if confinement.prepare is not None:
         confinement.prepare()
+    confinement.sandbox.leave_keyring()
     confinement.sandbox.close_in(ruleset, passes=confinement.user is not None and confinement.user.passes)
     if confinement.output is not None:
         _write_to(confinement.output)

@@ -70,9 +70,10 @@ def usable() -> range:
     return range(0)
 
 
-def is_open(path: Path) -> bool:
-    """Whether everybody may go the way to the path, links followed: through every folder above it."""
-    return all(folder.stat().st_mode & _OPEN for folder in path.resolve().parents)
+def closed_folder(path: Path) -> Path | None:
+    """The nearest folder above the path, links followed, that others may not go through; None: everybody may."""
+    above = (folder for folder in path.resolve().parents if folder.exists())
+    return next((folder for folder in above if not folder.stat().st_mode & _OPEN), None)
 
 
 def let_pass(folder: Path) -> None:

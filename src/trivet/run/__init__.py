@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trivet.run.code import installed, is_newer, version_of
+    from trivet.run.enclosure import Apartness, examine
     from trivet.run.engines.machine import Machine
     from trivet.run.journals import Journals
     from trivet.run.parts import Call, Ran
 
-__all__ = ["Call", "Journals", "Machine", "Ran", "installed", "is_newer", "version_of"]
+__all__ = ["Apartness", "Call", "Journals", "Machine", "Ran", "examine", "installed", "is_newer", "version_of"]
 
 
 def __getattr__(name: str) -> object:
@@ -29,4 +30,8 @@ def __getattr__(name: str) -> object:
         from trivet.run import code
 
         return getattr(code, name)
+    if name in ("Apartness", "examine"):
+        from trivet.run import enclosure
+
+        return getattr(enclosure, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,6 +44,20 @@ class Place:
         return Walls((temporary, self.storage, _SHARED, *self.writable), files, readable=self.readable, listed=LISTED)
 
 
+@dataclass(frozen=True, slots=True)
+class Apartness:
+    """How apps are kept apart here: as users of their own or not; what of the way to the home is closed to those."""
+
+    as_users: bool
+    closed: Path | None
+
+
+def examine(home: Home) -> Apartness:
+    """How apps of this home would be kept apart. Nothing is changed. Raises: OSError."""
+    as_users = users.are_kept_apart()
+    return Apartness(as_users, user.closed_folder(home.root) if as_users else None)
+
+
 class Enclosure:
     """One home's. `sandbox` is what this kernel has to close a process in."""
 
@@ -86,11 +100,11 @@ class Enclosure:
         if not self._keeps_apart:
             return None
         number = users.number_of(self._home, app)
-        closed = [path for path in (self._home.root, *outside) if not user.is_open(path)]
+        closed = [folder for path in (self._home.root, *outside) if (folder := user.closed_folder(path))]
         if closed and not self.sandbox.sealing.is_there:
             raise MachineError(
-                f"The user of {app} cannot reach {closed[0]}: a folder on the way is closed to others.",
-                hint="Let others pass (chmod o+x), or put it elsewhere.",
+                f"The user of {app} cannot go through {closed[0]}, which is closed to others.",
+                hint=f"Let others pass (chmod o+x {closed[0]}), or put what lies in there elsewhere.",
             )
         return User(number, users.name_of(app), passes=bool(closed))
 
