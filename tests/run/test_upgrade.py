@@ -3,6 +3,9 @@
 import contextlib
 import http.client
 import itertools
+import resource
+import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -219,6 +222,33 @@ def test_an_installation_that_is_upgraded_where_it_lies_is_noticed_and_an_older_
     assert new.ok("up").out == (
         "up: shop/production (1)\nthe supervisor, of Trivet 0.3.1, took over from 0.3.0; nothing was restarted\n"
     )
+
+
+def test_a_supervisor_that_an_init_system_has_started_becomes_the_new_one_and_stays_the_same_process(
+    quiet_shop: Shop, tmp_path: Path
+) -> None:
+    shop = quiet_shop
+    old, new = _installed(shop, tmp_path, "0.2.0"), _installed(shop, tmp_path, "0.3.0")
+    with old.start("up", "--foreground", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        wait_until(shop.machine.is_up)
+        shop.shop(1)
+        shop.ok(1)
+        before, limit = shop.pids(), _open_files(shop.pids()["v1.web.1"])
+        broken = _installed(shop, tmp_path, "0.2.1", {"run/supervisor/recovery.py": "\nraise SystemExit('broken')\n"})
+        assert broken.run("up").status == 40
+        assert (_version(shop), shop.pids()) == ("0.2.0", before)
+        assert "took over from 0.2.0; nothing was restarted" in new.ok("up").out
+        assert (shop.pids(), shop.supervisor_pid(), _version(shop)) == (before, process.pid, "0.3.0")
+        kill(before["v1.web.1"] or 0)
+        wait_until(lambda: shop.pids()["v1.web.1"] not in (None, before["v1.web.1"]))
+        assert _open_files(shop.pids()["v1.web.1"]) == limit
+        assert shop.fetch().startswith("v1 ")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
+
+
+def _open_files(pid: int | None) -> tuple[int, int]:
+    return resource.prlimit(pid or 0, resource.RLIMIT_NOFILE)
 
 
 def _supervisor_finding(trivet: Trivet) -> dict[str, str]:

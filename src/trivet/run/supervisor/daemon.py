@@ -24,7 +24,7 @@ from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.orphans import Orphans
 from trivet.run.supervisor.ports import Ports
-from trivet.run.supervisor.succession import Inheritance, take_over
+from trivet.run.supervisor.succession import Inheritance, recall, take_over
 from trivet.run.supervisor.supervisor import Supervisor
 from trivet.run.supervisor.voice import Voice
 
@@ -46,9 +46,11 @@ def _run(home: Home, options: list[str]) -> int:
     walls = sandbox.Sandbox()
     sandbox.check(walls.sealing, allow_mutable=launch.ALLOW_MUTABLE in options)
     limit = yard.raise_open_files()
+    if launch.TRY in options:
+        return 0
     become_reaper()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    inherited = take_over(home) if launch.TAKE_OVER in options else None
+    inherited = _inherit(home, options)
     lock = inherited.lock if inherited is not None else _take_lock(home)
     if lock is None:
         sys.stderr.write(f"trivet: another supervisor runs {home.root}\n")
@@ -63,6 +65,16 @@ def _run(home: Home, options: list[str]) -> int:
         inherited = Inheritance(None, lock, successor.listener)
 
 
+def _inherit(home: Home, options: list[str]) -> Inheritance | None:
+    if (descriptors := _value(launch.INHERIT, options)) is not None:
+        return recall(descriptors)
+    return take_over(home) if launch.TAKE_OVER in options else None
+
+
+def _value(name: str, options: list[str]) -> str | None:
+    return next((each.removeprefix(name) for each in options if each.startswith(name)), None)
+
+
 def _take_lock(home: Home) -> int | None:
     lock = os.open(launch.lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -75,13 +87,13 @@ def _take_lock(home: Home) -> int | None:
 def _make_supervisor(home: Home, options: list[str], around: tuple[Loop, sandbox.Sandbox, int]) -> Supervisor:
     loop, walls, limit = around
     altered = frozenset(each.removeprefix(launch.ALTERED) for each in options if each.startswith(launch.ALTERED))
-    version = next((each.removeprefix(launch.VERSION) for each in options if each.startswith(launch.VERSION)), "")
+    said = _value(launch.VERSION, options) or "", launch.FOREGROUND in options
     orphans, groups = Orphans(loop), Cgroups(home.root)
     logs = LogRoom(home, loop, LogTimes(loop), read_log_limits(os.environ))
     keeping = (Ports(), logs, Leftovers(loop, None if groups.means.killing else orphans), Journal(home, loop))
     by = launch.said_by(os.environ)
     enclosure = Enclosure(home, walls)
-    place = yard.Yard(home, loop, enclosure, *keeping, boot_id(), limit, groups, Cloner(), version, altered, by)
+    place = yard.Yard(home, loop, enclosure, *keeping, boot_id(), limit, groups, Cloner(), *said, altered, by)
     supervisor = Supervisor(place)
     orphans.own = supervisor.children
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)

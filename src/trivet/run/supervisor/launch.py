@@ -12,6 +12,9 @@ ALLOW_MUTABLE = "--allow-mutable"
 ALTERED = "--altered="  # and a deploy of whose release nothing is to be started
 VERSION = "--version="  # and what `code.installed` says
 TAKE_OVER = "--take-over"  # from the supervisor that runs
+FOREGROUND = "--foreground"  # an init system knows it by its process, which must stay the same
+INHERIT = "--inherit="  # and the descriptors of the lock and the control socket: of what this process was before
+TRY = "--try"  # whether it could run; then it ends
 
 _BY = "TRIVET_BY"
 

@@ -50,17 +50,34 @@ class Start:
         None: there was nothing to do, or the one that runs is of a later version.
         Raises: Busy (a change is in flight), RunError (it did not come to that); then the old one goes on.
         """
-        before, now = self.running(), installed()
-        if before is None or before == now or is_newer(before, now):
+        hello, now = self._hello() or {}, installed()
+        before = str(hello.get("version", ""))
+        if not hello or before == now or is_newer(before, now):
             return None
         link.ask(self._home, {"do": "check_hand_over"}, within_s=_ANSWERS_WITHIN_S)
-        command = self._command(find_altered(), launch.TAKE_OVER)
-        self._start(command, self._is_supervisor, time.monotonic() + _TAKES_OVER_WITHIN_S)
+        altered, deadline = find_altered(), time.monotonic() + _TAKES_OVER_WITHIN_S
+        if hello.get("in_foreground"):
+            self._start(self._command(altered, launch.TRY), lambda child: False, deadline)
+            self._turn_into(self._command(altered, launch.FOREGROUND), now, deadline)
+        else:
+            self._start(self._command(altered, launch.TAKE_OVER), self._is_supervisor, deadline)
         return version_of(before)
 
     def become(self, altered: Collection[Deploy]) -> NoReturn:
         """This process is the supervisor from here on."""
-        spawn.become(self._command(altered))
+        spawn.become(self._command(altered, launch.FOREGROUND))
+
+    def _turn_into(self, command: spawn.Command, code: str, deadline: float) -> None:
+        """The supervisor that runs is this one, and still the process that an init system has started."""
+        request = {"do": "become", "argv": command.argv, "environment": dict(command.environment)}
+        link.ask(self._home, request, within_s=_ANSWERS_WITHIN_S)
+        while self.running() != code:
+            if time.monotonic() > deadline:
+                log = launch.log_path(self._home)
+                raise SupervisorUnreachable(
+                    "The supervisor is not back yet.", hint=f"{log}, or the journal, says more."
+                )
+            time.sleep(_POLL_S)
 
     def _start(self, command: spawn.Command, runs: Callable[[spawn.Child], bool], deadline: float) -> None:
         walls()

@@ -7,19 +7,22 @@ takes everything up again. At every moment one of them holds the lock, and whoev
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import trivet.errors
 from trivet.errors import SupervisorUnreachable, TrivetError
 from trivet.host import processes
 from trivet.host.sockets import connect_unix, peer_pid, receive, send_line
+from trivet.host.spawn import Command, become
 from trivet.model.home import Home
-from trivet.run.supervisor.launch import socket_path
+from trivet.run.supervisor.launch import INHERIT, socket_path
 from trivet.run.supervisor.link import send_request
 
 _ASKED_WITHIN_S = 10.0
@@ -44,6 +47,40 @@ class Inheritance:
         if self._old is not None:
             with self._old:
                 send_line(self._old, _RUNS)
+
+
+class Image:
+    """What this process is to become: the supervisor of another version, with the same number and the same children."""
+
+    def __init__(self, client: socket.socket, command: Command, listener: socket.socket) -> None:
+        self._client = client
+        self._command = command
+        self.listener = listener
+
+    def runs(self, lock: int) -> bool:
+        """Does not return, unless there is no such program."""
+        send_line(self._client, json.dumps({"ok": True, "result": None}).encode())
+        self._client.close()
+        inherited = (lock, self.listener.fileno())
+        for descriptor in inherited:
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - it has no keyword
+        if self._command.open_files is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._command.open_files, hard))
+        option = f"{INHERIT}{inherited[0]},{inherited[1]}"
+        try:
+            become(replace(self._command, argv=(*self._command.argv, option)))
+        except OSError as error:
+            sys.stderr.write(f"trivet: {self._command.argv[0]} cannot be run: {error.strerror}\n")
+            return False
+
+
+def recall(descriptors: str) -> Inheritance:
+    """What an `Image` was given in `INHERIT`, before it was this program."""
+    lock, listener = map(int, descriptors.split(","))
+    for descriptor in (lock, listener):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no keyword
+    return Inheritance(None, lock, socket.socket(fileno=listener))
 
 
 class Successor:

@@ -11,6 +11,7 @@ from typing import Any
 from trivet.errors import Busy, RunError, TrivetError
 from trivet.host.clock import now
 from trivet.host.files import refused
+from trivet.host.spawn import Command
 from trivet.model.document import from_json
 from trivet.model.event import Event, EventKind
 from trivet.model.home import Home
@@ -27,7 +28,7 @@ from trivet.run.supervisor.loop import guarded
 from trivet.run.supervisor.metrics import Metrics
 from trivet.run.supervisor.rolling import Listener
 from trivet.run.supervisor.strays import Stray
-from trivet.run.supervisor.succession import Inheritance, Successor
+from trivet.run.supervisor.succession import Image, Inheritance, Successor
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
@@ -47,7 +48,7 @@ class Supervisor:
         self._ending: list[Client] = []
         yard.logs.written = self._written_logs
         self._is_ending = False
-        self._next: socket.socket | None = None
+        self._next: Callable[[socket.socket], Successor | Image] | None = None
         self._metrics = Metrics(yard, self._keepers)
         self._verbs: Mapping[str, Callable[[Client, Request], None]] = {
             "hello": self._hello,
@@ -58,6 +59,7 @@ class Supervisor:
             "down": self._down,
             "check_hand_over": self._check_hand_over,
             "hand_over": self._hand_over,
+            "become": self._become,
             "roll_out": self._roll_out,
             "abort": self._abort,
             "settle": self._settle,
@@ -72,7 +74,7 @@ class Supervisor:
             "metrics_off": self._metrics.turn_off,
         }
 
-    def run(self, inherited: Inheritance | None = None) -> Successor | None:
+    def run(self, inherited: Inheritance | None = None) -> Successor | Image | None:
         """Returns when everything has been ended, or is another supervisor's from here on, which waits for its answer.
 
         Whoever asks meanwhile waits until what ran before is back.
@@ -95,13 +97,13 @@ class Supervisor:
         self._yard.cgroups.close()
         return None
 
-    def _let_be(self, control: Control, asking: socket.socket) -> Successor:
+    def _let_be(self, control: Control, make: Callable[[socket.socket], Successor | Image]) -> Successor | Image:
         for keeper in self._keepers.values():
             for process in keeper.all():
                 process.let_be()
         self._door.let_be()
         self._yard.journal.flush()
-        return Successor(asking, control.part())
+        return make(control.part())
 
     def end(self, by: Act | None = None) -> None:
         """All processes are told to end; `run` returns once they have. What is meant to run stays as it is."""
@@ -180,7 +182,8 @@ class Supervisor:
             client.refused(_stumbled(request, error))
 
     def _hello(self, client: Client, _: Request) -> None:
-        client.done({"pid": os.getpid(), "version": self._yard.version})
+        facts = {"version": self._yard.version, "in_foreground": self._yard.in_foreground}
+        client.done({"pid": os.getpid(), **facts})
 
     def _check_hand_over(self, client: Client, _: Request) -> None:
         self._check_settled()
@@ -188,7 +191,16 @@ class Supervisor:
 
     def _hand_over(self, client: Client, _: Request) -> None:
         self._check_settled()
-        self._next = client.part()
+        self._next = partial(Successor, client.part())
+        self._yard.loop.stop()
+
+    def _become(self, client: Client, request: Request) -> None:
+        """As `hand_over`, within this process."""
+        self._check_settled()
+        argv, environment = tuple(map(str, request["argv"])), dict(request["environment"])
+        self._next = partial(
+            Image, client.part(), Command(argv, environment, Path("/"), (0, 1, 2), open_files=self._yard.open_files)
+        )
         self._yard.loop.stop()
 
     def _check_settled(self) -> None:

@@ -20,7 +20,7 @@ from trivet.run.supervisor.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class Yard:
-    """One supervisor's surroundings. `version` is what it was started as.
+    """One supervisor's surroundings. `version` is what it was started as; `in_foreground`: by an init system.
 
     `open_files` is the soft limit that processes get, as it was before ours rose. `altered` are the deploys
     ("shop/production") whose build whoever starts us found altered: nothing of them is started. `by` is whoever
@@ -39,6 +39,7 @@ class Yard:
     cgroups: Cgroups
     cloner: Cloner
     version: str
+    in_foreground: bool
     altered: frozenset[str] = frozenset()
     by: Act | None = None
 
