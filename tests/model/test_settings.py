@@ -197,6 +197,11 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             'Write it like this: health = { path = "/health", status = 200 }',
         ),
         (
+            "[processes.web]\noverlap = false",
+            "trivet.toml:2: web always overlaps: its old processes answer until the new ones do.",
+            "Take the line out; `overlap = false` is for process types without a port.",
+        ),
+        (
             "[processes.web]\nhealth = { path = '/', status = 20 }",
             "trivet.toml:2: status must be a number from 100 to 599, not 20.",
             "Write it like this: status = 200",

@@ -58,6 +58,9 @@ def released_document(released: "Released") -> Document:
         "processes": released.processes,
         "stopped": released.is_stopped,
         "checkpoint": released.checkpoint.short if released.checkpoint else None,
+        "timings_s": released.outcome.timings_s,
+        "connections": to_json(released.outcome.connections),
+        "proof": to_json(released.outcome.proof),
     }
 
 
@@ -101,6 +104,8 @@ def full_record_document(record: "Record", *, is_pinned: bool) -> Document:
         "origin": _origin(release.origin),
         "output": record.outcome.output,
         "timings_s": record.outcome.timings_s,
+        "connections": to_json(record.outcome.connections),
+        "proof": to_json(record.outcome.proof),
         "schema": record.outcome.schema,
     }
 

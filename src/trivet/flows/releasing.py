@@ -1,5 +1,6 @@
 """From a draft to a release that serves: the second half that deploy, promote, rollback and reconfigure share."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
 from trivet.release import Ledger, Sign
-from trivet.run import Machine
+from trivet.run import Machine, read_warm_s
 
 _EVENTS = {
     "started": "{process} started, pid {pid}",
@@ -47,13 +48,14 @@ class Released:
     """A release that took over, and where it is reached (None: it has no `web` processes).
 
     `processes` is how many run of it: none if the deploy `is_stopped`, or if its formation asks for none. `checkpoint` is
-    the ledger's with its outcome (None: it could not be written).
+    the ledger's with its `outcome` (None: it could not be written).
     """
 
     release: Release
     address: Address | None
     processes: int
     is_stopped: bool
+    outcome: Outcome
     checkpoint: Checkpoint | None = None
 
 
@@ -105,11 +107,12 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: PortTaken, AlteredLayer, UnsignedRelease before there is a release; HookFailed, ReleaseCommandFailed,
+        Raises: PortTaken, AlteredLayer, InputError (TRIVET_WARM), UnsignedRelease before there is a release; HookFailed, ReleaseCommandFailed,
         RollOutFailed, Interrupted, RunError.
         """
         if any(process.has_port for process in draft.build.processes):
             self.machine.check_address(draft.deploy, options.address)
+        read_warm_s(os.environ)
         self.machine.check_build(draft.build)
         before = self.ledger.current(draft.deploy)
         release = self.ledger.append(draft, config, options.sign)
@@ -133,12 +136,13 @@ class Releasing:
             raise refused from error
         news = self._conclude(News(release, outcome_of(roll_out), before, roll_out.address))
         self._follow_up(hooks, news)
-        return replace(self._released(release, roll_out), checkpoint=news.checkpoint)
+        return replace(self._released(release, roll_out), outcome=news.outcome, checkpoint=news.checkpoint)
 
     def _released(self, release: Release, roll_out: RollOut) -> Released:
         is_stopped = self.machine.is_stopped(release.deploy)
         wanted = self.machine.formation(release.deploy).processes(release.processes)
-        return Released(release, roll_out.address, 0 if is_stopped else len(wanted), is_stopped)
+        processes = 0 if is_stopped else len(wanted)
+        return Released(release, roll_out.address, processes, is_stopped, outcome_of(roll_out))
 
     def _recover(self, release: Release) -> RollOut:
         """How the roll-out ended although the supervisor was killed in the middle: the next one finishes or undoes it."""
@@ -160,7 +164,17 @@ class Releasing:
             roll_out = self._recover(release)
         if not roll_out.succeeded:
             raise self._failed(release, roll_out)
+        self._tell_proof(roll_out)
         return roll_out
+
+    def _tell_proof(self, roll_out: RollOut) -> None:
+        if roll_out.proof is None:
+            return
+        for serving in roll_out.proof.serving:
+            self.progress.step("run", f"{serving.process}: process {serving.pid} answers on port {serving.port}")
+        if roll_out.proof.left:
+            pids = ", ".join(map(str, roll_out.proof.left))
+            self.progress.notice(f"of other releases these processes are left, which could not be ended: {pids}")
 
     def _tell_unheld(self, release: Release) -> None:
         """Limits that this machine does not enforce are told, at every roll-out."""

@@ -49,7 +49,14 @@ def outcome_of(roll_out: RollOut | None) -> Outcome:
     if roll_out is None:
         return Outcome(State.FAILED, _NEVER_STARTED)
     state = State.SUCCEEDED if roll_out.succeeded else State.FAILED
-    return Outcome(state, roll_out.reason, roll_out.output, roll_out.timings_s)
+    return Outcome(
+        state,
+        roll_out.reason,
+        roll_out.output,
+        roll_out.timings_s,
+        connections=roll_out.connections,
+        proof=roll_out.proof,
+    )
 
 
 def with_schema(machine: Machine, release: Release, outcome: Outcome) -> Outcome:

@@ -9,6 +9,7 @@ from trivet.model.build import Build
 from trivet.model.config import ConfigChange
 from trivet.model.names import Deploy
 from trivet.model.process import ProcessType
+from trivet.model.run import Drain, Proof
 
 
 class Cause(StrEnum):
@@ -114,6 +115,7 @@ class Outcome:
     """What became of a release: SUCCEEDED, or FAILED with the reason and the last lines of output that show why.
 
     `schema` is the marker of the database's schema after its release command; None if nobody asked, or no answer can be used.
+    `timings_s`, `connections` and `proof` are the roll-out's.
     """
 
     state: State
@@ -121,6 +123,8 @@ class Outcome:
     output: tuple[str, ...] = ()
     timings_s: Mapping[str, float] | None = None
     schema: str | None = None
+    connections: Drain | None = None
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Run: a release's processes, kept alive. Standard library only; opens no database, resolves nothing, contacts nothing."""
+"""The run stage: the processes of one release, kept alive behind a front door. Standard library only."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,30 +9,36 @@ if TYPE_CHECKING:
     from trivet.run.engines.machine import Machine
     from trivet.run.journals import Journals
     from trivet.run.parts import Call, Ran
+    from trivet.run.warm import read_warm_s
 
-__all__ = ["Apartness", "Call", "Journals", "Machine", "Ran", "examine", "installed", "is_newer", "version_of"]
+__all__ = [
+    "Apartness",
+    "Call",
+    "Journals",
+    "Machine",
+    "Ran",
+    "examine",
+    "installed",
+    "is_newer",
+    "read_warm_s",
+    "version_of",
+]
+# The supervisor and the front door are in this room too, and need none of it: each is imported when it is asked for.
+_MODULES = {
+    "Apartness": "enclosure",
+    "Call": "parts",
+    "Journals": "journals",
+    "Machine": "engines.machine",
+    "Ran": "parts",
+    "examine": "enclosure",
+    "installed": "code",
+    "is_newer": "code",
+    "read_warm_s": "warm",
+    "version_of": "code",
+}
 
 
 def __getattr__(name: str) -> object:
-    """The doors of the room, opened when they are used: the supervisor itself needs neither."""
-    if name == "Machine":
-        from trivet.run.engines.machine import Machine
-
-        return Machine
-    if name == "Journals":
-        from trivet.run.journals import Journals
-
-        return Journals
-    if name in ("Call", "Ran"):
-        from trivet.run import parts
-
-        return getattr(parts, name)
-    if name in ("installed", "is_newer", "version_of"):
-        from trivet.run import code
-
-        return getattr(code, name)
-    if name in ("Apartness", "examine"):
-        from trivet.run import enclosure
-
-        return getattr(enclosure, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"trivet.run.{_MODULES[name]}"), name)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trivet.model.names import parse_process_type
+from trivet.model.names import WEB_PROCESS, parse_process_type
 from trivet.model.process import HealthCheck, Limits
 from trivet.model.settings.file import (
     Place,
@@ -41,12 +41,20 @@ class ProcessSettings:
 
 def read_processes(file: SettingsFile, place: Place, data: object) -> Mapping[str, ProcessSettings]:
     """The settings of each process type that has some. Raises: InvalidFile."""
-    return {
+    settings = {
         read_name(file, (*place, name), parse_process_type): ProcessSettings(
             **read_table(file, (*place, name), table, _PROCESS)  # type: ignore[arg-type]
         )
         for name, table in table_of(file, place, data).items()
     }
+    web = settings.get(WEB_PROCESS)
+    if web is not None and web.overlaps is False:
+        raise file.error(
+            (*place, WEB_PROCESS, "overlap"),
+            "web always overlaps: its old processes answer until the new ones do.",
+            "Take the line out; `overlap = false` is for process types without a port.",
+        )
+    return settings
 
 
 def _read_health(file: SettingsFile, place: Place, data: object) -> tuple[str, HealthCheck]:
