@@ -1,11 +1,13 @@
 """Metrics: true, readable for Prometheus' own parser, served at a place of choice, and nobody's way to slow us down."""
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,11 +17,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import trivet
 from run.shop import DEADLINE_S, Shop, free_port, kill, wait_until
+from support.command import Trivet
+from support.installation import install
 from support.wire import read_until
 from trivet.errors import MachineError, PortTaken
 from trivet.model.endpoint import Endpoint
+from trivet.model.home import Home
 from trivet.run.metrics import end_metrics, read_metrics, read_place, serve_metrics
 from trivet.run.supervisor.exposition import FAMILIES, Exposition, write_labels
+from trivet.run.supervisor.gathering import Gathering, Subject
+from trivet.run.supervisor.journal import Journal
+from trivet.run.supervisor.loop import Loop
 
 SECRET = "hush-this-is-a-value-of-the-config"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -178,6 +186,16 @@ def test_they_are_served_at_a_unix_socket_for_our_user_alone(shop: Shop, tmp_pat
     assert not path.exists()
 
 
+def test_the_supervisor_of_another_version_serves_them_on(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.sock"
+    serve_metrics(shop.home, Endpoint(path=str(path)))
+    Trivet(shop.home.root, tmp_path, {"PYTHONPATH": str(install(tmp_path / "next", "0.2.0"))}).ok("up")
+    wait_until(lambda: read_place(shop.home).served)
+    argv = ("curl", "--silent", "--fail", "--unix-socket", str(path), "http://trivet/metrics")
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert _of(_parse(text), "trivet_build_info", version="0.2.0") == 1
+
+
 def test_a_place_that_cannot_be_had_leaves_everything_as_it_was(shop: Shop, tmp_path: Path) -> None:
     endpoint, file, folder = _endpoint(), tmp_path / "file", tmp_path / "none" / "m.sock"
     serve_metrics(shop.home, endpoint)
@@ -304,6 +322,25 @@ def _argv(path: Path) -> bytes:
 
 def _descriptors(shop: Shop) -> int:
     return len(list(Path(f"/proc/{shop.supervisor_pid()}/fd").iterdir()))
+
+
+def test_a_gathering_is_gone_once_it_is_over_without_a_search_for_circles(home: Home) -> None:
+    home.supervisor.mkdir(parents=True)
+    loop, texts = Loop(), list[bytes | None]()
+
+    def done(text: bytes | None) -> None:
+        texts.append(text)
+        loop.stop()
+
+    gc.disable()
+    try:
+        gone = weakref.ref(Gathering(loop, Subject(home, Journal(home, loop), (), 0.0), done))
+        loop.run()
+        assert gone() is None
+    finally:
+        gc.enable()
+        loop.close()
+    assert _of(_parse((texts[0] or b"").decode()), "trivet_door_up") == 0
 
 
 def test_every_metric_stands_in_the_reference_as_it_is() -> None:

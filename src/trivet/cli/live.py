@@ -8,7 +8,7 @@ import tty
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trivet.cli.output import color_choice, table_lines
+from trivet.cli.output import color_choice, table_lines, visible
 from trivet.cli.waiting import wait
 from trivet.errors import InputError
 
@@ -45,9 +45,9 @@ class Screen:
         lines = table_lines(table.headings, table.rows, self._console.width) or [table.nothing]
         text = Text(no_wrap=True, overflow="ellipsis")
         for line in table.above:
-            text.append(f"{line}\n")
+            text.append(f"{visible(line)}\n")
         text.append(f"{lines[0]}\n", style="bold" if table.rows else "")
-        text.append("\n".join((*lines[1:], *table.below)))
+        text.append("\n".join((*lines[1:], *map(visible, table.below))))
         self.live.update(text, refresh=True)
 
     def wait(self, timeout_s: float, *descriptors: int) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -264,11 +265,16 @@ def _watch(place: Installation, deploy: Deploy | None, *, as_json: bool) -> None
     scope = Scope(deploy.app, deploy.name) if deploy is not None else Scope()
     with contextlib.closing(open_journals(place, scope)) as journals, screen(whole=False) as shown:
         journals.skip()
-        shown.draw(_list(place, deploy))
+        shown.draw(_watched(place, deploy))
         while shown.wait(_REDRAWN_S, journals.fileno()):
             journals.news()
             with contextlib.suppress(SupervisorUnreachable):  # it ended just now: the next look says so
-                shown.draw(_list(place, deploy))
+                shown.draw(_watched(place, deploy))
+
+
+def _watched(place: Installation, deploy: Deploy | None) -> Table:
+    table = _list(place, deploy)
+    return replace(table, below=(*table.below, *overview.list_troubles(place, deploy)))
 
 
 def _list(place: Installation, deploy: Deploy | None) -> Table:

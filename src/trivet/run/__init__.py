@@ -1,4 +1,4 @@
-"""The run stage: the processes of one release, kept alive behind a front door. Standard library only."""
+"""Run: a release's processes, kept alive. Standard library only; opens no database, resolves nothing, contacts nothing."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

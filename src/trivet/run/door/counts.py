@@ -50,7 +50,8 @@ def ask_counts(home: Home) -> DoorCounts | None:
     except SupervisorUnreachable:
         return None
     try:
-        return parse_counts(door.ask(STATUS).data)
+        answer = door.ask(STATUS)
+        return parse_counts(answer.data) if answer.ok else None
     except SupervisorUnreachable:
         return None
     finally:

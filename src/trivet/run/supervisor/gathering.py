@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -12,15 +13,16 @@ from trivet.errors import SupervisorUnreachable, TrivetError
 from trivet.host.processes import list_pids
 from trivet.host.usage import Count, usage_of_process
 from trivet.model.event import EventKind
+from trivet.model.home import Home
 from trivet.model.load import Usage
 from trivet.model.run import ProcessState
 from trivet.run.door import link
 from trivet.run.door.counts import STATUS, DeployCounts, DoorCounts, parse_counts
 from trivet.run.supervisor.exposition import Exposition, write_labels
+from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.keeper import Keeper
-from trivet.run.supervisor.loop import Action, Alarm
+from trivet.run.supervisor.loop import Action, Alarm, Loop
 from trivet.run.supervisor.process import Process
-from trivet.run.supervisor.yard import Yard
 
 _SLICE = 32  # processes: well under a millisecond
 _DOOR_WITHIN_S = 1.0
@@ -31,22 +33,28 @@ Labelled = tuple[Process, str]
 Done = Callable[[bytes | None], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured: a home with its deploys, and their journal. `since`: when the supervisor started."""
+
+    home: Home
+    journal: Journal
+    keepers: tuple[Keeper, ...]
+    since: float
+
+
 class Gathering:
-    """One gathering; `done` is handed the text, or None if it went wrong. `since`: when the supervisor started.
+    """One gathering; `done` is handed the text, or None if it went wrong. No value of the config is in it, nor any command."""
 
-    No value of the config is in it, nor any command.
-    """
-
-    def __init__(self, yard: Yard, keepers: Iterable[Keeper], since: float, done: Done) -> None:
-        self._yard = yard
-        self._keepers = tuple(keepers)
-        self._since = since
+    def __init__(self, loop: Loop, subject: Subject, done: Done) -> None:
+        self._loop = loop
+        self._subject = subject
         self._done = done
         self._exposition = Exposition()
         self._steps = self._gather()
         self._is_gathered = False
-        self._door = DoorQuestion(yard, self._conclude)
-        yard.loop.after(0.0, self._step)
+        self._door = DoorQuestion(subject.home, loop, self._conclude)
+        loop.after(0.0, self._step)
 
     def _step(self) -> None:
         try:
@@ -59,7 +67,7 @@ class Gathering:
             self._done(None)
             raise
         else:
-            self._yard.loop.after(0.0, self._step)
+            self._loop.after(0.0, self._step)
 
     def _conclude(self) -> None:
         if not self._is_gathered or not self._door.is_over:
@@ -75,7 +83,7 @@ class Gathering:
     def _gather(self) -> Iterator[None]:
         self._add_supervisor()
         found: list[Labelled] = []
-        for keeper in self._keepers:
+        for keeper in self._subject.keepers:
             self._add_deploy(keeper)
             yield
             for chunk in _chunks(self._processes(keeper)):
@@ -95,7 +103,7 @@ class Gathering:
     def _add_supervisor(self) -> None:
         add = self._exposition.add
         add("trivet_build_info", 1, write_labels(version=trivet.__version__))
-        add("trivet_supervisor_start_time_seconds", self._since)
+        add("trivet_supervisor_start_time_seconds", self._subject.since)
         self._add_usage("supervisor", usage_of_process(os.getpid()), "")
 
     def _add_deploy(self, keeper: Keeper) -> None:
@@ -106,7 +114,7 @@ class Gathering:
                 add("trivet_deploy_release", number, labels)
         add("trivet_deploy_stopped", int(keeper.is_stopped), labels)
         add("trivet_deploy_trouble", int(keeper.trouble is not None), labels)
-        counts = self._yard.journal.counts(keeper.deploy)
+        counts = self._subject.journal.counts(keeper.deploy)
         for outcome, kind in (("succeeded", EventKind.SWITCHED), ("failed", EventKind.ROLL_OUT_FAILED)):
             add("trivet_roll_outs_total", counts.get(kind, 0), write_labels(**names, outcome=outcome))
         for kind, count in counts.items():
@@ -145,7 +153,7 @@ class Gathering:
         if counts is None:
             return
         self._add_usage("door", usage_of_process(counts.pid), "")
-        for keeper in self._keepers:
+        for keeper in self._subject.keepers:
             if (told := counts.deploys.get(str(keeper.deploy))) is not None:
                 self._add_door_of(keeper, told)
 
@@ -169,14 +177,14 @@ class Gathering:
 class DoorQuestion:
     """Asks the front door what it has counted, and never waits for it: one that hangs must hold up nobody's processes."""
 
-    def __init__(self, yard: Yard, over: Action) -> None:
-        self._loop = yard.loop
+    def __init__(self, home: Home, loop: Loop, over: Action) -> None:
+        self._loop = loop
         self._over = over
         self._link: link.DoorLink | None = None
         self._patience: Alarm | None = None
         self.counts: DoorCounts | None = None
         try:
-            self._link = link.connect(yard.home, _CONNECTS_WITHIN_S)
+            self._link = link.connect(home, _CONNECTS_WITHIN_S)
             self._link.send(STATUS, _CONNECTS_WITHIN_S)
         except SupervisorUnreachable:
             self.close()

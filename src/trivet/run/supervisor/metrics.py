@@ -119,10 +119,12 @@ class Metrics:
             return
         self._waiting.append(tell)
         if not self._is_gathering:
-            from trivet.run.supervisor.gathering import Gathering
+            from trivet.run.supervisor.gathering import Gathering, Subject
 
             self._is_gathering = True
-            Gathering(self._yard, self._keepers.values(), self._since, self._on_gathered)
+            yard = self._yard
+            subject = Subject(yard.home, yard.journal, tuple(self._keepers.values()), self._since)
+            Gathering(yard.loop, subject, self._on_gathered)
 
     def _on_gathered(self, text: bytes | None) -> None:
         self._is_gathering = False
