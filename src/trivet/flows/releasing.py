@@ -107,8 +107,8 @@ class Releasing:
         """The release is in the ledger, serves, and the ledger says so.
 
         On any failure the ledger says that instead, and what ran before still runs.
-        Raises: PortTaken, AlteredLayer, InputError (TRIVET_WARM), UnsignedRelease before there is a release; HookFailed, ReleaseCommandFailed,
-        RollOutFailed, Interrupted, RunError.
+        Raises: PortTaken, AlteredLayer, InputError (TRIVET_WARM), UnsignedRelease before there is a release; HookFailed,
+        ReleaseCommandFailed, RollOutFailed, Interrupted, RunError.
         """
         if any(process.has_port for process in draft.build.processes):
             self.machine.check_address(draft.deploy, options.address)

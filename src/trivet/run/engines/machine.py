@@ -239,14 +239,14 @@ class Machine:
         """
         self.check_build(read_release(self._home, deploy, number).build)
         chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
-        return one_off.run_attached(chosen, Enclosure(self._home, self._walls()))
+        return one_off.run_attached(chosen, self._enclosure())
 
     def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
         """A command around the release was run, once, within its time; None if the release has none of this part.
 
         Each line is reported as it comes, and the whole output is kept. Raises: RunError, CannotSeal, MachineError.
         """
-        return Parts(self._home, deploy, number).run(call, Enclosure(self._home, self._walls()), report_line)
+        return Parts(self._home, deploy, number).run(call, self._enclosure(), report_line)
 
     def outputs(self, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
         """What the commands around the release wrote, in the order in which they ran. Raises: InvalidDocument."""
