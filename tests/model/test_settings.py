@@ -212,6 +212,11 @@ def test_an_empty_file_says_nothing(text: str) -> None:
             'Write it like this: socket = "inherit"',
         ),
         (
+            "[processes.worker]\nsocket = 'inherit'",
+            "trivet.toml:2: worker is not reached from outside, so it has no socket.",
+            "Only web has: remove this line.",
+        ),
+        (
             "[processes.web.limits]\nmemory = '5 mb'",
             "trivet.toml:2: memory must be a size of 1 MB or more, in kB, MB, GB, KiB, MiB or GiB, not '5 mb'.",
             'Write it like this: memory = "512MB"',

@@ -86,6 +86,10 @@ def _read_seconds_or_none(file: SettingsFile, place: Place, data: object) -> flo
 def _read_socket(file: SettingsFile, place: Place, data: object) -> bool:
     if data not in ("port", "inherit"):
         raise mistyped(file, place, data, '"port" or "inherit"', 'socket = "inherit"')
+    if place[-2] != WEB_PROCESS:
+        raise file.error(
+            place, f"{place[-2]} is not reached from outside, so it has no socket.", "Only web has: remove this line."
+        )
     return data == "inherit"
 
 

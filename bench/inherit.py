@@ -1,0 +1,142 @@
+"""Requests per second of a process that inherited the deploy's socket, beside the same app without Trivet and relayed.
+
+    apt-get install wrk nginx-light
+    .venv/bin/python bench/inherit.py
+
+The app is one nginx process that answers from memory, so that whatever stands before it shows. `direct` opens its own
+socket; `inherited` was handed one by the supervisor (`socket = "inherit"`), alone and as one of three processes; `relayed`
+stands behind the front door. One wrk thread, 32 connections, medians of seven interleaved rounds of two seconds.
+
+Goal: inherited at least 0.97 of direct.
+"""
+
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from measure import interleave
+from shop import Shop, make_shop
+
+ROUNDS = 7
+SECONDS = 2
+CONNECTIONS = 32
+DEADLINE_S = 10.0
+HOST = "127.0.0.1"
+LOADS = {"keep-alive": (), "a connection per request": ("-H", "Connection: close")}
+
+CONF = """
+daemon off; worker_processes 1; pid FOLDER/pid; error_log stderr crit;
+events { worker_connections 4096; }
+http { access_log off; client_body_temp_path FOLDER/b; proxy_temp_path FOLDER/p; fastcgi_temp_path FOLDER/f;
+  uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s; keepalive_requests 1000000;
+  server { listen 127.0.0.1:PORT; location / { return 200 "Hello, World!"; } } }
+"""
+RUN = """
+sed "s|FOLDER|$TMPDIR|g; s|PORT|$PORT|" app.conf > "$TMPDIR/app.conf"
+[ -z "$LISTEN_FDS" ] || export NGINX="3;"
+exec nginx -p "$TMPDIR" -c "$TMPDIR/app.conf"
+"""
+PROCFILE = "web: exec sh run.sh\n"
+
+
+def main() -> None:
+    """Prints a table for each load."""
+    for tool in ("wrk", "nginx"):
+        if shutil.which(tool) is None:
+            sys.exit(f"{tool} is missing: apt-get install wrk nginx-light")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        ports = {
+            "direct": stack.enter_context(_direct(folder)),
+            "inherited": stack.enter_context(_deployed(folder, "inherited", 'socket = "inherit"\n', processes=1)),
+            "inherited, three processes": stack.enter_context(
+                _deployed(folder, "three", 'socket = "inherit"\n', processes=3)
+            ),
+            "relayed": stack.enter_context(_deployed(folder, "relayed", "", processes=1)),
+        }
+        for load in LOADS:
+            runs = {name: partial(_requests_per_second, port, load) for name, port in ports.items()}
+            _print_table(load, interleave(runs, rounds=ROUNDS))
+
+
+@contextmanager
+def _direct(folder: Path) -> Iterator[int]:
+    place, port = folder / "direct", _free_port()
+    place.mkdir()
+    (place / "app.conf").write_text(CONF.replace("FOLDER", str(place)).replace("PORT", str(port)))
+    process = subprocess.Popen(("nginx", "-p", str(place), "-c", str(place / "app.conf")))
+    try:
+        _await(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+
+
+@contextmanager
+def _deployed(folder: Path, name: str, settings: str, *, processes: int) -> Iterator[int]:
+    place, port = folder / name, _free_port()
+    place.mkdir()
+    shop: Shop = make_shop(place)
+    shop.commit(
+        {
+            "Procfile": PROCFILE,
+            "run.sh": RUN,
+            "app.conf": CONF,
+            "trivet.toml": f'app = "shop"\n\n[processes.web]\n{settings}',
+        }
+    )
+    try:
+        shop.trivet("deploy", "--port", str(port))
+        shop.trivet("scale", f"web={processes}")
+        _await(port)
+        yield port
+    finally:
+        shop.trivet("down")
+
+
+def _await(port: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+            break
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _requests_per_second(port: int, load: str) -> float:
+    argv = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", *LOADS[load], f"http://{HOST}:{port}/")
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        sys.exit(done.stdout)
+    return float(re.findall(r"Requests/sec:\s+([0-9.]+)", done.stdout)[0])
+
+
+def _print_table(load: str, figures: dict[str, list[float]]) -> None:
+    direct = statistics.median(figures["direct"])
+    print(f"\n{load:<34} {'median':>9} {'least':>9} {'most':>9} {'of direct':>10}   (requests/s)")
+    for name, rates in figures.items():
+        median = statistics.median(rates)
+        print(f"{name:<34} {median:9.0f} {min(rates):9.0f} {max(rates):9.0f} {median / direct:10.3f}")
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
