@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from trivet.errors import RunError
 from trivet.host import reuseport
 from trivet.model.run import Address
 from trivet.run.supervisor.group import DOOR, Group, Slot, restore
@@ -112,6 +113,20 @@ def test_a_waiting_connection_outlives_the_one_who_had_the_socket_before(place: 
     assert reuseport.waiting(second.socket) == 1
     assert reuseport.waiting(third.socket) == 0
     caller.close()
+
+
+def test_a_machine_that_takes_no_program_says_what_to_do(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as alone:  # it is in no group, so the kernel refuses one
+        address = Address("127.0.0.1", alone.getsockname()[1])
+        group = Group(address, [Slot(DOOR, alone)], place.keep)
+        with pytest.raises(RunError) as raised:
+            group.add("one")
+    assert raised.value.message == (
+        '`socket = "inherit"` needs a BPF program at the listening socket, and the machine refuses it: Invalid argument.'
+    )
+    assert raised.value.hint == (
+        "Linux has it since 4.6; some sandboxes have not. Take the line out of trivet.toml: then the front door relays."
+    )
 
 
 def test_whoever_finds_the_sockets_knows_their_order_after_one_has_stopped(place: Place) -> None:

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from run.shop import PATIENCE_S, PYTHON, WEB, Shop, free_port, kill, wait_until
+from support.command import Trivet
+from support.installation import install
 from trivet.errors import PortTaken
 from trivet.model.process import ProcessType
 from trivet.model.run import Address, Proof, Serving
@@ -257,6 +260,22 @@ def _answers(shop: Shop) -> bool:
         return shop.fetch().startswith("v1 ")
     except OSError:
         return False
+
+
+def test_another_version_takes_over_and_refuses_nobody(shop: Shop, tmp_path: Path) -> None:
+    port = free_port()
+    inherit(shop, 1)
+    shop.ok(1, port)
+    before = shop.pids()
+    trivet = Trivet(shop.home.root, tmp_path, {"PYTHONPATH": str(install(tmp_path / "trivet", "0.2.0"))})
+    with under_load(port) as load:
+        assert "took over from" in trivet.ok("up").out
+        until_answered(load, "v1")
+        assert shop.pids() == before
+        inherit(shop, 2)
+        shop.ok(2)
+        until_answered(load, "v2")
+    assert set(load.answers) == {"v1", "v2"}
 
 
 def test_connections_wait_while_neither_supervisor_nor_app_runs(shop: Shop) -> None:

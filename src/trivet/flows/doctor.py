@@ -12,6 +12,7 @@ from pathlib import Path
 from trivet.build import describe_confinement
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
+from trivet.host import reuseport
 from trivet.host.git import Git
 from trivet.host.holes import can_punch
 from trivet.model.text import size
@@ -62,6 +63,7 @@ def examine(installation: Installation) -> tuple[Finding, ...]:
         _config_key,
         _environments,
         _limits,
+        _sockets,
         _supervisor,
     )
     return tuple(_look(look, installation) for look in looks)
@@ -125,6 +127,17 @@ def _logs(installation: Installation) -> Finding:
         return Finding("logs", Verdict.WEAK, text, "ext4, XFS, btrfs and tmpfs can do that.")
     kept = f"{size(limits.size_bytes)} of each process, {size(limits.total_bytes)} of a deploy, {limits.age_s / 86400:g} days"
     return Finding("logs", Verdict.GOOD, f"kept: {kept}")
+
+
+def _sockets(installation: Installation) -> Finding:
+    del installation
+    refusal = reuseport.refusal()
+    if refusal is None:
+        return Finding("sockets", Verdict.GOOD, 'processes can be handed the listening socket (`socket = "inherit"`)')
+    text = f'`socket = "inherit"` does not work: a BPF program at a listening socket is refused ({refusal})'
+    return Finding(
+        "sockets", Verdict.WEAK, text, "The front door relays, as it does by default. Linux has it since 4.6."
+    )
 
 
 def _sealing(installation: Installation) -> Finding:

@@ -64,6 +64,16 @@ def direct(listening: socket.socket, indexes: Sequence[int], sources: Mapping[So
     listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, asked)
 
 
+def refusal() -> str | None:
+    """Why this machine takes no such program; None: it does."""
+    try:
+        with listen(("127.0.0.1", 0), 1, joins=False) as listening:
+            direct(listening, (0,), {})
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
 def program(indexes: Sequence[int], sources: Mapping[Source, int]) -> tuple[Instruction, ...]:
     """The instructions of `direct`. Pure. What cannot be read of a packet makes the kernel choose index 0."""
     picked = [each for source, index in sources.items() for each in _pick(source, index)]
