@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from trivet.errors import RunError
+from trivet.errors import PortTaken, RunError
 from trivet.host import reuseport
 from trivet.model.run import Address
 from trivet.run.supervisor.group import DOOR, Group, Slot, restore
@@ -113,6 +113,38 @@ def test_a_waiting_connection_outlives_the_one_who_had_the_socket_before(place: 
     assert reuseport.waiting(second.socket) == 1
     assert reuseport.waiting(third.socket) == 0
     caller.close()
+
+
+def test_with_a_stranger_beside_them_nobody_changes_places(place: Place) -> None:
+    group = place.group
+    first = group.add("first")
+    group.add("second")
+    group.serve(["second"])
+    stranger = reuseport.listen((place.address.host, place.address.port), 64, joins=True)
+    with pytest.raises(PortTaken):
+        group.remove(first)
+    assert place.who_gets(place.call()) == "second"
+    stranger.close()
+    third = group.add("third")
+    group.serve(["third"])
+    assert place.who_gets(place.call()) == "third"
+    assert third.socket is first.socket
+
+
+def test_an_address_that_is_given_up_has_no_spare_left_that_listens(place: Place) -> None:
+    group = place.group
+    first, second = group.add("first"), group.add("second")
+    group.serve(["second"])
+    group.remove(first)
+    door = group.find(DOOR)
+    assert door is not None
+    group.close()
+    assert place.names == ["second"]
+    door.socket.close()
+    group.remove(second)
+    assert place.names == []
+    with socket.socket() as caller:
+        assert caller.connect_ex((place.address.host, place.address.port)) != 0
 
 
 def test_a_machine_that_takes_no_program_says_what_to_do(place: Place) -> None:

@@ -8,11 +8,11 @@ what comes while nobody serves. No socket that is in use ever changes its place:
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from trivet.errors import PortTaken, RunError
+from trivet.errors import PortTaken, RunError, TrivetError
 from trivet.host import processes, reuseport
+from trivet.host.files import refused
 from trivet.host.reuseport import Source
 from trivet.model.run import Address
 
@@ -48,6 +48,7 @@ class Group:
         self._serving: tuple[str, ...] | None = () if len(self._slots) == 1 else None
         self._knocks: dict[str, Source] = {}
         self._spares = 0
+        self._is_closed = False
 
     @property
     def host(self) -> str:
@@ -73,16 +74,29 @@ class Group:
         return next((slot for slot in self._slots if slot.name == name), None)
 
     def remove(self, slot: Slot) -> None:
-        """Nobody is accepted from this socket any more, whoever still has it. Raises: MachineError."""
+        """Nobody is accepted from this socket any more, whoever still has it.
+
+        Raises: PortTaken, MachineError: no spare can take its place, so it becomes one, and gets nothing either.
+        """
         if slot not in self._slots:
             return
         self._knocks.pop(slot.name, None)
-        if slot is not self._slots[-1]:
-            with suppress(PortTaken):  # a stranger's place is as good as a spare's: neither is given anything
-                self._append()
-        reuseport.stop_listening(slot.socket)
-        slot.socket.close()
-        take_out(self._slots, self._slots.index(slot))
+        if slot is not self._slots[-1] and not self._is_closed:
+            self._make_spare_of(slot)
+        else:
+            self._stop(slot)
+        while self._slots and self._slots[-1].is_spare:
+            self._stop(self._slots[-1])
+        self._tell({})
+
+    def close(self) -> None:
+        """The front door does not listen here any more, nor any spare; what leaves does so until it has ended."""
+        self._is_closed = True
+        if self.names == (DOOR,):
+            return  # nobody ever inherited here, and the front door keeps nothing
+        for slot in [slot for slot in self._slots if slot.is_spare]:
+            self._stop(slot)
+        self._slots = [slot for slot in self._slots if slot.name != DOOR]
         self._tell({})
 
     def serve(self, names: Sequence[str]) -> None:
@@ -123,17 +137,39 @@ class Group:
     def _bound_to(self) -> str:
         return str(self._slots[0].socket.getsockname()[0])
 
+    def _make_spare_of(self, slot: Slot) -> None:
+        """A new spare is in its place, or itself if there can be none: whoever is last in the kernel's array stays there."""
+        index = self._slots.index(slot)
+        try:
+            self._append()
+        except TrivetError:
+            self._slots[index] = Slot(self._spare_name(), slot.socket)
+            self._tell({self._slots[index].name: slot.socket.fileno()})
+            raise
+        self._stop(slot)
+
+    def _stop(self, slot: Slot) -> None:
+        reuseport.stop_listening(slot.socket)
+        slot.socket.close()
+        take_out(self._slots, self._slots.index(slot))
+
     def _append(self) -> Slot:
-        listening = reuseport.listen((self.address.host, self.address.port), BACKLOG, joins=True)
+        try:
+            listening = reuseport.listen((self.address.host, self.address.port), BACKLOG, joins=True)
+        except OSError as error:
+            raise refused(error, f"open another socket on port {self.address.port}") from error
         strangers = reuseport.strangers((*(slot.socket for slot in self._slots), listening))
         if strangers:  # one that came before ours has taken its place in the array
             listening.close()
             raise _shared(self.address, strangers[0])
-        self._spares += 1
-        slot = Slot(f"{_SPARE}{os.getpid()}.{self._spares}", listening)
+        slot = Slot(self._spare_name(), listening)
         self._slots.append(slot)
         self._tell({slot.name: listening.fileno()})
         return slot
+
+    def _spare_name(self) -> str:
+        self._spares += 1
+        return f"{_SPARE}{os.getpid()}.{self._spares}"
 
     def _direct(self) -> None:
         places = {slot.name: index for index, slot in enumerate(self._slots)}
@@ -147,7 +183,7 @@ class Group:
             raise _undirected(error) from error
 
     def _tell(self, fresh: Mapping[str, int]) -> None:
-        self._keep(self.address, self.names if len(self._slots) > 1 else (), fresh)
+        self._keep(self.address, self.names if self.names != (DOOR,) else (), fresh)
 
 
 def take_out(slots: list[Slot], index: int) -> None:

@@ -7,8 +7,10 @@ holds a copy, so that it outlives us; it gives it back to whoever starts after u
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from trivet.errors import TrivetError
 from trivet.host import reuseport
 from trivet.model.names import Deploy
 from trivet.model.run import Address
@@ -106,7 +108,10 @@ class Inheritances:
 
     def close(self, deploy: Deploy, address: Address) -> None:
         """The front door does not listen on the address any more; processes that leave may still, until they end."""
-        self._groups.pop((deploy, address), None)
+        group = self._groups.pop((deploy, address), None)
+        if group is not None:
+            with suppress(TrivetError):  # no front door can be started: then none keeps anything
+                group.close()
 
     def take(self, deploy: Deploy, address: Address, name: str) -> Inheritance:
         """What the process of this name inherits: the socket that it had before, or a new one.
@@ -130,13 +135,13 @@ class Inheritances:
                 group.serve([name for name in names if name in group.names])
 
     def discard(self, deploy: Deploy, used: Collection[str]) -> None:
-        """No socket is left that none of these processes uses. Raises: MachineError, SupervisorUnreachable."""
-        for (owner, _), group in self._groups.items():
-            if owner == deploy:
-                for name in group.names:
-                    slot = group.find(name)
-                    if slot is not None and not slot.is_spare and name != DOOR and name not in used:
-                        group.remove(slot)
+        """No socket is left that none of these processes uses, but spares."""
+        groups = [group for (owner, _), group in self._groups.items() if owner == deploy]
+        for group, name in [(group, name) for group in groups for name in group.names]:
+            slot = group.find(name)
+            if slot is not None and not slot.is_spare and name != DOOR and name not in used:
+                with suppress(TrivetError):  # it has become a spare
+                    group.remove(slot)
 
     def keep_all(self) -> None:
         """A front door that has just started holds them all."""
