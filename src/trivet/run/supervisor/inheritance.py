@@ -136,12 +136,12 @@ class Inheritances:
 
     def discard(self, deploy: Deploy, used: Collection[str]) -> None:
         """No socket is left that none of these processes uses, but spares."""
-        groups = [group for (owner, _), group in self._groups.items() if owner == deploy]
-        for group, name in [(group, name) for group in groups for name in group.names]:
-            slot = group.find(name)
-            if slot is not None and not slot.is_spare and name != DOOR and name not in used:
-                with suppress(TrivetError):  # it has become a spare
-                    group.remove(slot)
+        for (owner, _), group in self._groups.items():
+            for name in group.names if owner == deploy else ():
+                slot = group.find(name)
+                if slot is not None and not slot.is_spare and name != DOOR and name not in used:
+                    with suppress(TrivetError):  # it has become a spare
+                        group.remove(slot)
 
     def keep_all(self) -> None:
         """A front door that has just started holds them all."""
