@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from run.shop import Shop, wait_until
-from support.grounds import BOTH, LEGACY, NONE, running, supervised
+from support.grounds import BOTH, NONE, running, supervised
 from trivet.model.process import ProcessType
 
 # argv[1] is the word by which the test finds them all, argv[2] how they get away.
@@ -81,7 +81,7 @@ class Haunt:
         self.shop.release(number, {"w.py": ESCAPES}, (kind,))
 
 
-@pytest.fixture(params=[BOTH, LEGACY, NONE], ids=["both versions", "version 1 alone", "no groups"])
+@pytest.fixture(params=[BOTH, NONE], ids=["groups", "no groups"])
 def haunt(quiet_shop: Shop, request: pytest.FixtureRequest) -> Iterator[Haunt]:
     with supervised(quiet_shop.home, request.param):
         yield Haunt(quiet_shop, f"haunt-{uuid.uuid4()}")
@@ -94,7 +94,7 @@ def test_nothing_outlives_a_stop(haunt: Haunt, how: str) -> None:
     haunt.wait_for(0)
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", ["nameless", "restless"])
 def test_nothing_of_the_old_release_outlives_a_roll_out(haunt: Haunt, how: str) -> None:
     haunt.begin(how)
     haunt.roll_out()
