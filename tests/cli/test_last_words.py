@@ -42,7 +42,7 @@ def test_the_last_lines_of_a_crash_are_shown_where_it_is(trivet: Trivet, reposit
     shown = trivet.ok("ps")
     assert "crashed (crash loop)" in shown.out
     assert shown.err == (
-        "worker.1 of v1 wrote last, before it ended with exit 3:\n"
+        "worker.1 of v1 wrote last, before it ended (exit 3):\n"
         "  | step 1\n  | step 2\n  | step 3\n  | step 4\n  | ValueError: no database\n"
     )
 

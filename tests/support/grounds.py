@@ -9,7 +9,7 @@ import pytest
 
 from support.command import eventually
 from trivet.model.home import Home
-from trivet.run import Machine
+from trivet.run import Machine, code
 from trivet.run.supervisor import launch
 
 _NOTHING = "mount -t tmpfs none /sys/fs/cgroup"
@@ -31,7 +31,15 @@ def supervised(home: Home, ground: str) -> Iterator[Machine]:
     """The home's supervisor runs, in the foreground of a shell that has made the ground; it is ended after the block."""
     with contextlib.suppress(FileExistsError):
         home.supervisor.mkdir(parents=True, mode=0o700)
-    argv = ("unshare", "--mount", "sh", "-c", f'{ground}; exec "$@"', "sh", *launch.argv(home))
+    argv = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'{ground}; exec "$@"',
+        "sh",
+        *launch.argv(home, f"{launch.VERSION}{code.installed()}"),
+    )
     machine = Machine(home)
     with (home.supervisor / "ground.log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:

@@ -298,7 +298,7 @@ def _last_words(place: Installation, statuses: Iterable[ProcessStatus]) -> Itera
     """What those wrote that are down, or will be soon, before they crashed."""
     ill = [status for status in statuses if status.state is ProcessState.BACKOFF or _loops(status)]
     for status, lines in overview.list_last_words(place, ill).items() if ill else ():
-        yield f"{status.process} of v{status.release} wrote last, before it ended with {status.last_exit}:"
+        yield f"{status.process} of v{status.release} wrote last, before it ended ({status.last_exit}):"
         yield from (f"  | {visible(line)}" for line in lines)
 
 
