@@ -46,6 +46,7 @@ class LogRoom:
         self._is_told = False
         self._made_room = 0.0
         self._tidied = time.monotonic()
+        self._began_s = time.time() - time.monotonic()
         self.reserve = Reserve(home.reserve)
         self.written: Callable[[], Set[Path]] = _nobody
         times.on_growth = self._on_growth
@@ -58,9 +59,13 @@ class LogRoom:
     def tidy(self, deploy: Deploy) -> None:
         """Of the deploy's logs only what is to be kept takes room."""
         keeping = Keeping(self._limits, self.written())
-        for path in keeping.tidy(self._home, deploy, time.time()):
+        for path in keeping.tidy(self._home, deploy, self._now_s()):
             self._times.forget(path)
             self._sizes.pop(path, None)
+
+    def _now_s(self) -> float:
+        """The time, as if the clock had never been set since the supervisor began: nothing grows old by a jump."""
+        return self._began_s + time.monotonic()
 
     def _on_growth(self, log: Path, size: int) -> None:
         grown = size - self._sizes.get(log, size)

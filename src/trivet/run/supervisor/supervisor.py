@@ -169,9 +169,9 @@ class Supervisor:
         if verb is None or self._is_ending:
             client.refused(_cannot_serve(request, ending=self._is_ending))
             return
-        if str(request.get("do")) in _WRITING:
-            self._yard.logs.reserve.give_up_if_full()
         try:
+            if str(request.get("do")) in _WRITING:
+                self._yard.logs.reserve.give_up_if_full()
             verb(client, request)
         except TrivetError as error:
             client.refused(error)
