@@ -106,6 +106,21 @@ def test_whatever_was_cut_off_in_front_the_lines_behind_are_whole(home: Home, lo
     assert log_index.index_path(log).stat().st_blocks * 512 <= 8192
 
 
+def test_one_who_follows_sees_every_line_of_a_log_that_is_cut_meanwhile(home: Home, logs: Path) -> None:
+    log = logs / "v1.web.1.log"
+    log.write_bytes(b"line 0\n")
+    following = Machine(home).logs(DEPLOY, LogChoice(lines=1), follow=True)
+    seen = [next(following).text]
+    for turn in range(10):
+        with log.open("ab") as file:
+            file.write(b"".join(b"line %d\n" % number for number in range(turn * 1000 + 1, turn * 1000 + 1001)))
+        seen.extend(next(following).text for _ in range(1000 - turn))
+        size = log.stat().st_size
+        assert cut_log(log, size - 2000)  # it has yet to tell 45 lines at most
+    assert len(seen) > 9900
+    assert seen == [f"line {number}" for number in range(len(seen))]
+
+
 def test_all_that_is_cut_off_leaves_nothing_to_show(home: Home, logs: Path) -> None:
     log = logs / "v1.web.1.log"
     _write(log, ["a\n", "b\n"])
