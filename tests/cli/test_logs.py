@@ -46,7 +46,7 @@ def _texts(trivet: Trivet, *arguments: str) -> list[str]:
     return [line.partition("|")[2].strip() for line in trivet.ok("logs", *arguments).out.splitlines()]
 
 
-def test_lines_are_chosen_by_time_release_and_text(deployed: Trivet) -> None:
+def test_lines_are_chosen_by_time_release_and_text_or_it_is_said_why_not(deployed: Trivet) -> None:
     assert [text for text in _texts(deployed) if "order" in text] == [
         *(f"v1 order {number}" for number in range(5)),
         *(f"v2 order {number}" for number in range(5)),
@@ -58,14 +58,10 @@ def test_lines_are_chosen_by_time_release_and_text(deployed: Trivet) -> None:
     assert _texts(deployed, "--until", "2019-01-01") == []
     assert len(_texts(deployed, "--since", "2019-01-01", "--until", "2199-01-01")) == 12
 
-
-def test_each_line_is_an_object_if_asked(deployed: Trivet) -> None:
     (told,) = map(json.loads, deployed.ok("logs", "--json", "--release", "2", "--grep", "order 4").out.splitlines())
     assert told.pop("at").endswith("Z")
     assert told == {"process": "worker.1", "release": 2, "text": "v2 order 4"}
 
-
-def test_what_cannot_be_chosen_is_said(deployed: Trivet) -> None:
     for arguments, status, err in (
         (
             ("--since", "yesterday"),
@@ -87,7 +83,13 @@ def test_what_cannot_be_chosen_is_said(deployed: Trivet) -> None:
         assert (done.status, done.out, done.err) == (status, "", err)
 
 
-def test_a_reader_that_goes_away_is_no_error(deployed: Trivet) -> None:
+def test_nothing_commands_the_terminal_and_a_reader_may_go_away(deployed: Trivet) -> None:
+    assert _texts(deployed, "--release", "v1")[-1] == "red caf\ufffd"
+    terminal = Terminal(deployed, "logs", "--release", "v1")
+    assert terminal.end() == 0
+    assert "\x1b[31mred\x1b[0m caf\ufffd" in terminal.shown
+    assert "owned" not in terminal.shown
+    assert "\x1b[2J" not in terminal.shown
     log = deployed.home / "apps/shop/deploys/production/run/logs/v2.worker.1.log"
     with log.open("ab") as file:
         file.write(b"more\n" * 50_000)
@@ -99,15 +101,6 @@ def test_a_reader_that_goes_away_is_no_error(deployed: Trivet) -> None:
         command.stdout.close()
         assert command.stderr is not None
         assert command.stderr.read() == ""
-
-
-def test_nothing_that_a_process_writes_commands_the_terminal(deployed: Trivet) -> None:
-    assert _texts(deployed, "--release", "v1")[-1] == "red caf\ufffd"
-    terminal = Terminal(deployed, "logs", "--release", "v1")
-    assert terminal.end() == 0
-    assert "\x1b[31mred\x1b[0m caf\ufffd" in terminal.shown
-    assert "owned" not in terminal.shown
-    assert "\x1b[2J" not in terminal.shown
 
 
 def test_logs_are_followed_across_releases(deployed: Trivet) -> None:
