@@ -1,14 +1,16 @@
-"""Requests per second through the front door, beside no door at all, HAProxy and nginx, in the same run.
+"""The front door beside no door at all, HAProxy, nginx and Caddy, in the same run: requests/s, p99, processor time, memory.
 
-    apt-get install wrk nginx-light haproxy        # haproxy may be missing; the other two may not
-    .venv/bin/python bench/door.py
+    apt-get install wrk nginx-light haproxy caddy     # haproxy and caddy may be missing; the other two may not
+    .venv/bin/python bench/door.py [ROUNDS]
 
 The app behind every door is one nginx worker that answers from memory, so the door is what is measured. One wrk thread,
-32 connections, medians of five interleaved rounds of two seconds: about two and a half minutes.
+32 connections, medians of five interleaved rounds of two seconds; every door has one thread. About four minutes.
 
-Goal: at least half of what HAProxy manages with keep-alive connections.
+Goals: at least 0.7 of what HAProxy manages with keep-alive connections and 3 times what Caddy does; at least what HAProxy
+manages with a connection per request and with 64 KiB answers; at most 1 kB for an idle connection.
 """
 
+import os
 import re
 import shutil
 import socket
@@ -17,19 +19,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
-from measure import interleave
 from trivet.errors import SupervisorUnreachable
 from trivet.model.home import Home
 from trivet.run.door import launch, link
 
-ROUNDS = 5
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 SECONDS = 2
 CONNECTIONS = 32
+IDLE = 500
 DEADLINE_S = 10.0
 HOST = "127.0.0.1"
 
@@ -85,48 +87,100 @@ listen door
 """
 
 
+CADDY = """
+{{
+  admin off
+  auto_https off
+  log {{
+    output discard
+  }}
+}}
+http://{host}:{door} {{
+  bind {host}
+  reverse_proxy {host}:{app}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where it listens, and the process that does its work."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Processor time spent so far, the kernel's for it included."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_bytes(self) -> int:
+        """Resident memory."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one door did in one round."""
+
+    rate: float
+    p99_ms: float
+    cpu_us: float
+
+
 def main() -> None:
-    """Prints a table for each load."""
+    """Prints a table for each load, then one of the memory."""
     for tool in ("wrk", "nginx"):
         if shutil.which(tool) is None:
-            sys.exit(f"{tool} is missing: apt-get install wrk nginx-light haproxy")
+            sys.exit(f"{tool} is missing: apt-get install wrk nginx-light haproxy caddy")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "large").write_bytes(b"x" * 65536)
         doors = _start_doors(folder, stack)
         for load in LOADS:
-            runs = {name: partial(_requests_per_second, port, load) for name, port in doors.items()}
-            _print_table(load, interleave(runs, rounds=ROUNDS))
+            results: dict[str, list[Run]] = {name: [] for name in doors}
+            for _ in range(ROUNDS):
+                for name, door in doors.items():
+                    results[name].append(_run(door, load))
+            _print_table(load, results)
+        _print_memory(doors)
 
 
-def _start_doors(folder: Path, stack: ExitStack) -> dict[str, int]:
-    """The ports by the doors' names; all end with the stack."""
-    app, nginx, haproxy, ours = (_free_port() for _ in range(4))
+def _start_doors(folder: Path, stack: ExitStack) -> dict[str, Door]:
+    """The doors by name; all end with the stack."""
+    app, ours, *others = (_free_port() for _ in range(5))
     ports = {"folder": folder, "host": HOST, "app": app}
     (folder / "app.conf").write_text(APP.format(**ports))
-    (folder / "nginx.conf").write_text(NGINX.format(**ports, door=nginx))
-    (folder / "haproxy.conf").write_text(HAPROXY.format(**ports, door=haproxy))
-    stack.enter_context(_running(("nginx", "-p", str(folder), "-c", "app.conf"), app))
-    stack.enter_context(_our_door(folder / "home", ours, app))
-    stack.enter_context(_running(("nginx", "-p", str(folder), "-c", "nginx.conf"), nginx))
-    doors = {"no door": app, "trivet": ours, "nginx": nginx}
-    if shutil.which("haproxy"):
-        stack.enter_context(_running(("haproxy", "-q", "-f", str(folder / "haproxy.conf")), haproxy))
-        doors["haproxy"] = haproxy
+    doors = {"no door": Door(app, stack.enter_context(_running(("nginx", "-p", str(folder), "-c", "app.conf"), app)))}
+    doors["trivet"] = Door(ours, stack.enter_context(_our_door(folder / "home", ours, app)))
+    rivals = {
+        "haproxy": (HAPROXY, ("haproxy", "-q", "-f")),
+        "nginx": (NGINX, ("nginx", "-p", str(folder), "-c")),
+        "caddy": (
+            CADDY,
+            ("env", "GOMAXPROCS=1", f"HOME={folder}", "caddy", "run", "--adapter", "caddyfile", "--config"),
+        ),
+    }
+    for (name, (text, argv)), port in zip(rivals.items(), others, strict=True):
+        if shutil.which(name):
+            path = folder / f"{name}.conf"
+            path.write_text(text.format(**ports, door=port))
+            doors[name] = Door(port, stack.enter_context(_running((*argv, str(path)), port)))
     return doors
 
 
 @contextmanager
-def _our_door(root: Path, port: int, app: int) -> Iterator[None]:
+def _our_door(root: Path, port: int, app: int) -> Iterator[int]:
+    """Its pid."""
     home = Home(root)
     home.supervisor.mkdir(parents=True)
-    with socket.create_server((HOST, port), backlog=1024) as listening, _process(launch.argv(home)):
+    with socket.create_server((HOST, port), backlog=1024) as listening, _process(launch.argv(home)) as pid:
         connection = _connect(home)
         connection.ask({"do": "open", "deploy": "a/b", "host": HOST, "port": port}, (listening.fileno(),))
         backends = [{"process": "web.1", "release": 1, "port": app}]
         connection.ask({"do": "route", "deploy": "a/b", "backends": backends, "stopped": False})
-        yield
+        yield pid
         connection.close()
 
 
@@ -142,9 +196,9 @@ def _connect(home: Home) -> link.DoorLink:
 
 
 @contextmanager
-def _running(argv: tuple[str, ...], port: int) -> Iterator[None]:
-    """The command runs inside the block, and listens on the port from its beginning."""
-    with _process(argv):
+def _running(argv: tuple[str, ...], port: int) -> Iterator[int]:
+    """The command runs inside the block, and listens on the port from its beginning; the pid that does its work."""
+    with _process(argv) as pid:
         deadline = time.monotonic() + DEADLINE_S
         while True:
             try:
@@ -154,35 +208,77 @@ def _running(argv: tuple[str, ...], port: int) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
-        yield
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        yield int(children[0]) if children else pid  # the one worker
 
 
 @contextmanager
-def _process(argv: tuple[str, ...]) -> Iterator[None]:
-    process = subprocess.Popen(argv)
+def _process(argv: tuple[str, ...]) -> Iterator[int]:
+    process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(DEADLINE_S)
 
 
-def _requests_per_second(port: int, load: str) -> float:
+def _run(door: Door, load: str) -> Run:
     path, fields = LOADS[load]
     options = [argument for field in fields for argument in ("-H", field)]
-    argv = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", *options, f"http://{HOST}:{port}{path}")
+    argv = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--latency", *options, f"http://{HOST}:{door.port}{path}")
+    before = door.cpu_s()
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    spent_s = door.cpu_s() - before
     if "Non-2xx" in done.stdout:
         sys.exit(done.stdout)
-    return float(re.findall(r"Requests/sec:\s+([0-9.]+)", done.stdout)[0])
+    count = int(re.findall(r"(\d+) requests in", done.stdout)[0])
+    rate = float(re.findall(r"Requests/sec:\s+([0-9.]+)", done.stdout)[0])
+    p99, unit = re.findall(r"99%\s+([0-9.]+)(us|ms|s)", done.stdout)[0]
+    return Run(rate, float(p99) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit], spent_s / count * 1e6)
 
 
-def _print_table(load: str, figures: dict[str, list[float]]) -> None:
-    direct = statistics.median(figures["no door"])
-    print(f"\n{load:<34} {'median':>9} {'least':>9} {'most':>9} {'of direct':>10}   (requests/s)")
-    for name, rates in figures.items():
-        median = statistics.median(rates)
-        print(f"{name:<34} {median:9.0f} {min(rates):9.0f} {max(rates):9.0f} {median / direct:10.2f}")
+def _print_table(load: str, results: dict[str, list[Run]]) -> None:
+    print(f"\n{load:<32} {'requests/s':>11} {'least':>8} {'most':>8} {'p99, ms':>8} {'CPU, µs':>8}")
+    for name, runs in results.items():
+        rates = [run.rate for run in runs]
+        p99_ms, cpu_us = (
+            statistics.median(values) for values in zip(*((run.p99_ms, run.cpu_us) for run in runs), strict=True)
+        )
+        print(
+            f"{name:<32} {statistics.median(rates):11.0f} {min(rates):8.0f} {max(rates):8.0f} {p99_ms:8.2f} {cpu_us:8.1f}"
+        )
+    for name in set(results) & {"haproxy", "caddy"}:
+        ratio = statistics.median(
+            ours.rate / theirs.rate for ours, theirs in zip(results["trivet"], results[name], strict=True)
+        )
+        print(f"trivet / {name:<23} {ratio:11.2f}   (median of the rounds' ratios)")
+
+
+def _print_memory(doors: dict[str, Door]) -> None:
+    print(f"\n{'memory':<32} {'resident, MB':>12} {f'B a connection, of {IDLE} idle ones':>40}")
+    for name, door in doors.items():
+        _open_idle(door, IDLE)()  # whatever is made once is there
+        before = door.memory_bytes()
+        close = _open_idle(door, IDLE)
+        each = (door.memory_bytes() - before) / IDLE
+        close()
+        print(f"{name:<32} {before / 1e6:12.1f} {each:40.0f}")
+
+
+def _open_idle(door: Door, count: int) -> Callable[[], None]:
+    """So many connections have had an answer each, and wait; the function returned closes them."""
+    connections = [socket.create_connection((HOST, door.port), timeout=DEADLINE_S) for _ in range(count)]
+    for connection in connections:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        answer = b""
+        while b"Hello, World!" not in answer:
+            answer += connection.recv(65536)
+
+    def close() -> None:
+        for connection in connections:
+            connection.close()
+
+    return close
 
 
 def _free_port() -> int:

@@ -28,6 +28,14 @@ class Fixed:
         self.left = length
         self.done = length == 0
 
+    def take_all(self, count: int) -> bool:
+        """Whether the body has room for so many bytes more; then they belong to it."""
+        if count > self.left:
+            return False
+        self.left -= count
+        self.done = self.left == 0
+        return True
+
     def take(self, data: bytes) -> tuple[bytes, bytes]:
         left = self.left - len(data)
         if left > 0:

@@ -11,7 +11,7 @@ from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
 from trivet.run.door.request import Peer, Request, parse_request
 from trivet.run.door.stream import READ_BYTES, Stream
-from trivet.run.door.upload import Upload
+from trivet.run.door.upload import NO_UPLOAD, Upload
 
 _HEAD_S = 30.0  # from a request's first byte to the end of its head
 _IDLE_S = 75.0  # between two requests
@@ -118,12 +118,12 @@ class Client(Watched, Asker):
     def relay(self, data: bytes) -> bool:
         self._relayed = True
         try:
-            self._stream.write(data)
+            if self._stream.write(data):
+                return True
         except OSError:
             self._vanish()
             return True
-        if self._stream.unsent:
-            self._watch_progress()
+        self._watch_progress()
         return not self._stream.is_congested
 
     def finished(self, *, closes: bool) -> None:
@@ -258,7 +258,8 @@ class Client(Watched, Asker):
         self.deadline = NEVER
         self._repeats = 0
         self._accepted = self._relayed = False
-        self._upload = Upload(request)
+        has_body = request.chunked or request.length
+        self._upload = Upload(request) if has_body else NO_UPLOAD[request.is_repeatable]
         self._deploy.requests += 1
         data = self._buffer
         if not data or self._take_body(data):

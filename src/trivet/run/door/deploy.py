@@ -114,6 +114,9 @@ class Deploy:
         self._turn += 1
         now = self._loop.now
         count = len(self.backends)
+        if count == 1:
+            only = self.backends[0]
+            return only if only.refused_until <= now else None
         chosen = None
         for offset in range(count):
             backend = self.backends[(self._turn + offset) % count]

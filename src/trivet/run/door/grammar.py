@@ -15,7 +15,7 @@ FIELD_LINE = TOKEN + b":" + TEXT + rb"\r\n"
 # What can never become a valid head: bare CR or LF, other control characters. Seen before the head is complete,
 # a client with line feeds alone is told at once instead of being waited for.
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
-_DIGITS = re.compile(rb"[0-9]{1,18}")
+_MOST_DIGITS = 18
 
 
 def breaks_a_head(data: bytes, start: int) -> bool:
@@ -25,7 +25,7 @@ def breaks_a_head(data: bytes, start: int) -> bool:
 
 def parse_length(value: bytes) -> int | None:
     """The Content-Length, or None if it is not one plain number (signs, lists, spaces, over 18 digits)."""
-    return int(value) if _DIGITS.fullmatch(value) else None
+    return int(value) if value.isdigit() and len(value) <= _MOST_DIGITS else None
 
 
 def tokens(value: bytes) -> list[bytes]:
@@ -37,6 +37,9 @@ def without(head: bytes, cuts: list[tuple[int, int]]) -> bytes:
     """The head without these spans and without its last line end, so that fields can be added."""
     if not cuts:
         return head[:-2]
+    if len(cuts) == 1:
+        start, end = cuts[0]
+        return head[:start] + head[end:-2]
     pieces = []
     position = 0
     for start, end in cuts:

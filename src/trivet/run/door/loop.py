@@ -73,7 +73,7 @@ class Loop:
     def set_deadline(self, watched: Watched, deadline: float) -> None:
         """`watched.expire` is called within a second after this time; NEVER takes the deadline away."""
         watched.deadline = deadline
-        if deadline < watched.filed_at:
+        if deadline < watched.filed_at - 1:  # in an earlier slot than it is filed in
             self.cancel(watched)
             watched.deadline = deadline
             self._file(watched)
@@ -103,18 +103,18 @@ class Loop:
             for fd, mask in events:
                 one = watched.get(fd)
                 if one is not None:
-                    self._guard(one, one.ready, mask)
+                    try:
+                        one.ready(mask)
+                    except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
+                        self._trouble(one, error)
             if self._closing:
                 self._close_all()
             if self._slots or self._calls:
                 self._run_timers()
 
-    def _guard(self, watched: Watched, call: Callable[..., None], *arguments: int) -> None:
-        try:
-            call(*arguments)
-        except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
-            self.report(_describe(error))
-            self._attempt(watched.fail)
+    def _trouble(self, watched: Watched, error: Exception) -> None:
+        self.report(_describe(error))
+        self._attempt(watched.fail)
 
     def _attempt(self, call: Callable[[], None]) -> None:
         try:
@@ -153,7 +153,10 @@ class Loop:
         """Deadlines move far more often than they pass: one that moved on is filed anew only here."""
         watched.filed_at = NEVER
         if watched.deadline <= self.now:
-            self._guard(watched, watched.expire)
+            try:
+                watched.expire()
+            except Exception as error:  # noqa: BLE001 - as above
+                self._trouble(watched, error)
         elif watched.deadline != NEVER:
             self._file(watched)
 

@@ -22,6 +22,7 @@ _FIELDS = re.compile(
 )
 _PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _AMBIGUOUS = frozenset({b"content_length", b"transfer_encoding"})
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 _ESSENTIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization"})
 _CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})  # RFC 9110 §9.2.2
@@ -161,6 +162,8 @@ def _frame(request: Request, found: dict[bytes, bytes]) -> None:
 
 def _read_connection(request: Request, found: dict[bytes, bytes], head: bytes, cuts: list[Span]) -> bytes:
     """The options of the Connection field are applied; returns the fields to add for an upgrade. Extends `cuts`."""
+    if found.get(b"connection", b"").lower() == b"keep-alive" and b"upgrade" not in found:
+        return b""
     options = tokens(found.get(b"connection", b""))
     if b"close" in options:
         request.keep_alive = False
@@ -179,6 +182,8 @@ def _read_connection(request: Request, found: dict[bytes, bytes], head: bytes, c
 
 
 def _forwarded(peer: Peer, found: dict[bytes, bytes], host: bytes) -> bytes:
+    if _FORWARDED.isdisjoint(found):
+        return peer.fields + host + b"\r\n"
     before = found.get(b"x-forwarded-for")
     chain = before + b", " + peer.address if before else peer.address
     scheme = found.get(b"x-forwarded-proto") if peer.is_local else None

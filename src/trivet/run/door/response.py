@@ -59,13 +59,15 @@ def parse_response(head: bytes, request: Request, *, closes: bool) -> Response:
     if response.switches:
         return _switch(response, request, found, head)
     _frame(response, request, found, is_http10=not response.keep_alive)
-    if b"connection" in found:
+    if found.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         _read_connection(response, found[b"connection"], head, cuts)
     if response.status == _NO_CONTENT or response.is_interim:
         cuts = sorted(cuts + spans_of(head, list(_FRAMING & found.keys()))) if _FRAMING & found.keys() else cuts
     response.closes = closes or isinstance(response.body, UntilClose)
-    if cuts or match[1] == b"0":
-        head = b"HTTP/1.1" + without(head, cuts)[8:] + b"\r\n"
+    if cuts:
+        head = without(head, cuts) + b"\r\n"
+    if match[1] == b"0":
+        head = b"HTTP/1.1" + head[8:]
     if response.closes and not response.is_interim:
         head = head[:-2] + b"Connection: close\r\n\r\n"
     response.head = head

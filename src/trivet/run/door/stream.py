@@ -48,12 +48,19 @@ class Stream:
         except BlockingIOError:
             return None
 
-    def write(self, data: bytes) -> None:
-        """The data is sent, or kept until it can be. Raises: OSError."""
+    def write(self, data: bytes) -> bool:
+        """The data is sent, or kept until it can be; whether all of it was sent. Raises: OSError."""
         if self._out:
             self._out += data
-        elif not self.write_now(data):
-            self._keep(data)
+            return False
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return True
+        self._keep(data[sent:])
+        return False
 
     def write_now(self, data: bytes) -> bool:
         """Whether the kernel took the data or its first part; then the rest is kept, else nothing. Raises: OSError."""

@@ -6,25 +6,21 @@ from trivet.run.door.stream import READ_BYTES
 
 
 class Upload:
-    """The body of one request. Until a backend has taken the request, all of it that came is kept."""
+    """The body of one request, if it is not `is_empty`. Until a backend has taken the request, all of it that came is kept."""
 
-    __slots__ = ("_body", "_is_repeatable", "_kept")
+    __slots__ = ("_body", "_is_repeatable", "_kept", "is_empty")
 
     def __init__(self, request: Request) -> None:
         self._body: Body | None = None
         if request.chunked or request.length:
             self._body = Chunked() if request.chunked else Fixed(request.length)
+        self.is_empty = self._body is None
         self._is_repeatable = request.is_repeatable
         self._kept: bytes | None = b""
 
     @property
     def is_done(self) -> bool:
         return self._body is None or self._body.done
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the request has no body."""
-        return self._body is None
 
     @property
     def is_full(self) -> bool:
@@ -54,3 +50,7 @@ class Upload:
         """A backend has taken what came: it is kept only if it is small and the request may be sent again."""
         if not self._is_repeatable or self.is_full:
             self._kept = None
+
+
+# For most requests: nothing of it changes, so it is not made for each of them. By whether the request may be repeated.
+NO_UPLOAD = (Upload(Request(b"POST", is_http10=False)), Upload(Request(b"GET", is_http10=False)))

@@ -5,7 +5,7 @@ from errno import ECONNREFUSED
 from select import EPOLLIN, EPOLLOUT
 
 from trivet.run.door.asker import Asker, Carrier, Loss
-from trivet.run.door.body import Body, UntilClose
+from trivet.run.door.body import Body, Fixed, UntilClose
 from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, breaks_a_head
 from trivet.run.door.loop import NEVER, Loop, Watched
 from trivet.run.door.refusal import Refusal
@@ -209,30 +209,39 @@ class Upstream(Watched, Carrier):
             asker.misanswered(refusal)
 
     def _receive_head(self, asker: Asker, data: bytes) -> None:
+        start = 0
         while True:
-            end = data.find(HEAD_END) + 4
-            if end == 3 or end > MOST_HEAD_BYTES:
-                self._await_head(data)
+            end = data.find(HEAD_END, start) + 4
+            if end == 3 or end - start > MOST_HEAD_BYTES:
+                self._await_head(data[start:])
                 return
-            response = parse_response(data[:end], asker.request, closes=asker.must_close())
-            data = data[end:]
+            response = parse_response(data[start:end], asker.request, closes=asker.must_close())
+            start = end
             if not response.is_interim:
                 break
             if not asker.request.is_http10:
                 self._relay(asker, response.head)
         self._buffer = b""
         self._response = response
-        self._body = body = response.body
+        self._body = response.body
         if response.switches:
             asker.switched()
-            self._relay(asker, response.head + data)
+            self._relay(asker, response.head + data[start:])
             return
-        if body is not None:
-            passed, data = body.take(data)
-            self._relay(asker, response.head + passed)
-        else:
+        self._begin_body(asker, response, memoryview(data)[start:])
+
+    def _begin_body(self, asker: Asker, response: Response, data: memoryview) -> None:
+        """The head and what came of the body with it are relayed at once, copied no oftener than that takes."""
+        body, left = response.body, b""
+        if body is None:
+            left = bytes(data)
             self._relay(asker, response.head)
-        self._complete_if_done(asker, data)
+        elif isinstance(body, Fixed) and body.take_all(len(data)):
+            self._relay(asker, response.head + data)
+        else:
+            passed, left = body.take(bytes(data))
+            self._relay(asker, response.head + passed)
+        self._complete_if_done(asker, left)
 
     def _await_head(self, data: bytes) -> None:
         if len(data) > MOST_HEAD_BYTES:
