@@ -5,11 +5,10 @@ from select import EPOLLIN, EPOLLOUT
 
 from trivet.run.door.asker import Asker, Carrier, Loss
 from trivet.run.door.deploy import HOLD_S, Deploy
-from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, breaks_a_head
 from trivet.run.door.loop import NEVER, Loop, Watched
 from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
-from trivet.run.door.request import Peer, Request, parse_request
+from trivet.run.door.request import Peer, Request, end_of_head, parse_request
 from trivet.run.door.stream import READ_BYTES, Stream
 from trivet.run.door.upload import NO_UPLOAD, Upload
 
@@ -231,10 +230,10 @@ class Client(Watched, Asker):
     def _parse(self, data: bytes, seen: int) -> None:
         while data.startswith(b"\r\n"):  # empty lines before a request are skipped: RFC 9112 §2.2
             data, seen = data[2:], 0
-        end = data.find(HEAD_END, max(seen - 3, 0)) + len(HEAD_END)
         try:
-            if end < len(HEAD_END) or end > MOST_HEAD_BYTES:
-                self._await_head(data, seen)
+            end = end_of_head(data, seen)
+            if end is None:
+                self._await_head(data)
                 return
             request = parse_request(data[:end], self._peer)
         except Refusal as refusal:
@@ -243,11 +242,7 @@ class Client(Watched, Asker):
         self._buffer = data[end:]
         self._begin(request)
 
-    def _await_head(self, data: bytes, seen: int) -> None:
-        if len(data) > MOST_HEAD_BYTES:
-            raise Refusal(431, "The request's head is larger than 64 KiB.")
-        if breaks_a_head(data, max(seen - 1, 0)):
-            raise Refusal(400, "The request's head holds a bare CR or LF, or a control character.")
+    def _await_head(self, data: bytes) -> None:
         if data and not self._buffer:
             self._loop.set_deadline(self, self._loop.now + _HEAD_S)
         self._buffer = data

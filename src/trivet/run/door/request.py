@@ -6,7 +6,17 @@ The published smuggling cases live here: whatever two parsers could read in two 
 import re
 from collections.abc import Mapping
 
-from trivet.run.door.grammar import FIELD_LINE, TOKEN, parse_length, spans_of, tokens, without
+from trivet.run.door.grammar import (
+    FIELD_LINE,
+    HEAD_END,
+    MOST_HEAD_BYTES,
+    TOKEN,
+    breaks_a_head,
+    parse_length,
+    spans_of,
+    tokens,
+    without,
+)
 from trivet.run.door.refusal import Refusal
 
 _REQUEST = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/1\.([01])\r\n(?:" + FIELD_LINE + rb")*+\r\n")
@@ -80,6 +90,18 @@ class Request:
     def is_repeatable(self) -> bool:
         """Whether it may be sent twice (idempotent)."""
         return self.method in _REPEATABLE
+
+
+def end_of_head(data: bytes, seen: int) -> int | None:
+    """How many bytes the head has, the first of these seen before; None: it is not whole. Raises: Refusal: it never will be."""
+    end = data.find(HEAD_END, max(seen - 3, 0)) + len(HEAD_END)
+    if len(HEAD_END) <= end <= MOST_HEAD_BYTES:
+        return end
+    if len(data) > MOST_HEAD_BYTES:
+        raise Refusal(431, "The request's head is larger than 64 KiB.")
+    if breaks_a_head(data, max(seen - 1, 0)):
+        raise Refusal(400, "The request's head holds a bare CR or LF, or a control character.")
+    return None
 
 
 def parse_request(head: bytes, peer: Peer) -> Request:
