@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trivet.model.run import Failure
 from trivet.run.supervisor import change_table as table
-from trivet.run.supervisor.change_table import TABLE, Event, Failure, Kind, Parties, Stage, State, step
+from trivet.run.supervisor.change_table import TABLE, Event, Kind, Parties, Stage, State, step
 from trivet.run.supervisor.intent import Phase
 
 HISTORIES = json.loads((Path(__file__).parent / "histories.json").read_text())

@@ -52,6 +52,13 @@ def _what_options(command: Command) -> Command:
 
 @click.command()
 @_what_options
+@click.option(
+    "--watch",
+    "watch_s",
+    type=click.FloatRange(0, 86400),
+    metavar="SECONDS",
+    help="Stay so long after the switch; if the release fails meanwhile, roll back.",
+)
 @manner_options
 def deploy(
     revision: str,
@@ -62,25 +69,28 @@ def deploy(
     host: str | None,
     rebuild: bool,
     again: str,
+    watch_s: float | None,
     manner: Manner,
 ) -> int | None:
     """Build a commit, release it, roll it out.
 
     REV is any revision that git understands; default: HEAD. Uncommitted changes are never part of it. Until the new release
-    is ready, the old one serves; if anything fails, it goes on serving.
+    is ready, the old one serves; if anything fails, it goes on serving. With --watch, a release that crashes, restarts or
+    fails its health check after the switch is rolled back: the deploy fails, and a new release is the one before again.
 
     \b
     Examples:
       trivet deploy
       trivet deploy v1.4.0 -d staging
       trivet deploy main --dir services/shop --port 8080 -m "new checkout"
+      trivet deploy --watch 30
       trivet deploy --sign
       trivet deploy --plan
     """
     name, source = named_source(app, revision, directory)
     target = Deploy(name, parse_deploy_name(deploy_name))
     source = replace(source, rebuild=rebuild, sign_with=manner.sign_with)
-    choice = flow.DeployChoice(manner.terms(again), host, port)
+    choice = flow.DeployChoice(manner.terms(again), host, port, watch_s)
     if manner.only_plan:
         planned = flow.plan_deploy(manner.installation, target, source, choice).plan
         return show_plan(manner.installation, planned, manner.expect, as_json=manner.as_json)

@@ -23,6 +23,7 @@ from trivet.flows.releasing import Released, Releasing, prepare
 from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.flows.trust import check_trusted, insists_on_signature
+from trivet.flows.watching import Watch, keep_watch
 from trivet.model.build import Build
 from trivet.model.config import compare
 from trivet.model.names import Deploy
@@ -40,11 +41,15 @@ _TO_BE_SIGNED = "it takes only signed builds; whether this one is signed by one 
 
 @dataclass(frozen=True, slots=True)
 class DeployChoice:
-    """What a person asked for beyond the build: on what terms, and where the deploy is to be reached."""
+    """What a person asked for beyond the build: on what terms, and where the deploy is to be reached.
+
+    `watch_s` is how long the release is watched once it serves (None: as `trivet.toml` says).
+    """
 
     terms: Terms = field(default_factory=Terms)
     host: str | None = None
     port: int | None = None
+    watch_s: float | None = None
 
 
 def deploy(
@@ -115,6 +120,8 @@ def _deploy(
         released = releasing.bring_into_service(release, decision.config, options(decision.plan, sign))
         if situation.current is None:
             _tell_what_waits(machine, released, progress)
+        if (seconds := _watch_s(target, choice, built.settings)) and released.processes:
+            keep_watch(installation, ledger, Watch(released.release, seconds), progress)
         return released
 
 
@@ -170,6 +177,11 @@ def _tell_what_waits(machine: Machine, released: Released, progress: Progress) -
     for process in runnable(released.release.processes):
         if not formation.count(process.name):
             progress.notice(f"no {process.name} process runs yet: trivet scale {process.name}=1 starts one")
+
+
+def _watch_s(target: Deploy, choice: DeployChoice, settings: Settings) -> float | None:
+    chosen = settings.deploys.get(target.name, DeploySettings())
+    return choice.watch_s if choice.watch_s is not None else chosen.watch_s
 
 
 def _address(target: Deploy, choice: DeployChoice, settings: Settings) -> Address:

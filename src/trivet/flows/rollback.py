@@ -64,17 +64,22 @@ def rollback(installation: Installation, back: Return, progress: Progress) -> Re
         installation.home.reserve
     ).give_up_if_full()  # what brings back a good release must not fail for want of room
     with releasing_on(installation, deploy, _name(back), progress) as ledger:
-        machine = prepare(installation, ledger, deploy, progress)
-        with ConfigStore(installation.home) as store:
-            agreed = _plan(installation, ledger, store, back)
-        agreed.decision.insist(back.terms.expect)
-        plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
-        with ConfigStore(installation.home) as store:
-            release = draft(installation, plan, build, store_config(store, agreed.decision))
-        sign = find_sign(installation, Due(deploy, ledger.current(deploy), back.terms), build, progress)
-        return Releasing(installation, ledger, machine, progress).bring_into_service(
-            release, agreed.decision.config, replace(options(plan, sign), hooks=not back.skips_hooks)
-        )
+        return return_on(installation, ledger, back, progress)
+
+
+def return_on(installation: Installation, ledger: Ledger, back: Return, progress: Progress) -> Released:
+    """The same, by somebody who has the deploy to himself already. Raises: as `rollback`."""
+    deploy, machine = back.deploy, prepare(installation, ledger, back.deploy, progress)
+    with ConfigStore(installation.home) as store:
+        agreed = _plan(installation, ledger, store, back)
+    agreed.decision.insist(back.terms.expect)
+    plan, build = agreed.decision.plan, back.instead or agreed.target.release.build
+    with ConfigStore(installation.home) as store:
+        release = draft(installation, plan, build, store_config(store, agreed.decision))
+    sign = find_sign(installation, Due(deploy, ledger.current(deploy), back.terms), build, progress)
+    return Releasing(installation, ledger, machine, progress).bring_into_service(
+        release, agreed.decision.config, replace(options(plan, sign), hooks=not back.skips_hooks)
+    )
 
 
 def _plan(installation: Installation, ledger: Ledger, store: ConfigStore, back: Return) -> RollbackPlan:

@@ -89,6 +89,18 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a change of what runs was undone, or a release that was watched is no good.
+
+    `process` is the one that failed, if it was one; `output` its last lines.
+    """
+
+    reason: str
+    process: str | None = None
+    output: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Serving:
     """The process that holds the listening socket on the port of this one: itself, or one that it has started."""
 

@@ -20,7 +20,7 @@ from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
-from trivet.model.run import Address, Means, ProcessStatus, RollOut
+from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
 from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
@@ -106,6 +106,12 @@ class Machine:
         where = {"deploy": str(deploy), "address": to_json(address)}
         request = {"do": "roll_out", "number": number, **where, "warm_s": warm.read_warm_s(os.environ)}
         return from_json(RollOut, self._ask(request, report=report), name="the roll-out")
+
+    def watch(self, deploy: Deploy, number: int, seconds: float) -> Failure | None:
+        """What went wrong first with the release, which serves, within so many seconds; None: nothing."""
+        request = {"do": "watch", "deploy": str(deploy), "number": number, "seconds": seconds}
+        answer = self._ask(request, within_s=seconds + _SILENCE_S)
+        return from_json(Failure | None, answer, name="what was seen")  # type: ignore[arg-type]  # a type form
 
     def abort(self, deploy: Deploy) -> None:
         """A roll-out in flight is undone, if nothing of it serves yet; `ended` tells what became of it."""

@@ -11,10 +11,10 @@ from functools import partial
 
 from trivet.errors import TrivetError
 from trivet.model.event import EventKind
-from trivet.model.run import Drain
+from trivet.model.run import Drain, Failure
 from trivet.run.log_files import last_lines
 from trivet.run.supervisor import change_table as table
-from trivet.run.supervisor.change_table import Failure, Kind
+from trivet.run.supervisor.change_table import Kind
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.gate import Candidate, Gate, Verdict
 from trivet.run.supervisor.intent import Phase

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from trivet.model.run import Failure
 from trivet.run.supervisor.intent import Phase
+
+_NO_FAILURE = Failure("")
 
 
 class Stage(StrEnum):
@@ -54,21 +57,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a change was undone. `process` is the one that failed, if it was one; `output` its last lines."""
-
-    reason: str
-    process: str | None = None
-    output: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened: to the process of this name (`Status.name`), or for this reason."""
 
     kind: Kind
     process: str = ""
-    failure: Failure = Failure("")
+    failure: Failure = _NO_FAILURE
 
 
 @dataclass(frozen=True, slots=True)

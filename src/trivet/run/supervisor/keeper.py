@@ -10,15 +10,15 @@ from trivet.errors import Busy, InvalidDocument, MachineError, SupervisorUnreach
 from trivet.model.event import Event
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.model.run import Address, Drain, ProcessStatus
+from trivet.model.run import Address, Drain, Failure, ProcessStatus
 from trivet.model.run_plan import ProcessPlan
 from trivet.run import desired
 from trivet.run.released import current_release
 from trivet.run.supervisor.change import Change, Deed, Parties, kind_of
-from trivet.run.supervisor.change_table import Failure
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.doorkeeper import Backend, Doorkeeper, Route
 from trivet.run.supervisor.loop import Action
+from trivet.run.supervisor.probation import Probation
 from trivet.run.supervisor.process import Belonging, Process
 from trivet.run.supervisor.yard import Yard
 
@@ -42,6 +42,7 @@ class Keeper:
         self._starting: tuple[Process, ...] = ()
         self._warm: tuple[Process, ...] = ()
         self._reserved: Address | None = None
+        self._probation: Probation | None = None
         self._change: Change | None = None
         self._departure = Departure(yard, door, deploy, self._on_gone)
         self._when_settled: list[Action] = []
@@ -120,11 +121,22 @@ class Keeper:
     def begin(self, deed: Deed) -> None:
         """The change is in flight."""
         self.unread = None
+        self._end_probation()
         self._starting = deed.parties.starts
         end = partial(self._on_end, deed.end)
         deed = replace(deed, end=end, clear=self._withdraw, bring_back=self._bring_back)
         self._change = Change(self.yard, self._departure, deed)
         self._change.begin()
+
+    def watch(self, seconds: float, done: Callable[[Failure | None], None]) -> None:
+        """What runs is watched for so long, or until it is changed: `done` is told what went wrong first, or None."""
+        self._end_probation()
+        self._probation = Probation(self.yard.loop, self.members.values(), seconds, done)
+
+    def _end_probation(self) -> None:
+        probation, self._probation = self._probation, None
+        if probation is not None:
+            probation.close()
 
     def abort(self, reason: str) -> None:
         """The change in flight is undone, if the old can still serve."""
@@ -183,6 +195,7 @@ class Keeper:
 
     def let_all_go(self, gone: Action) -> None:
         """No member is left, and whoever asks at the address is told that the app is stopped; then `gone` is called."""
+        self._end_probation()
         members = tuple(self.members.values())
         self.members = {}
         self.leaving |= set(members)

@@ -12,12 +12,11 @@ from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
 from trivet.model.names import Deploy
 from trivet.model.release import Act
-from trivet.model.run import Address, Drain, Proof, RollOut
+from trivet.model.run import Address, Drain, Failure, Proof, RollOut
 from trivet.run import desired, roll_outs
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import proof
 from trivet.run.supervisor.change import Deed, Parties, Report
-from trivet.run.supervisor.change_table import Failure
 from trivet.run.supervisor.intent import Intent, Phase
 from trivet.run.supervisor.keeper import Keeper
 

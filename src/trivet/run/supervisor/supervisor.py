@@ -61,6 +61,7 @@ class Supervisor:
             "hand_over": self._hand_over,
             "become": self._become,
             "roll_out": self._roll_out,
+            "watch": self._watch,
             "abort": self._abort,
             "settle": self._settle,
             "scale": self._scale,
@@ -231,6 +232,10 @@ class Supervisor:
     def _roll_out(self, client: Client, request: Request) -> None:
         wish = verbs.Wish(_address(request), float(request["warm_s"]))
         verbs.roll_out(self._keeper_of(request), int(request["number"]), wish, _listener(client, request))
+
+    def _watch(self, client: Client, request: Request) -> None:
+        listener = _listener(client, request)
+        verbs.watch(self._keeper_of(request), int(request["number"]), float(request["seconds"]), listener)
 
     def _abort(self, client: Client, request: Request) -> None:
         self._keeper_of(request).abort(_ABORTED)

@@ -11,13 +11,12 @@ from trivet.errors import InvalidDocument, NothingReleased, RunError, UnknownPro
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
 from trivet.model.formation import check_scalable
-from trivet.model.run import Address, RollOut
+from trivet.model.run import Address, Failure, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, roll_outs
 from trivet.run.plan import plan
 from trivet.run.released import check_runnable, read_environment, read_release
 from trivet.run.supervisor.change import Deed, Parties, find_parties
-from trivet.run.supervisor.change_table import Failure
 from trivet.run.supervisor.intent import Phase
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.rolling import Aim, Listener, Rolling, failed
@@ -154,6 +153,17 @@ def start(keeper: Keeper, listener: Listener) -> None:
     if was_stopped:
         keeper.tell(Event(now(), EventKind.DEPLOY_STARTED, wanted.release, by=listener.by))
     listener.done(None)
+
+
+def watch(keeper: Keeper, number: int, seconds: float, listener: Listener) -> None:
+    """The listener is told a `Failure` if the release, which runs, fails within so many seconds; else None at their end.
+
+    Raises: InvalidDocument.
+    """
+    if keeper.is_stopped or keeper.current != number:
+        listener.done(None)
+    else:
+        keeper.watch(seconds, listener.done)
 
 
 def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
