@@ -198,8 +198,8 @@ def test_an_empty_file_says_nothing(text: str) -> None:
         ),
         (
             "[processes.web]\noverlap = false",
-            "trivet.toml:2: web always overlaps: its old processes answer until the new ones do.",
-            "Take the line out; `overlap = false` is for process types without a port.",
+            "trivet.toml:2: web overlaps, unless it inherits its socket: its old processes answer until the new ones do.",
+            'Take the line out, or add: socket = "inherit"',
         ),
         (
             "[processes.web]\nhealth = { path = '/', status = 20 }",

@@ -48,11 +48,11 @@ def read_processes(file: SettingsFile, place: Place, data: object) -> Mapping[st
         for name, table in table_of(file, place, data).items()
     }
     web = settings.get(WEB_PROCESS)
-    if web is not None and web.overlaps is False:
+    if web is not None and web.overlaps is False and not web.inherits:
         raise file.error(
             (*place, WEB_PROCESS, "overlap"),
-            "web always overlaps: its old processes answer until the new ones do.",
-            "Take the line out; `overlap = false` is for process types without a port.",
+            "web overlaps, unless it inherits its socket: its old processes answer until the new ones do.",
+            'Take the line out, or add: socket = "inherit"',
         )
     return settings
 
