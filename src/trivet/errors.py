@@ -189,7 +189,7 @@ class RunError(TrivetError):
 
 
 class RollOutFailed(RunError):
-    """The new release did not come up; its processes are gone and the old ones were never touched."""
+    """The new release did not come up, or failed while it was watched; its message says what serves."""
 
 
 class ReleaseCommandFailed(RunError):

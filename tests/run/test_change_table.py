@@ -117,7 +117,7 @@ ROWS = [
         _state(Stage.SHIFTING, cleared=C),
         Event(Kind.SHIFTED),
         _state(Stage.WATCHING, cleared=C),
-        (table.Note(Phase.WATCHING), table.Mark("shifted"), table.Watch(3.0)),
+        (table.Mark("shifted"), table.Note(Phase.WATCHING), table.Watch(3.0)),
     ),
     (
         _state(Stage.SHIFTING, cleared=C),

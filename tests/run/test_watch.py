@@ -15,9 +15,11 @@ import pytest
 from run.shop import PATIENCE_S, PYTHON, WEB, Shop, free_port, wait_until
 from trivet.errors import InputError
 from trivet.model.event import EventKind
+from trivet.model.formation import Formation
 from trivet.model.process import HealthCheck, ProcessType
 from trivet.model.run import RollOut
 from trivet.model.run_plan import ProcessPlan
+from trivet.run import desired
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor.intent import Phase
 from trivet.run.supervisor.verbs import find_watch_s
@@ -294,3 +296,27 @@ def test_a_machine_that_says_nonsense_is_told_so(shop: Shop, monkeypatch: pytest
         shop.roll_out(1)
     assert raised.value.message == "TRIVET_WARM is 'soon', which is not a number of seconds from 0 to 86400."
     assert raised.value.hint == "How long the release before is kept warm after a switch: TRIVET_WARM=3"
+
+
+def test_a_bad_release_is_never_shown_while_it_is_checked(shop: Shop) -> None:
+    """Each would answer on its address, and does on its port: of nobody's requests it gets one."""
+    shop.web(1, WEB)
+    shop.ok(1)
+    types = (
+        ProcessType("web", f"{PYTHON} w.py", timeout_s=PATIENCE_S),
+        ProcessType("worker", "sleep 0.2; exit 3", settle_s=PATIENCE_S),
+    )
+    shop.web(2, FRAGILE, health="/up", timeout_s=3.0)
+    (shop.home.storage(shop.deploy) / "ill").touch()
+    shop.release(3, {"w.py": WEB}, types)
+    shop.web(4, f"import os\nos.environ['STATUS'] = '503'\n{WEB}", timeout_s=3.0)
+    with _asked(shop) as answers:
+        wait_until(lambda: answers["v1"] > 20)
+        for number in (2, 4):
+            assert not shop.roll_out(number).succeeded
+            assert shop.log(f"v{number}.web.1").count("/") > 1  # it was asked on its port
+        desired.write_formation(shop.home, shop.deploy, Formation({"worker": 1}))
+        assert not shop.roll_out(3).succeeded
+        seen = answers["v1"]
+        wait_until(lambda: answers["v1"] > seen + 20)
+    assert set(answers) == {"v1"}

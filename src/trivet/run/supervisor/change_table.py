@@ -243,10 +243,10 @@ def _shift(state: State) -> Step:
 def _shifted(state: State, event: Event) -> Step:
     seconds = state.parties.watch_s
     if seconds > 0:
-        actions = (Note(Phase.WATCHING), Mark("shifted"), Watch(seconds))
+        actions = (Mark("shifted"), Note(Phase.WATCHING), Watch(seconds))
         return replace(state, stage=Stage.WATCHING), actions
-    after, actions_of_drain = _drain(state, event)
-    return after, (actions_of_drain[0], Mark("shifted"), *actions_of_drain[1:])
+    after, draining = _drain(state, event)
+    return after, (Mark("shifted"), *draining)
 
 
 def _calm(state: State, event: Event) -> Step:

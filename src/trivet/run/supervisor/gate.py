@@ -15,7 +15,8 @@ from trivet.run.supervisor import proof
 from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm, Loop
 
-_FIRST_INTERVAL_S, _LONGEST_INTERVAL_S, _GROWTH = 0.02, 0.25, 1.5
+_FIRST_INTERVAL_S, _LONGEST_INTERVAL_S, _GROWTH = 0.01, 0.05, 1.3  # a switch is to add at most 50 ms to the app's start
+_AGAIN_S = 0.005
 _ONE_PROBE_S = 10.0
 _SETTLE_S = 1.0
 _STATUS_LINE_BYTES = 12  # "HTTP/1.1 200"
@@ -70,7 +71,7 @@ def settle_s(plan: ProcessPlan) -> float:
     """How long the process must stay up: without a port from its start on, with one after its first good answer. Pure."""
     if plan.settle_s is not None:
         return plan.settle_s
-    return _FIRST_INTERVAL_S if plan.has_port else _SETTLE_S
+    return _AGAIN_S if plan.has_port else _SETTLE_S
 
 
 class Gate:
