@@ -3,12 +3,11 @@
 import contextlib
 import http.client
 import itertools
-import resource
 import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from run.shop import DEADLINE_S, PYTHON, WEB, Shop, kill, wait_until
@@ -229,7 +228,10 @@ def test_a_supervisor_that_an_init_system_has_started_becomes_the_new_one_and_st
 ) -> None:
     shop = quiet_shop
     old, new = _installed(shop, tmp_path, "0.2.0"), _installed(shop, tmp_path, "0.3.0")
-    with old.start("up", "--foreground", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with (
+        old.start("up", "--foreground", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+        ended(process),
+    ):
         wait_until(shop.machine.is_up)
         shop.shop(1)
         shop.ok(1)
@@ -247,8 +249,18 @@ def test_a_supervisor_that_an_init_system_has_started_becomes_the_new_one_and_st
         assert process.wait(DEADLINE_S) == 0
 
 
-def _open_files(pid: int | None) -> tuple[int, int]:
-    return resource.prlimit(pid or 0, resource.RLIMIT_NOFILE)
+@contextlib.contextmanager
+def _killed(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """The process has ended after the block, whatever happens in it."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+def _open_files(pid: int | None) -> str:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line for line in lines if line.startswith("Max open files"))
 
 
 def _supervisor_finding(trivet: Trivet) -> dict[str, str]:

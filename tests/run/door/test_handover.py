@@ -168,6 +168,35 @@ def test_a_door_that_is_replaced_twice_while_a_request_is_under_way_still_answer
         assert read_answer(client)[1] == b"v2"
 
 
+def test_sockets_that_are_held_for_processes_go_over_and_are_let_go_by_both(door: FrontDoor, serve: Serve) -> None:
+    slow = Slow(b"v1")
+    door.route(serve(slow).port)
+    place = {"deploy": "shop/production", "host": "127.0.0.1", "port": 5}
+    with connect(door.address) as client, socket.create_server(("127.0.0.1", 0)) as held:
+        client.sendall(GET)
+        assert slow.asked.acquire(timeout=DEADLINE_S)
+        names = ["", *(f"v1.web.{number}" for number in range(1, 121))]
+        door.ask({"do": "keep", **place, "names": names[:100], "new": names[1:100]}, [held.fileno()] * 99)
+        door.ask({"do": "keep", **place, "names": names, "new": names[100:]}, [held.fileno()] * 21)
+        old = door.upgrade()
+        pages = [door.ask({"do": "kept", "from": start}) for start in (0, 100)]
+        found = [entry for page in pages for entry in page.data["sockets"]]
+        assert found == [{**place, "name": name, "held": name != ""} for name in names]
+        for descriptor in (descriptor for page in pages for descriptor in page.fds):
+            with socket.socket(fileno=descriptor) as handed_on:
+                assert handed_on.getsockname() == held.getsockname()
+        address = held.getsockname()
+        held.close()
+        connect(address).close()
+        door.ask({"do": "keep", **place, "names": [], "new": []})
+        with pytest.raises(ConnectionRefusedError):
+            connect(address)
+        assert old.poll() is None
+        slow.may_answer.set()
+        assert read_answer(client)[1] == b"v1"
+    assert _ended(old) == 0
+
+
 def test_no_request_is_lost_while_the_door_is_replaced_under_load(door: FrontDoor) -> None:
     first, second = Release("polite", 1), Release("polite", 2)
     door.route(first.port, release=1)

@@ -24,7 +24,7 @@ from trivet.run.supervisor.log_times import LogTimes
 from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.orphans import Orphans
 from trivet.run.supervisor.ports import Ports
-from trivet.run.supervisor.succession import Inheritance, recall, take_over
+from trivet.run.supervisor.succession import PassedOn, recall, take_over
 from trivet.run.supervisor.supervisor import Supervisor
 from trivet.run.supervisor.voice import Voice
 
@@ -62,10 +62,10 @@ def _run(home: Home, options: list[str]) -> int:
         if successor is None or successor.runs(lock):
             return 0
         sys.stderr.write("trivet: the new supervisor ended before it ran; this one goes on\n")
-        inherited = Inheritance(None, lock, successor.listener)
+        inherited = PassedOn(None, lock, successor.listener)
 
 
-def _inherit(home: Home, options: list[str]) -> Inheritance | None:
+def _inherit(home: Home, options: list[str]) -> PassedOn | None:
     if (descriptors := _value(launch.INHERIT, options)) is not None:
         return recall(descriptors)
     return take_over(home) if launch.TAKE_OVER in options else None

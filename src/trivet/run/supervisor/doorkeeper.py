@@ -93,6 +93,7 @@ class Doorkeeper:
     def let_be(self) -> None:
         """The door goes on, with the sockets it holds; another supervisor will find it."""
         self._lose()
+        self.inheritances.let_be()
         for listener in self._listeners.values():
             listener.close()
 

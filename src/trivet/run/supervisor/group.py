@@ -69,6 +69,11 @@ class Group:
         self._tell({name: slot.socket.fileno()})
         return slot
 
+    def let_be(self) -> None:
+        """The sockets stay as they are, and with the front door; another supervisor will find them."""
+        for slot in self._slots:
+            slot.socket.close()
+
     def find(self, name: str) -> Slot | None:
         """The socket of this name."""
         return next((slot for slot in self._slots if slot.name == name), None)

@@ -143,6 +143,11 @@ class Inheritances:
                     with suppress(TrivetError):  # it has become a spare
                         group.remove(slot)
 
+    def let_be(self) -> None:
+        """The sockets are nobody's here any more: another supervisor will find them at the front door."""
+        for group in self._groups.values():
+            group.let_be()
+
     def keep_all(self) -> None:
         """A front door that has just started holds them all."""
         for group in self._groups.values():

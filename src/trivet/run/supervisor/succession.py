@@ -31,7 +31,7 @@ _ENDS_WITHIN_S = 10.0
 _RUNS = b"it runs"
 
 
-class Inheritance:
+class PassedOn:
     """What the old supervisor has passed on: the lock, and the socket that the control socket's clients come to.
 
     `old` is None if that was this process.
@@ -75,12 +75,12 @@ class Image:
             return False
 
 
-def recall(descriptors: str) -> Inheritance:
+def recall(descriptors: str) -> PassedOn:
     """What an `Image` was given in `INHERIT`, before it was this program."""
     lock, listener = map(int, descriptors.split(","))
     for descriptor in (lock, listener):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no keyword
-    return Inheritance(None, lock, socket.socket(fileno=listener))
+    return PassedOn(None, lock, socket.socket(fileno=listener))
 
 
 class Successor:
@@ -115,7 +115,7 @@ class Successor:
         os.close(self._pidfd)
 
 
-def take_over(home: Home) -> Inheritance:
+def take_over(home: Home) -> PassedOn:
     """What the supervisor that runs has, which watches nothing any more. Raises: SupervisorUnreachable, Busy, RunError."""
     try:
         connection = connect_unix(socket_path(home), _ASKED_WITHIN_S)
@@ -133,7 +133,7 @@ def take_over(home: Home) -> Inheritance:
         ) from error
     _check(json.loads(data))
     lock, listener = descriptors
-    return Inheritance(connection, lock, socket.socket(fileno=listener))
+    return PassedOn(connection, lock, socket.socket(fileno=listener))
 
 
 def _check(answer: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ from trivet.run.supervisor.loop import guarded
 from trivet.run.supervisor.metrics import Metrics
 from trivet.run.supervisor.rolling import Listener
 from trivet.run.supervisor.strays import Stray
-from trivet.run.supervisor.succession import Image, Inheritance, Successor
+from trivet.run.supervisor.succession import Image, PassedOn, Successor
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
@@ -75,7 +75,7 @@ class Supervisor:
             "metrics_off": self._metrics.turn_off,
         }
 
-    def run(self, inherited: Inheritance | None = None) -> Successor | Image | None:
+    def run(self, inherited: PassedOn | None = None) -> Successor | Image | None:
         """Returns when everything has been ended, or is another supervisor's from here on, which waits for its answer.
 
         Whoever asks meanwhile waits until what ran before is back.
