@@ -230,7 +230,7 @@ def test_a_supervisor_that_an_init_system_has_started_becomes_the_new_one_and_st
     old, new = _installed(shop, tmp_path, "0.2.0"), _installed(shop, tmp_path, "0.3.0")
     with (
         old.start("up", "--foreground", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-        ended(process),
+        _killed(process),
     ):
         wait_until(shop.machine.is_up)
         shop.shop(1)
