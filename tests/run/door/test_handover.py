@@ -197,6 +197,26 @@ def test_sockets_that_are_held_for_processes_go_over_and_are_let_go_by_both(door
     assert _ended(old) == 0
 
 
+def test_a_connection_that_has_not_said_whose_it_is_stays_until_it_has(door: FrontDoor, recorder: Recorder) -> None:
+    backend = {"process": "web.1", "release": 1, "port": door.status()["backends"][0]["port"]}
+    route = {"do": "route", "deploy": "shop/production", "backends": [backend], "proxied": True}
+    assert door.ask(route).ok
+    header = b"PROXY TCP4 192.0.2.7 192.0.2.1 5 80\r\n"
+    with connect(door.address) as client, connect(door.address) as gone:
+        client.sendall(header[:9])
+        gone.sendall(header[:9])
+        door.ask({"do": "status"})  # both were let in before this was asked
+        old = door.upgrade()
+        assert old.poll() is None
+        gone.close()
+        client.sendall(header[9:] + GET)
+        assert read_answer(client)[1] == b"ok"
+        assert _ended(old) == 0
+        client.sendall(GET)
+        assert read_answer(client)[1] == b"ok"
+        assert b"X-Forwarded-For: 192.0.2.7\r\n" in recorder.requests[-1]
+
+
 def test_no_request_is_lost_while_the_door_is_replaced_under_load(door: FrontDoor) -> None:
     first, second = Release("polite", 1), Release("polite", 2)
     door.route(first.port, release=1)

@@ -34,6 +34,7 @@ class Deploy:
         self.clients: set[Asker] = set()
         self.requests = 0
         self.refused = 0  # what the door answered itself
+        self.greeting = 0  # connections that have yet to say whose they are
         self.on_rest: Callable[[Asker | None], None] | None = None
         self.is_stopped = False
         self.is_proxied = False
@@ -92,6 +93,12 @@ class Deploy:
         """The client waits for nothing, and nothing waits for it."""
         if self.on_rest is not None:
             self.on_rest(client)
+
+    def greeted(self) -> None:
+        """A connection has said whose it is, or is closed."""
+        self.greeting -= 1
+        if self.on_rest is not None:
+            self.on_rest(None)
 
     def forget(self, client: Asker) -> None:
         """The client is none of ours any more."""

@@ -82,7 +82,7 @@ class Door:
         return deploy is not None and any(each.port == port for each in deploy.backends + deploy.leaving)
 
     def has_clients(self) -> bool:
-        return any(deploy.clients for deploy in self.deploys.values())
+        return any(deploy.clients or deploy.greeting for deploy in self.deploys.values())
 
     def shut(self) -> None:
         """No connection is accepted; the listening sockets stay open, for another door."""

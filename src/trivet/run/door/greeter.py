@@ -16,14 +16,18 @@ Admit = Callable[[socket.socket, Origin, bytes], None]
 
 
 class Greeter(Watched):
-    """Reads the header of the PROXY protocol; `admit` then gets the connection, and what came behind the header."""
+    """Reads the header of the PROXY protocol; `admit` then gets the connection, and what came behind the header.
 
-    __slots__ = ("_admit", "_buffer", "_connection", "_is_refused", "_loop")
+    `over` is called before that, or when the connection is closed.
+    """
 
-    def __init__(self, loop: Loop, connection: socket.socket, admit: Admit) -> None:
+    __slots__ = ("_admit", "_buffer", "_connection", "_is_refused", "_loop", "_over")
+
+    def __init__(self, loop: Loop, connection: socket.socket, over: Callable[[], None], admit: Admit) -> None:
         super().__init__()
         self._loop = loop
         self._connection = connection
+        self._over = over
         self._admit = admit
         self._buffer = b""
         self._is_refused = False
@@ -56,6 +60,8 @@ class Greeter(Watched):
         """The connection is closed."""
         self._loop.cancel(self)
         self._loop.close(self._connection)
+        over, self._over = self._over, _nothing
+        over()
 
     def expire(self) -> None:
         if self._is_refused:
@@ -66,6 +72,7 @@ class Greeter(Watched):
     def _finish(self, origin: Origin, size: int) -> None:
         self._loop.cancel(self)
         self._loop.forget(self._connection.fileno())
+        self._over()
         self._admit(self._connection, origin, self._buffer[size:])
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -75,3 +82,7 @@ class Greeter(Watched):
         with contextlib.suppress(OSError):
             self._connection.send(answer(refusal.status, refusal.text))
             self._connection.shutdown(socket.SHUT_WR)
+
+
+def _nothing() -> None:
+    return

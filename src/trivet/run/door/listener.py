@@ -93,7 +93,8 @@ class Listener(Watched):
         try:
             connection.settimeout(0)
             if self._deploy.is_proxied:
-                Greeter(self._loop, connection, partial(self._admit_origin, address))
+                Greeter(self._loop, connection, self._deploy.greeted, partial(self._admit_origin, address))
+                self._deploy.greeting += 1
             else:
                 Client(self._loop, self._deploy, connection, Peer(address))
         except OSError:  # gone already
@@ -105,6 +106,8 @@ class Listener(Watched):
         client = Client(self._loop, self._deploy, connection, peer)
         if data:
             client.receive(data)
+        else:
+            self._deploy.rested(client)
 
     def _pause(self, why: str) -> None:
         self._room.report(f"{why}; trying again shortly")
