@@ -1,7 +1,9 @@
 """Whatever somebody has done to the files of a deploy: what runs goes on running, and the other apps know nothing of it."""
 
 import contextlib
+import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -145,13 +147,32 @@ def test_nothing_is_started_of_a_release_that_nothing_names(shop: Shop) -> None:
     assert shop.fetch().startswith("v1 ")
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", None], ids=["nothing", "not text", "another type", "no file"])
-def test_a_process_whose_status_file_is_damaged_is_found_again_all_the_same(shop: Shop, content: bytes | None) -> None:
+STATUS_FILES: Mapping[str, Callable[[bytes], bytes | None]] = {
+    "nothing": lambda whole: b"",
+    "cut short": lambda whole: whole.rstrip()[:-20],
+    "zeros": lambda whole: bytes(len(whole)),
+    "not text": lambda whole: b"\xff",
+    "another type": lambda whole: b"{}",
+    "a list": lambda whole: b"[" + whole + b"]",
+    "text for a number": lambda whole: re.sub(rb'"pid":([0-9]+)', rb'"pid":"\1"', whole),
+    "another's number": lambda whole: re.sub(rb'"pid":[0-9]+', b'"pid":%d' % os.getpid(), whole),
+    "another's name": lambda whole: whole.replace(b'"web.1"', b'"worker.7"'),
+    "another boot's": lambda whole: whole.replace(processes.boot_id().encode(), b"another-boot"),
+    "no file": lambda whole: None,
+}
+
+
+@pytest.mark.parametrize("damage", STATUS_FILES.values(), ids=STATUS_FILES.keys())
+def test_a_process_whose_status_file_is_damaged_is_found_again_all_the_same(
+    shop: Shop, damage: Callable[[bytes], bytes | None]
+) -> None:
     shop.shop(1)
     shop.ok(1)
     before = shop.pids()
     shop.kill_supervisor()
     file = _run(shop) / "status" / "v1.web.1.json"
+    content = damage(file.read_bytes())
+    assert content != file.read_bytes()
     file.unlink() if content is None else file.write_bytes(content)
     shop.machine.up()
     assert shop.pids() == before
