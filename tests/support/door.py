@@ -52,9 +52,10 @@ class FrontDoor:
         self.link = self._connect()
         self.open(self.listening)
 
-    def upgrade(self, version: str = "2") -> "subprocess.Popen[bytes]":
+    def upgrade(self, version: str = "2", arguments: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
         """A new door has taken over; the old one, returned, goes on until its last request is answered."""
-        before, self._process = self._process, self.start_heir(version)
+        argv = (*arguments, *launch.argv(self.home, version, beside=True))
+        before, self._process = self._process, self.start_heir(version, argv)
         self._await_end_of_link()
         self.link.close()
         self.link = self._connect()

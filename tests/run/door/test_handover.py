@@ -281,6 +281,23 @@ def told(tmp_path: Path) -> Iterator[FrontDoor]:
     door.close()
 
 
+def test_a_new_door_without_descriptors_is_given_what_it_can_take_and_the_rest_later(
+    told: FrontDoor, serve: Serve
+) -> None:
+    told.route(serve(Recorder()).port)
+    clients = [connect(told.address) for _ in range(60)]
+    for client in clients:
+        client.sendall(GET)
+        assert read_answer(client)[1] == b"ok"
+    old = told.upgrade(arguments=("prlimit", "--nofile=128:128"))
+    eventually(lambda: told.ask({"do": "status"}).data["predecessor"]["connections"] == 28)
+    assert old.poll() is None
+    for client in clients:
+        client.close()
+    assert _ended(old) == 0
+    assert exchange(told.address, GET_CLOSE).endswith(b"\r\n\r\nok")
+
+
 def test_a_new_door_whose_code_is_broken_changes_nothing(told: FrontDoor, serve: Serve, tmp_path: Path) -> None:
     told.route(serve(Recorder()).port)
     copy = tmp_path / "trivet"

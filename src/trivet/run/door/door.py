@@ -81,6 +81,11 @@ class Door:
         deploy = self.deploys.get(name)
         return deploy is not None and any(each.port == port for each in deploy.backends + deploy.leaving)
 
+    @property
+    def room_left(self) -> int:
+        """For how many more connections there are descriptors."""
+        return self._room.left
+
     def has_clients(self) -> bool:
         return any(deploy.clients or deploy.greeting for deploy in self.deploys.values())
 

@@ -193,8 +193,12 @@ class Predecessor(Watched):
             self._counted[backend] = counts
 
     def _take_clients(self, clients: list[Json]) -> None:
-        """Of a batch as many came as there were descriptors for: the first ones."""
+        """As many as there is room for: the first ones. Descriptors may be missing too, the last ones."""
         fds, self._fds = self._fds, []
+        room = max(self._door.room_left, 0)
+        for fd in fds[room:]:
+            os.close(fd)
+        del fds[room:]
         for facts, fd in zip(clients, fds, strict=False):
             left_s = facts["left_s"]
             parted = Parted(
