@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from trivet.errors import MachineError
+from trivet.host.user import look_as_owner
 
 _PR_SET_CHILD_SUBREAPER = 36
 _END_DEADLINE_S = 10.0
@@ -195,6 +196,6 @@ def _parent_and_start(pid: int) -> tuple[int, int] | None:
 
 def _environment(pid: int) -> tuple[bytes, ...]:
     try:
-        return tuple(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+        return tuple(look_as_owner(pid, Path(f"/proc/{pid}/environ").read_bytes).split(b"\0"))
     except OSError:
         return ()

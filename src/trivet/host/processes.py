@@ -12,7 +12,10 @@ import signal
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from trivet.host.user import look_as_owner
 
 _STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD, _RSS_FIELD = 0, 2, 3, 19, 21  # after "(name) ", proc(5)
 _STAT_BYTES = 4096  # 52 numbers and a name of 15 bytes
@@ -251,13 +254,17 @@ def _listeners() -> Iterator[tuple[int, str]]:
 
 def _socket_inodes(pid: int) -> Iterator[str]:
     try:
-        names = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208
+        targets = look_as_owner(pid, partial(_open_files, pid))
     except OSError:
         return
-    for name in names:
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{name}")  # noqa: PTH115
-        except OSError:
-            continue
+    for target in targets:
         if target.startswith("socket:["):
             yield target[8:-1]
+
+
+def _open_files(pid: int) -> list[str]:
+    folder, found = f"/proc/{pid}/fd", []
+    for name in os.listdir(folder):  # noqa: PTH208
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"{folder}/{name}"))  # noqa: PTH115
+    return found

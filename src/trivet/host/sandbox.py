@@ -165,7 +165,7 @@ class Sandbox:
         if user.passes:
             self._powers.keep_over_next_user()
         os.setgroups(())
-        os.setresgid(user.number, user.number, user.number)
+        os.setresgid(user.group, user.group, user.group)
         os.setresuid(user.number, user.number, user.number)
         if user.passes:
             self._powers.pass_only()

@@ -7,10 +7,12 @@ Numbers, https://systemd.io/UIDS-GIDS: nobody else gives these to anybody. The s
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 RANGES = (range(70_000, 80_000), range(60_706, 61_184))
 _OPEN = stat.S_IXOTH
 _FIELDS = 7
@@ -18,28 +20,27 @@ _FIELDS = 7
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whom an app's processes run as: user and group of the same number.
+    """Whom an app's processes run as, and in which group alone.
 
     `passes`: it has the power to go through folders that are closed to others, and to read what lies there, for walls are
     around it that say what it may read.
     """
 
     number: int
+    group: int
     name: str
     passes: bool = False
 
     def may_write(self, descriptor: int) -> None:
         """It can open this file of ours for writing, by a descriptor that it has been given. Raises: OSError."""
-        os.fchown(descriptor, -1, self.number)
+        os.fchown(descriptor, -1, self.group)
         os.fchmod(descriptor, 0o620)
 
 
-def find_by_name(name: str) -> int | None:
-    """The number of the machine's user of this name, whose group has the same; None if there is none."""
-    for fields in _accounts():
-        if fields[0] == name and fields[2] == fields[3] != "0":
-            return int(fields[2])
-    return None
+def find_by_name(name: str) -> User | None:
+    """The machine's user of this name, unless that is root; None if there is none."""
+    found = (User(int(fields[2]), int(fields[3]), name) for fields in _accounts() if fields[0] == name)
+    return next((user for user in found if user.number and user.group), None)
 
 
 def is_known(number: int) -> bool:
@@ -57,7 +58,7 @@ def _accounts() -> Iterator[list[str]]:
     with contextlib.suppress(OSError), open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
         for line in file:
             fields = line.rstrip("\n").split(":")
-            if len(fields) == _FIELDS and fields[2].isdecimal():
+            if len(fields) == _FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
                 yield fields
 
 
@@ -74,6 +75,26 @@ def closed_folder(path: Path) -> Path | None:
     """The nearest folder above the path, links followed, that others may not go through; None: everybody may."""
     above = (folder for folder in path.resolve().parents if folder.exists())
     return next((folder for folder in above if not folder.stat().st_mode & _OPEN), None)
+
+
+def look_as_owner(pid: int, read: Callable[[], T]) -> T:
+    """What is read of a process that is somebody else's. Raises: OSError.
+
+    It takes CAP_SYS_PTRACE, which containers often keep from their root: then we are the process's user while we read.
+    """
+    try:
+        return read()
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+    found = Path(f"/proc/{pid}").stat()
+    try:
+        os.setegid(found.st_gid)
+        os.seteuid(found.st_uid)
+        return read()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def let_pass(folder: Path) -> None:
@@ -93,15 +114,15 @@ def _open_up(folder: Path, bits: int) -> None:
         folder.chmod(mode | bits)
 
 
-def give(path: Path, number: int) -> None:
+def give(path: Path, owner: User) -> None:
     """The file or tree is the user's, whatever it was; no link is followed. The top comes last: it tells that all is done.
 
     Raises: OSError.
     """
-    if path.lstat().st_uid == number:
+    if path.lstat().st_uid == owner.number:
         return
     if path.is_dir() and not path.is_symlink():
         for _, folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
             for name in (*folders, *files):
-                os.chown(name, number, number, dir_fd=descriptor, follow_symlinks=False)
-    os.chown(path, number, number, follow_symlinks=False)
+                os.chown(name, owner.number, owner.group, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(path, owner.number, owner.group, follow_symlinks=False)

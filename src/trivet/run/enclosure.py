@@ -6,7 +6,7 @@ docs/decisions/0018-apps-apart.md has the reasons, docs/explanation/sealed-apps.
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trivet.errors import MachineError
@@ -39,7 +39,7 @@ class Place:
     def walls(self, temporary: Path, log: Path | None = None) -> Walls:
         """Those of one process, whose own the temporary folder and the log are. Raises: OSError."""
         if self.user is not None:
-            os.chown(temporary, self.user.number, self.user.number)
+            os.chown(temporary, self.user.number, self.user.group)
         files = () if log is None else (log,)
         return Walls((temporary, self.storage, _SHARED, *self.writable), files, readable=self.readable, listed=LISTED)
 
@@ -99,14 +99,14 @@ class Enclosure:
     def _user(self, app: AppName, outside: tuple[Path, ...]) -> User | None:
         if not self._keeps_apart:
             return None
-        number = users.number_of(self._home, app)
+        found = users.user_of(self._home, app)
         closed = [folder for path in (self._home.root, *outside) if (folder := user.closed_folder(path))]
-        if closed and not self.sandbox.sealing.is_there:
+        if closed and not (self.sandbox.sealing.is_there and users.may_pass()):
             raise MachineError(
                 f"The user of {app} cannot go through {closed[0]}, which is closed to others.",
                 hint=f"Let others pass (chmod o+x {closed[0]}), or put what lies in there elsewhere.",
             )
-        return User(number, users.name_of(app), passes=bool(closed))
+        return replace(found, passes=bool(closed))
 
     def _hand_over(self, deploy: Deploy, owner: User, reads: tuple[Path, ...]) -> None:
         """The storage is the user's, and the ways to it, to the temporary folders and to its code are open."""
@@ -118,7 +118,7 @@ class Enclosure:
                         user.let_pass(folder)
             for path in reads:
                 user.let_read(path)
-            user.give(home.storage(deploy).resolve(), owner.number)
+            user.give(home.storage(deploy).resolve(), owner)
         except OSError as error:
             raise files.refused(error, f"make {deploy} the user {owner.number}'s") from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from trivet.errors import InvalidDocument, MachineError
 from trivet.host import files, user
 from trivet.host.lock import hold
+from trivet.host.user import User
 from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.names import AppName
@@ -19,6 +20,7 @@ from trivet.run import documents
 
 _CAPABILITIES = re.compile(r"CapEff:\s*([0-9a-f]+)")
 _TO_BECOME = 1 << 0 | 1 << 6 | 1 << 7  # CHOWN, SETGID, SETUID
+_TO_PASS = 1 << 2  # DAC_READ_SEARCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,17 @@ class Users:
 
 def are_kept_apart() -> bool:
     """Whether apps here are users of their own: we are root, and a root that may make somebody else of a process."""
-    if os.geteuid() != 0 or not user.usable():
-        return False
+    return os.geteuid() == 0 and bool(user.usable()) and _have(_TO_BECOME)
+
+
+def may_pass() -> bool:
+    """Whether we have the power to go through folders that are closed to others, and so can leave it to an app."""
+    return _have(_TO_PASS)
+
+
+def _have(powers: int) -> bool:
     match = _CAPABILITIES.search(Path("/proc/self/status").read_text())
-    return match is not None and int(match[1], 16) & _TO_BECOME == _TO_BECOME
+    return match is not None and int(match[1], 16) & powers == powers
 
 
 def name_of(app: AppName) -> str:
@@ -41,10 +50,15 @@ def name_of(app: AppName) -> str:
     return f"trivet-{app}"
 
 
-def number_of(home: Home, app: AppName) -> int:
+def user_of(home: Home, app: AppName) -> User:
     """Who the app is, from now on if nobody until now. Raises: MachineError."""
     if (known := user.find_by_name(name_of(app))) is not None:
         return known
+    number = _number_of(home, app)
+    return User(number, number, name_of(app))
+
+
+def _number_of(home: Home, app: AppName) -> int:
     if (noted := _read(home).numbers.get(app)) is not None:
         return noted
     with hold(home.users.with_suffix(".lock"), "a new user", wait=True, what="the list of users"):

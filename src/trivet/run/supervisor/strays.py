@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host import processes
+from trivet.host.user import look_as_owner
 from trivet.model.home import Home
 from trivet.model.run import ProcessState
 from trivet.run.supervisor.status import Status
@@ -88,7 +89,7 @@ def find_all(home: Home) -> Iterator[Stray]:
 
 def _environment(pid: str) -> bytes:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
+        return look_as_owner(int(pid), Path(f"/proc/{pid}/environ").read_bytes)
     except OSError:
         return b""
 
