@@ -181,6 +181,35 @@ def test_the_folder_of_a_living_one_off_is_left_alone_by_a_new_supervisor(releas
     assert (out.count("run-"), err) == (1, "")
 
 
+def _on_a_terminal(shop: Shop, code: str) -> tuple[int, int]:
+    """Pid of a client that runs this Python as a one-off, and the terminal that it has."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(PYTHONPATH=str(Path(__file__).parents[2] / "src"), TERM="vt100")
+        root = str(shop.home.root)
+        os.execv(sys.executable, (sys.executable, "-c", CLIENT, root, sys.executable, "-S", "-c", code))
+    return pid, terminal
+
+
+def test_a_one_off_types_nothing_for_the_shell_behind_it(released: Shop) -> None:
+    """Its terminal stays ours when it has ended: what it pushed into the input would be a command line."""
+    code = (
+        "import fcntl, os, termios\n"
+        "for request, argument in ((termios.TIOCSTI, b'#'), (0x541C, b'\\x03')):\n"
+        "    try: fcntl.ioctl(0, request, argument); print('typed', flush=True)\n"
+        "    except OSError as error: print(error.strerror, flush=True)\n"
+        "print(open('/dev/tty', 'w').write('told\\n'), termios.tcgetattr(0)[6][0], flush=True)\n"
+    )
+    pid, terminal = _on_a_terminal(released, code)
+    seen = _read_until(terminal, b"5 ")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert seen.count(b"Operation not permitted") == 2
+    assert b"told" in seen
+    assert b"typed" not in seen
+
+
 def test_a_one_off_has_our_terminal_and_ctrl_c_reaches_it_once(released: Shop) -> None:
     code = (
         "import os, signal, sys, time\ncount = 0\n"
@@ -190,11 +219,7 @@ def test_a_one_off_has_our_terminal_and_ctrl_c_reaches_it_once(released: Shop) -
         "while not count: time.sleep(0.01)\ntime.sleep(0.2)\n"
         "print('interrupts', count, flush=True)\nsys.exit(9)"
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update(PYTHONPATH=str(Path(__file__).parents[2] / "src"), TERM="vt100")
-        root = str(released.home.root)
-        os.execv(sys.executable, (sys.executable, "-c", CLIENT, root, sys.executable, "-S", "-c", code))
+    pid, terminal = _on_a_terminal(released, code)
     _read_until(terminal, b"True True vt100")
     os.write(terminal, b"\x03")
     _read_until(terminal, b"interrupts 1")
