@@ -16,6 +16,7 @@ from run.shop import WEB, Shop
 from trivet.errors import MachineError
 from trivet.host import user
 from trivet.host.sandbox import Sandbox
+from trivet.host.sight import paths_in_sight, private_home
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.output import Part
@@ -251,6 +252,31 @@ def _in_a_container(code: str, home: Home) -> str:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     argv = (*_IN_A_CONTAINER, sys.executable, "-c", code, str(home.root))
     return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@as_root
+@needs_landlock
+def test_what_lies_beside_a_home_in_the_system_is_in_sight_and_the_home_is_not(quiet_shop: Shop) -> None:
+    with tempfile.TemporaryDirectory(dir="/opt") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        home = Home(root / "home")
+        shop = replace(quiet_shop, home=home, machine=Machine(home))
+        (root / "beside").write_text("seen\n")
+        home.root.mkdir()
+        (home.root / "secret").write_text("not seen\n")
+        good, lines = _ran(shop, f"cat {root}/beside; ls {home.root} || cat {home.root}/secret")
+        assert (good, lines[0]) == (False, "seen")
+        assert "not seen" not in lines
+
+
+def test_a_home_in_a_folder_of_the_system_keeps_that_in_sight() -> None:
+    daemon = user.find_by_name("daemon")
+    assert daemon is not None
+    assert user.home_of(daemon.number) == Path("/usr/sbin")
+    assert private_home(daemon.number) == ()
+    assert private_home(os.geteuid()) in ((), (user.home_of(os.geteuid()),))
+    assert Path("/usr") in paths_in_sight((Path("/srv/home"),), closed_too=False)
 
 
 @as_root

@@ -12,7 +12,7 @@ from pathlib import Path
 from trivet.errors import MachineError
 from trivet.host import files, user
 from trivet.host.sandbox import Sandbox, Walls
-from trivet.host.sight import LISTED, paths_in_sight
+from trivet.host.sight import LISTED, paths_in_sight, private_home
 from trivet.host.user import User
 from trivet.host.view import contains, toolchain
 from trivet.model.home import Home
@@ -64,7 +64,7 @@ class Enclosure:
     def __init__(self, home: Home, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._home = home
-        self._private = (home.root, *filter(None, (user.home_of(os.geteuid()),)))
+        self._private = (home.root.resolve(), *private_home(os.geteuid()))
         self._keeps_apart = users.are_kept_apart()
         self._sights: dict[bool, tuple[Path, ...]] = {}
         self._last: tuple[Deploy, tuple[Path, ...], Place] | None = None
@@ -91,9 +91,7 @@ class Enclosure:
 
     def _in_sight(self, *, closed_too: bool) -> tuple[Path, ...]:
         if closed_too not in self._sights:
-            paths = dict.fromkeys(path.resolve() for path in paths_in_sight(closed_too=closed_too))
-            tops = (path for path in paths if not any(above in paths for above in path.parents))
-            self._sights[closed_too] = tuple(path for path in tops if not contains(path, self._private))
+            self._sights[closed_too] = paths_in_sight(self._private, closed_too=closed_too)
         return self._sights[closed_too]
 
     def _user(self, app: AppName, outside: tuple[Path, ...]) -> User | None:
