@@ -82,8 +82,10 @@ def main() -> None:
 
 def _measure(folder: Path, candidates: dict[str, Candidate], manner: str, lines: int) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {name: [] for name in candidates}
-    for _ in range(ROUNDS):
-        for name, run in candidates.items():
+    for turn in range(ROUNDS):
+        names = list(candidates)
+        for name in (*names[turn:], *names[:turn]):  # nobody comes always behind the same one
+            run = candidates[name]
             with tempfile.TemporaryDirectory(dir=folder) as own:
                 os.sync()  # nobody pays for what the one before has left to be written out
                 runs[name].append(run(Path(own), manner, lines))
