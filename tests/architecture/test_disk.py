@@ -15,7 +15,7 @@ WRITERS = (
     (r"trivet\.db(-wal|-shm)?", {"build", "release"}),
     (r"(objects|layers|cache|pythons|scratch)(/.*)?", {"build"}),
     (r"apps/[^/]+/builds(/.*)?", {"build"}),
-    (r"(locks|notify)(/.*)?", {"flows"}),
+    (r"(locks|notify|domains)(/.*)?", {"flows"}),
     (r"keys(/.*)?", {"release"}),
     (r"apps/[^/]+/deploys/[^/]+/\.?(releases)(/.*)?", {"release"}),
     (r"(env|keys)(/.*)?|\.env\.[0-9]+", {"release"}),

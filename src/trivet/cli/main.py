@@ -18,7 +18,7 @@ _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
     ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "top", "logs", "events", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "host", "prune", "notify", "backup", "restore", "completion")),
+    ("This machine", ("up", "down", "host", "domains", "prune", "notify", "backup", "restore", "completion")),
     ("This machine", ("up", "down", "prune", "metrics", "notify", "backup", "restore", "completion")),
 )
 
@@ -51,6 +51,7 @@ _COMMANDS = {
     "host": ("host", "Have the init system start Trivet at boot."),
     "metrics": ("metrics", "Print what can be measured, in the format of Prometheus."),
     "prune": ("pruning", "Free the disk of builds that nobody needs any more."),
+    "domains": ("domains", "List the domains that lead to deploys, through Caddy."),
     "notify": ("notify", "List the URLs that are told what became of releases."),
     "backup": ("backup", "Write this installation into one file, while its apps run."),
     "restore": ("backup", "Bring an installation back from its backup."),

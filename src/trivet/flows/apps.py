@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from trivet.build import remove_builds
 from trivet.errors import UnknownApp
+from trivet.flows import domains
 from trivet.flows.installation import Installation, Progress
 from trivet.model.names import AppName, Deploy
 from trivet.model.release import Act
@@ -25,4 +26,6 @@ def destroy_app(installation: Installation, app: AppName, reason: str, progress:
                 Machine(installation.home).destroy(deploy)
                 ledger.destroy(deploy, Act(installation.actor, reason or f"destroy {app}"))
         remove_builds(installation.home, app)
+    for deploy in deploys:
+        domains.forget(installation, deploy, progress.notice)
     return deploys

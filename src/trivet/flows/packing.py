@@ -35,7 +35,7 @@ from trivet.model.release import Actor
 from trivet.model.text import size
 from trivet.release import Keeping, examine_key
 
-_TOPS = ("keys", "notify", "apps", "objects")
+_TOPS = ("keys", "notify", "domains", "apps", "objects")
 _PIECE_BYTES = 1 << 20
 _TOLD_PARTS = 20
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

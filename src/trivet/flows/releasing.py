@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trivet.errors import Busy, MachineError, RollOutFailed, RunError, SupervisorUnreachable, TrivetError
-from trivet.flows import environments
+from trivet.flows import domains, environments
 from trivet.flows.hooks import Hooks
 from trivet.flows.installation import Installation, Progress, refusal
 from trivet.flows.notify import News, deliver, queue
@@ -215,6 +215,7 @@ class Releasing:
         try:
             hooks.after(news.outcome, news.address)
             deliver(self.installation, news.release.deploy, self.progress)
+            domains.follow(self.installation, news.release.deploy, self.progress.notice)
         except KeyboardInterrupt:
             self.progress.notice(
                 f"interrupted after {news.release.name} had {news.outcome.state}: its hook was ended, and what it was "

@@ -27,6 +27,7 @@ class Part(StrEnum):
     SIGNERS = "signers"
     KEY = "key"
     PUBLIC_KEY = "public key"
+    DOMAINS = "domains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ _PARTS = (
     (f"{_DEPLOY}/storage(/.+)?", Part.STORAGE),
     (r"keys/[a-z0-9.]{1,40}\.(pub|recipient)", Part.PUBLIC_KEY),
     (r"keys/[a-z0-9.]{1,40}(?<!\.cred)", Part.KEY),  # what one machine's systemd has sealed opens nowhere else
+    (r"domains/domains\.json", Part.DOMAINS),
     (r"notify/subscribers\.json", Part.KEY),  # such a URL lets in whoever knows it, and its secret signs
 )
 LONGEST = 3000  # characters of a path; the whole one, with the home's, has to stay below what Linux takes

@@ -92,6 +92,16 @@ class Home:
         return self.root / "notify" / "outbox" / str(subscriber)
 
     @property
+    def domains_lock(self) -> Path:
+        """Held by whoever changes the list of domains."""
+        return self.root / "locks" / "domains"
+
+    @property
+    def domains(self) -> Path:
+        """The domains that lead to deploys."""
+        return self.root / "domains" / "domains.json"
+
+    @property
     def apps(self) -> Path:
         return self.root / "apps"
 
