@@ -114,8 +114,10 @@ def test_without_caddy_only_domains_fail(shop: Trivet, tmp_path: Path) -> None:
         (
             ("add", "http://shop.test/"),
             2,
-            "error: 'http://shop.test/' is not a domain.\n"
-            "hint:  Write it without http:// and without a path: trivet domains add example.org\n",
+            (
+                "error: 'http://shop.test/' is not a domain.\n"
+                "hint:  Write it without http:// and without a path: trivet domains add example.org\n"
+            ),
         ),
         (
             ("remove", "shop.test"),
