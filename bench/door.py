@@ -269,7 +269,7 @@ def _open_idle(door: Door, count: int) -> Callable[[], None]:
     """So many connections have had an answer each, and wait; the function returned closes them."""
     connections = [socket.create_connection((HOST, door.port), timeout=DEADLINE_S) for _ in range(count)]
     for connection in connections:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}:{door.port}\r\n\r\n".encode())
         answer = b""
         while b"Hello, World!" not in answer:
             answer += connection.recv(65536)

@@ -3,6 +3,7 @@
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -127,6 +128,24 @@ def test_what_a_client_says_of_itself_is_not_believed(door: FrontDoor, proxied: 
     lie = b"X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: bank\r\n\r\n"
     exchange(door.address, TOLD["1, this machine"][0] + GET_CLOSE.replace(b"\r\n\r\n", b"\r\n" + lie))
     assert b"For: 10.0.0.1, 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: shop\r\n" in proxied.requests[0]
+
+
+def test_those_that_tell_nothing_do_not_take_all_descriptors(tmp_path: Path, serve: Callable[..., Backend]) -> None:
+    door = FrontDoor(tmp_path / "home", ("prlimit", "--nofile=100:100"))
+    silent: list[socket.socket] = []
+    try:
+        backends = [{"process": "web.1", "release": 1, "port": serve(Recorder()).port}]
+        assert door.ask({"do": "route", "deploy": "shop/production", "backends": backends, "proxied": True}).ok
+        silent = [connect(door.address) for _ in range(60)]  # more than half of what is left of a hundred
+        assert door.ask({"do": "status"}).ok
+        for client in silent[:50]:
+            client.close()
+        assert exchange(door.address, TOLD["1, IPv4"][0] + GET_CLOSE).endswith(b"\r\n\r\nok")
+        assert "connections are open, as many as there are descriptors for" in door.log
+    finally:
+        for client in silent:
+            client.close()
+        door.close()
 
 
 def test_a_client_that_goes_before_it_has_told_leaves_nothing(door: FrontDoor, proxied: Recorder) -> None:

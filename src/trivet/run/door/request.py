@@ -135,9 +135,7 @@ def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[Span]]:
     cuts = []
     for match in _FIELDS.finditer(head):
         name = match[1].lower()
-        value = match[2].rstrip(
-            b" "
-        )  # not tabs: what frames the request is passed on as it is, and not all read them so
+        value = match[2].rstrip(b" ")  # a tab stays: not everybody takes it for a space, and the field is passed on
         if name in _PASSED_ON:
             if name in found:
                 raise Refusal(400, f"The field {name.decode()} is there more than once.")
