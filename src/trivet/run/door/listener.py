@@ -33,7 +33,7 @@ class Room:
     @property
     def left(self) -> int:
         """For how many more connections there are descriptors."""
-        return self.most - sum(len(deploy.clients) for deploy in self.deploys.values())
+        return self.most - sum(len(deploy.clients) + deploy.greeting for deploy in self.deploys.values())
 
 
 class Listener(Watched):
