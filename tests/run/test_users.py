@@ -255,6 +255,17 @@ def _in_a_container(code: str, home: Home) -> str:
 
 
 @as_root
+def test_access_says_the_same_as_open_below_a_closed_folder(quiet_shop: Shop) -> None:
+    """Node's `existsSync` asks access(2), for which the kernel takes the power away that open(2) has."""
+    assert enclosure.examine(quiet_shop.home).closed is not None
+    code = (
+        "import os; path = os.environ['TRIVET_STORAGE'] + '/file'; print(open(path).read(), os.access(path, os.R_OK))"
+    )
+    command = f'echo kept > $TRIVET_STORAGE/file; {SYSTEM_PYTHON} -I -S -c "{code}"'
+    assert _ran(quiet_shop, command) == (True, ["kept", " True"])
+
+
+@as_root
 @needs_landlock
 def test_what_lies_beside_a_home_in_the_system_is_in_sight_and_the_home_is_not(quiet_shop: Shop) -> None:
     with tempfile.TemporaryDirectory(dir="/opt") as folder:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_NO_SETUID_FIXUP, _LOCKED = 1 << 2, 1 << 3
 _DAC_READ_SEARCH = 2
 _VERSION_3 = 0x20080522
 _HEADER = struct.Struct("=Ii")  # struct __user_cap_header_struct: version, pid
@@ -66,8 +67,8 @@ class Powers:
         _checked(self._libc.capset(self._header, self._kept_to_pass if passes else self._kept))
 
     def keep_over_next_user(self) -> None:
-        """What it is permitted stays so when this process becomes another user. Raises: OSError."""
-        _checked(self._libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+        """Its powers stay when this process becomes another user, and for access(2) as for open(2). Raises: OSError."""
+        _checked(self._libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP | _LOCKED, 0, 0, 0))
 
     def pass_only(self) -> None:
         """This process and its children have the one power to go and read where only root may. Raises: OSError."""
