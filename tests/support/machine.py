@@ -30,9 +30,7 @@ mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount --rbind /dev "$root/dev"
 mount -t sysfs -o ro sysfs "$root/sys"
-mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
-mkdir "$root/sys/fs/cgroup/systemd"
-mount -t cgroup -o none,name=systemd,xattr cgroup "$root/sys/fs/cgroup/systemd"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 exec env -i container=other PATH="$PATH" chroot "$root" \
   /lib/systemd/systemd --system --unit=multi-user.target --log-target=null --show-status=false
 """

@@ -17,6 +17,7 @@ from trivet.model.service import MARK, Service, openrc_script, systemd_unit
 
 _NOT_OF_THE_SUPERVISOR = ("TRIVET_BY", "TRIVET_DEBUG", "TRIVET_HOME", "TRIVET_REPOSITORY")
 _SYSTEMCTL_WITHIN_S = 60.0
+_WITH_SUBGROUPS = 254
 
 
 class Init(StrEnum):
@@ -43,7 +44,8 @@ def plan_boot(installation: Installation, init: Init | None, *, for_machine: boo
     Raises: InputError, if there is none, or it starts nothing for a user.
     """
     chosen = init or _find_init()
-    service = Service(_program(), installation.home.root, _environment(installation), for_machine)
+    in_leaf = chosen is Init.SYSTEMD and _version_of_systemd() >= _WITH_SUBGROUPS
+    service = Service(_program(), installation.home.root, _environment(installation), for_machine, in_leaf)
     if chosen is Init.SYSTEMD:
         return _systemd(service, installation.caller)
     if not for_machine:
@@ -112,6 +114,15 @@ def _find_init() -> Init:
         hint="Let what starts it run `trivet up`, cron for example: crontab -e, then `@reboot trivet up`. "
         "To write a service for another machine: trivet host install --init systemd --print",
     )
+
+
+def _version_of_systemd() -> int:
+    """0 if it cannot be told."""
+    try:
+        words = capture(Command(("systemctl", "--version"), Path("/"), dict(os.environ))).text.split()
+    except MachineError:
+        return 0
+    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
 
 
 def _program() -> Path:

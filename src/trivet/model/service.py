@@ -16,13 +16,15 @@ _STOP_WITHIN_S = 300
 class Service:
     """`program` is the trivet command, by an absolute path; `environment` what it needs to find its home.
 
-    `for_machine`: it starts with the machine and belongs to root; otherwise it belongs to one user.
+    `for_machine`: it starts with the machine and belongs to root; otherwise it belongs to one user. `in_leaf`: systemd can
+    start it in a leaf of the control group that it hands over (from version 254 on), so that limits can be set beside it.
     """
 
     program: Path
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     for_machine: bool = True
+    in_leaf: bool = False
 
 
 def systemd_unit(service: Service) -> str:
@@ -51,6 +53,7 @@ def systemd_unit(service: Service) -> str:
         "KillMode=process",
         f"TimeoutStopSec={_STOP_WITHIN_S}",
         "Delegate=yes",
+        *(("DelegateSubgroup=supervisor",) if service.in_leaf else ()),
         "TasksMax=infinity",
         *(("OOMScoreAdjust=-500",) if service.for_machine else ()),
         "",
