@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,11 @@ try:
 except OSError:
     open(storage + "/two", "w").close()
     sys.exit("there are two of us")
-stop = lambda *_: (time.sleep(float(os.environ.get("SLOW", "0"))), print("bye", flush=True), os._exit(0))
+def stop(*_):
+    while os.path.exists(storage + "/hold"):
+        time.sleep(0.01)
+    print("bye", flush=True)
+    os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 print("alone", os.environ["TRIVET_RELEASE"], flush=True)
 {then}
@@ -32,12 +37,12 @@ FAILS = ALONE.format(then='sys.exit("no queue")')
 HANGS = ALONE.format(then="time.sleep(600)")
 
 
-def _release(shop: Shop, number: int, code: str, settle_s: float = 0.1, **config: str) -> None:
+def _release(shop: Shop, number: int, code: str, settle_s: float = 0.1) -> None:
     types = (
         ProcessType("web", f"{PYTHON} web.py", timeout_s=PATIENCE_S, grace_s=PATIENCE_S),
         ProcessType("clock", f"{PYTHON} clock.py", settle_s=settle_s, grace_s=PATIENCE_S, overlaps=False),
     )
-    shop.release(number, {"web.py": WEB, "clock.py": code}, types, config=config)
+    shop.release(number, {"web.py": WEB, "clock.py": code}, types)
 
 
 @pytest.fixture
@@ -101,17 +106,24 @@ def test_a_restart_starts_no_second_one_either(alone: Shop) -> None:
 
 def test_a_release_that_is_interrupted_while_the_old_ends_brings_it_back(alone: Shop) -> None:
     shop = alone
-    _release(shop, 2, STAYS, SLOW="0.3")
+    _release(shop, 2, STAYS)
     shop.ok(2)
     _release(shop, 3, STAYS)
+    _hold(shop).touch()
     shop.begin(3)
     _await_phase(shop, Phase.CLEARING)
     shop.machine.abort(shop.deploy)
+    _hold(shop).unlink()
     ended = shop.machine.ended(shop.deploy, 3)
     assert ended is not None
     assert ended.reason == "interrupted"
     wait_until(lambda: _log(shop, 2) == "alone v2\nbye\nalone v2\n")
     assert set(shop.pids()) == {"v2.web.1", "v2.clock.1"}
+
+
+def _hold(shop: Shop) -> Path:
+    """While this is there, no clock ends that is told to."""
+    return shop.home.storage(shop.deploy) / "hold"
 
 
 def _await_phase(shop: Shop, phase: Phase) -> None:
@@ -125,15 +137,19 @@ def _await_phase(shop: Shop, phase: Phase) -> None:
 @pytest.mark.parametrize("phase", [Phase.CLEARING, Phase.REPLACING])
 def test_killed_in_between_the_next_supervisor_brings_the_old_back_alone(alone: Shop, phase: Phase) -> None:
     shop = alone
-    _release(shop, 2, STAYS, SLOW="0.5")
+    _release(shop, 2, STAYS)
     shop.ok(2)
-    _release(shop, 3, HANGS, settle_s=PATIENCE_S, SLOW="0.5")
+    _release(shop, 3, HANGS, settle_s=PATIENCE_S)
+    if phase is Phase.CLEARING:
+        _hold(shop).touch()
     shop.begin(3)
     _await_phase(shop, phase)
     if phase is Phase.REPLACING:
         wait_until(lambda: "v3.clock.1" in shop.pids() and "alone" in _log(shop, 3))
+        _hold(shop).touch()
     shop.kill_supervisor()
     shop.machine.up()
+    _hold(shop).unlink()
     ended = shop.machine.ended(shop.deploy, 3)
     assert ended is not None
     assert not ended.succeeded

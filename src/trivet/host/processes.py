@@ -172,7 +172,9 @@ def port_holder(port: int) -> Holder | None:
 def port_holders(port: int, but: Iterable[int] = ()) -> tuple[Holder, ...]:
     """Who holds a socket that listens on this TCP port and that none of those in `but` holds, as far as can be told."""
     inodes = {inode for number, inode in _listeners() if number == port}
-    for pid in but if inodes else ():
+    for pid in but:
+        if not inodes:
+            return ()
         inodes.difference_update(_socket_inodes(pid))
     return tuple(_holders(inodes))
 

@@ -1,6 +1,6 @@
 """The proof that what should answer is what answers: who listens on which port, and what of other releases is left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trivet.host import processes
@@ -16,9 +16,15 @@ from trivet.run.supervisor.status import Status
 
 def foreign_holders(port: int, session: int, temporary: str) -> tuple[Holder, ...]:
     """Who listens on the port without being of this session, or started by it, as this temporary folder tells."""
-    others = processes.port_holders(port, but=processes.session_members(session))
+    others = processes.port_holders(port, but=_members(session))
     own = find_processes_marked([mark(Path(temporary))]) if others else {}
     return tuple(each for each in others if each.pid not in own)
+
+
+def _members(session: int) -> Iterator[int]:
+    """The one that most often listens first: looking for the others takes a look at every process of the machine."""
+    yield session
+    yield from processes.session_members(session)
 
 
 def prove(home: Home, deploy: Deploy, statuses: Iterable[Status]) -> Proof:
