@@ -1,8 +1,8 @@
 """Run: a release's processes, kept alive. Standard library only; opens no database, resolves nothing, contacts nothing."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # of its own: `typing` takes half a megabyte
 if TYPE_CHECKING:
     from trivet.run.code import installed, is_newer, version_of
     from trivet.run.enclosure import Apartness, examine

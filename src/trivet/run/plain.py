@@ -1,0 +1,93 @@
+"""Plain stand-ins for `typing` and `socket`, which together take 0.7 MB: as much of them as the supervisor uses."""
+
+import _socket
+import struct
+import sys
+import types
+from collections.abc import Mapping
+
+_DESCRIPTOR_BYTES = struct.calcsize("i")
+
+
+class _Socket(_socket.socket):
+    """A socket, whose family and type are numbers."""
+
+    def __enter__(self) -> "_Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def accept(self) -> tuple["_Socket", object]:
+        """As `socket.socket.accept`."""
+        descriptor, address = self._accept()  # type: ignore[attr-defined]
+        return _Socket(self.family, self.type, self.proto, fileno=descriptor), address
+
+
+def _send_fds(sender: _Socket, buffers: tuple[bytes, ...], descriptors: tuple[int, ...]) -> int:
+    packed = struct.pack(f"{len(descriptors)}i", *descriptors)
+    return sender.sendmsg(buffers, [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+
+
+def _recv_fds(receiver: _Socket, size: int, most: int, flags: int = 0) -> tuple[bytes, list[int], int, object]:
+    room = _socket.CMSG_LEN(most * _DESCRIPTOR_BYTES)
+    data, told, flags, address = receiver.recvmsg(size, room, flags)
+    packed = b"".join(
+        each[: len(each) - len(each) % _DESCRIPTOR_BYTES]
+        for level, kind, each in told
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+    )
+    return data, list(struct.unpack(f"{len(packed) // _DESCRIPTOR_BYTES}i", packed)), flags, address
+
+
+class _Open:
+    """Stands for what says something to the type checker only."""
+
+    def __class_getitem__(cls, _: object) -> "type[_Open]":
+        return cls
+
+
+def _get_origin(kind: object) -> object:
+    return types.UnionType if isinstance(kind, types.UnionType) else getattr(kind, "__origin__", None)
+
+
+def _get_args(kind: object) -> tuple[object, ...]:
+    return getattr(kind, "__args__", ())
+
+
+def _get_type_hints(kind: type) -> dict[str, object]:
+    hints: dict[str, object] = {}
+    for each in reversed(kind.__mro__):
+        around = vars(sys.modules[each.__module__])
+        for name, hint in vars(each).get("__annotations__", {}).items():
+            hints[name] = eval(hint, around) if isinstance(hint, str) else hint
+    return hints
+
+
+def _kind_of(_: str, kind: type = object, **__: object) -> type:
+    return kind
+
+
+def _cast(_: object, value: object) -> object:
+    return value
+
+
+TYPING: Mapping[str, object] = {
+    **dict.fromkeys(("Any", "NoReturn", "Protocol", "Generic", "ClassVar", "IO", "BinaryIO", "_GenericAlias"), _Open),
+    "TYPE_CHECKING": False,
+    "Union": types.UnionType,
+    "TypeVar": _kind_of,
+    "NewType": _kind_of,
+    "cast": _cast,
+    "get_args": _get_args,
+    "get_origin": _get_origin,
+    "get_type_hints": _get_type_hints,
+}
+SOCKET: Mapping[str, object] = {
+    **{name: value for name, value in vars(_socket).items() if not name.startswith("__")},
+    "socket": _Socket,
+    "AddressFamily": int,
+    "SocketKind": int,
+    "send_fds": _send_fds,
+    "recv_fds": _recv_fds,
+}
