@@ -2,7 +2,7 @@
  *
  * Loaded with LD_PRELOAD into the command; this file itself hands it on to the supervisor and the front door, whose
  * environment is made from nothing. A point is the moment just before a call that changes what others see: a durable
- * write below the home, the start of a process, a signal, a message to a Unix socket. All processes share one file
+ * write below the home, a control group, the start of a process, a signal, a message to a Unix socket. All processes share one file
  * (struct shared, told in points.py, which arms it); what they have done is appended to TRACE, a line a call.
  *
  * A power cut of the processes is exact: once `dead` is set no process passes any further point, until whoever armed this
@@ -35,10 +35,11 @@ struct shared {
   _Atomic long target;
   _Atomic long count[ROLES];
   _Atomic int main_pid[ROLES];
+  _Atomic int keeps, kept;
 };
 
 static struct shared *shared;
-static int own_role;
+static int own_role, own_main_pid; /* a child that has not become another program yet has its parent's */
 static char home[PATH_MAX], trace[PATH_MAX], names[3][PATH_MAX + 32];
 static const char *const roles[] = {"", "command", "supervisor", "door"};
 
@@ -75,7 +76,8 @@ __attribute__((constructor)) static void begin(void) {
     if (strstr(argv + i, "/door/__main__.py")) own_role = DOOR;
   }
   shared = found;
-  shared->main_pid[own_role] = getpid();
+  own_main_pid = getpid();
+  shared->main_pid[own_role] = own_main_pid;
 }
 
 static void tell(long number, const char *call, const char *what) {
@@ -87,17 +89,57 @@ static void tell(long number, const char *call, const char *what) {
   NUMBER(close, file, 0, 0, 0, 0, 0);
 }
 
+static const char *seen(const char *path);
+
+/* What lost_writes.py needs to know of every call on the home's files, whoever makes it, to take back what was not synced. */
+static void note(const char *what, long number, long size, const char *path, const char *other) {
+  char line[2 * PATH_MAX + 128], into[PATH_MAX + 16];
+  int kept = errno, length = snprintf(line, sizeof line, "%s\t%ld\t%ld\t%s\t%s\n", what, number, size, path, other);
+  snprintf(into, sizeof into, "%s.journal", trace);
+  long file = NUMBER(openat, AT_FDCWD, (long)into, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600, 0, 0);
+  if (file >= 0) NUMBER(write, file, (long)line, length, 0, 0, 0), NUMBER(close, file, 0, 0, 0, 0, 0);
+  errno = kept;
+}
+
+static int is_noted(const char *path) {
+  const char *what = shared != NULL && shared->keeps && path[0] == '/' ? seen(path) : NULL;
+  return what != NULL && what != path;
+}
+
+static void note_file(const char *what, int file) {
+  struct stat found;
+  char link[64], path[PATH_MAX];
+  if (shared == NULL || !shared->keeps || fstat(file, &found) != 0) return;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  if (length < 0) return;
+  path[length] = 0;
+  if (is_noted(path)) note(what, found.st_ino, found.st_size, path, "");
+}
+
+/* Before a name goes: what it named is kept under a number. */
+static void note_end(const char *what, const char *path, const char *other) {
+  char into[PATH_MAX + 64];
+  if (!is_noted(path)) return;
+  int number = ++shared->kept, before = errno;
+  snprintf(into, sizeof into, "%s.kept/%d", trace, number);
+  NUMBER(linkat, AT_FDCWD, (long)path, AT_FDCWD, (long)into, 0, 0);
+  errno = before;
+  note(what, number, 0, path, other);
+}
+
 static void stay(void) {
   for (;;) NUMBER(pause, 0, 0, 0, 0, 0, 0);
 }
 
-/* The process whose points are counted has the signal. A child of it may live in a namespace of its own, where numbers mean
- * other processes: the command's is sent by whoever started it. */
+/* The process whose points are counted has the signal; of two supervisors, that is the one that came to the point. A child
+ * of it may live in a namespace of its own, where numbers mean other processes, or be another user already: then it is sent
+ * by whoever armed this. */
 static void send_main(int number) {
-  if (own_role != COMMAND || getpid() == shared->main_pid[COMMAND]) {
-    NUMBER(kill, shared->main_pid[own_role], number, 0, 0, 0, 0);
-    return;
+  if (own_role != COMMAND || getpid() == own_main_pid) {
+    if (NUMBER(kill, own_main_pid, number, 0, 0, 0, 0) == 0) return;
   }
+  shared->main_pid[own_role] = own_main_pid;
   shared->asked = number;
   for (int waited_ms = 0; !shared->granted && waited_ms < 20000; waited_ms++) NUMBER(poll, 0, 0, 1, 0, 0, 0);
 }
@@ -131,9 +173,17 @@ static int point(const char *call, const char *what, int kind) {
 
 #define FAILS(error) do { int failed = (error); if (failed) { errno = failed; return -1; } } while (0)
 
-static int below_home(const char *path) {
+/* What is told of a path that others see, below the home or a control group; else NULL. */
+static const char *seen(const char *path) {
   size_t length = strlen(home);
-  return strncmp(path, home, length) == 0 && (path[length] == '/' || path[length] == 0);
+  if (strncmp(path, "/sys/fs/cgroup/", strlen("/sys/fs/cgroup/")) == 0) return path;
+  return strncmp(path, home, length) == 0 && (path[length] == '/' || path[length] == 0) ? path + length : NULL;
+}
+
+static int at_place(const char *call, const char *path, int kind) {
+  const char *what = seen(path);
+  if (what == NULL) return 0;
+  return point(call, what, what == path ? OTHER : kind); /* no disk fills with control groups */
 }
 
 /* Where a name leads, seen from an open folder. */
@@ -150,7 +200,7 @@ static const char *place(int folder, const char *name, char *into) {
 static int at_path(const char *call, int folder, const char *name, int kind) {
   char into[PATH_MAX + 256];
   const char *path = place(folder, name, into);
-  return shared != NULL && below_home(path) ? point(call, path + strlen(home), kind) : 0;
+  return shared != NULL ? at_place(call, path, kind) : 0;
 }
 
 static int at_file(const char *call, int file, int kind) {
@@ -160,7 +210,7 @@ static int at_file(const char *call, int file, int kind) {
   ssize_t length = readlink(link, into, sizeof into - 1);
   if (length < 0) return 0;
   into[length] = 0;
-  return below_home(into) ? point(call, into + strlen(home), kind) : 0;
+  return at_place(call, into, kind);
 }
 
 static int at_socket(const char *call, int file) {
@@ -170,21 +220,31 @@ static int at_socket(const char *call, int file) {
   return address.ss_family == AF_UNIX ? point(call, "socket", OTHER) : 0;
 }
 
-int fsync(int file) { FAILS(at_file("fsync", file, SYNCS)); return REAL(fsync)(file); }
-int fdatasync(int file) { FAILS(at_file("fdatasync", file, SYNCS)); return REAL(fdatasync)(file); }
-int syncfs(int file) { FAILS(at_file("syncfs", file, SYNCS)); return REAL(syncfs)(file); }
+static int synced(int result, const char *what, int file) {
+  if (result == 0) note_file(what, file);
+  return result;
+}
+
+int fsync(int file) { FAILS(at_file("fsync", file, SYNCS)); return synced(REAL(fsync)(file), "sync", file); }
+int fdatasync(int file) { FAILS(at_file("fdatasync", file, SYNCS)); return synced(REAL(fdatasync)(file), "sync", file); }
+int syncfs(int file) { FAILS(at_file("syncfs", file, SYNCS)); return synced(REAL(syncfs)(file), "syncfs", file); }
 
 ssize_t write(int file, const void *data, size_t size) {
   struct stat found;
-  if (shared != NULL && fstat(file, &found) == 0 && S_ISREG(found.st_mode)) FAILS(at_file("write", file, ALLOCATES));
+  if (shared != NULL && fstat(file, &found) == 0 && S_ISREG(found.st_mode)) {
+    FAILS(at_file("write", file, ALLOCATES));
+    note_file("write", file);
+  }
   return REAL(write)(file, data, size);
 }
 ssize_t pwrite(int file, const void *data, size_t size, off_t at) {
   FAILS(at_file("pwrite", file, ALLOCATES));
+  note_file("write", file);
   return REAL(pwrite)(file, data, size, at);
 }
 ssize_t pwrite64(int file, const void *data, size_t size, off64_t at) {
   FAILS(at_file("pwrite", file, ALLOCATES));
+  note_file("write", file);
   return REAL(pwrite64)(file, data, size, at);
 }
 int ftruncate(int file, off_t size) { FAILS(at_file("ftruncate", file, OTHER)); return REAL(ftruncate)(file, size); }
@@ -206,22 +266,33 @@ int posix_fallocate64(int file, off64_t at, off64_t size) {
 }
 ssize_t copy_file_range(int from, off64_t *at, int to, off64_t *where, size_t size, unsigned flags) {
   FAILS(at_file("copy_file_range", to, ALLOCATES));
+  note_file("write", to);
   return REAL(copy_file_range)(from, at, to, where, size, flags);
 }
 ssize_t sendfile(int to, int from, off_t *at, size_t size) {
   FAILS(at_file("sendfile", to, ALLOCATES));
+  note_file("write", to);
   return REAL(sendfile)(to, from, at, size);
 }
 ssize_t sendfile64(int to, int from, off64_t *at, size_t size) {
   FAILS(at_file("sendfile", to, ALLOCATES));
+  note_file("write", to);
   return REAL(sendfile64)(to, from, at, size);
+}
+
+static void note_name(const char *what, int folder, const char *name) {
+  char into[PATH_MAX + 256];
+  const char *path = place(folder, name, into);
+  if (is_noted(path)) note(what, 0, 0, path, "");
 }
 
 static int creates(int folder, const char *path, int flags) {
   struct stat found;
   if (shared == NULL || !(flags & (O_CREAT | __O_TMPFILE))) return 0;
   if (!(flags & O_EXCL) && fstatat(folder, path, &found, 0) == 0) return 0; /* it is there already */
-  return at_path("create", folder, path, ALLOCATES);
+  int failed = at_path("create", folder, path, ALLOCATES);
+  if (!failed && (flags & O_CREAT)) note_name("name", folder, path);
+  return failed;
 }
 #define MODE va_list list; va_start(list, flags); mode_t mode = va_arg(list, mode_t); va_end(list)
 int open(const char *path, int flags, ...) { MODE; FAILS(creates(AT_FDCWD, path, flags)); return REAL(open)(path, flags, mode); }
@@ -237,36 +308,67 @@ int openat64(int folder, const char *path, int flags, ...) {
   return REAL(openat64)(folder, path, flags, mode);
 }
 
-int rename(const char *from, const char *to) { FAILS(at_path("rename", AT_FDCWD, to, OTHER)); return REAL(rename)(from, to); }
+static void note_rename(int a, const char *from, int b, const char *to) {
+  char one[PATH_MAX + 256], other[PATH_MAX + 256];
+  if (shared != NULL && shared->keeps) note_end("rename", place(b, to, other), place(a, from, one));
+}
+
+int rename(const char *from, const char *to) {
+  FAILS(at_path("rename", AT_FDCWD, to, OTHER));
+  note_rename(AT_FDCWD, from, AT_FDCWD, to);
+  return REAL(rename)(from, to);
+}
 int renameat(int a, const char *from, int b, const char *to) {
   FAILS(at_path("rename", b, to, OTHER));
+  note_rename(a, from, b, to);
   return REAL(renameat)(a, from, b, to);
 }
 int renameat2(int a, const char *from, int b, const char *to, unsigned flags) {
   FAILS(at_path("rename", b, to, OTHER));
+  note_rename(a, from, b, to);
   return REAL(renameat2)(a, from, b, to, flags);
 }
-int link(const char *from, const char *to) { FAILS(at_path("link", AT_FDCWD, to, ALLOCATES)); return REAL(link)(from, to); }
+int link(const char *from, const char *to) {
+  FAILS(at_path("link", AT_FDCWD, to, ALLOCATES));
+  note_name("name", AT_FDCWD, to);
+  return REAL(link)(from, to);
+}
 int linkat(int a, const char *from, int b, const char *to, int flags) {
   FAILS(at_path("link", b, to, ALLOCATES));
+  note_name("name", b, to);
   return REAL(linkat)(a, from, b, to, flags);
 }
 int symlink(const char *from, const char *to) {
   FAILS(at_path("symlink", AT_FDCWD, to, ALLOCATES));
+  note_name("name", AT_FDCWD, to);
   return REAL(symlink)(from, to);
 }
 int symlinkat(const char *from, int b, const char *to) {
   FAILS(at_path("symlink", b, to, ALLOCATES));
+  note_name("name", b, to);
   return REAL(symlinkat)(from, b, to);
 }
-int unlink(const char *path) { FAILS(at_path("unlink", AT_FDCWD, path, OTHER)); return REAL(unlink)(path); }
+static void note_unlink(int folder, const char *name) {
+  char into[PATH_MAX + 256];
+  if (shared != NULL && shared->keeps) note_end("unlink", place(folder, name, into), "");
+}
+
+int unlink(const char *path) {
+  FAILS(at_path("unlink", AT_FDCWD, path, OTHER));
+  note_unlink(AT_FDCWD, path);
+  return REAL(unlink)(path);
+}
 int unlinkat(int folder, const char *path, int flags) {
   FAILS(at_path("unlink", folder, path, OTHER));
+  if (!(flags & AT_REMOVEDIR)) note_unlink(folder, path);
   return REAL(unlinkat)(folder, path, flags);
 }
 int rmdir(const char *path) { FAILS(at_path("rmdir", AT_FDCWD, path, OTHER)); return REAL(rmdir)(path); }
 static int makes(int folder, const char *path) {
-  return shared != NULL && faccessat(folder, path, F_OK, 0) != 0 ? at_path("mkdir", folder, path, ALLOCATES) : 0;
+  if (shared == NULL || faccessat(folder, path, F_OK, 0) == 0) return 0;
+  int failed = at_path("mkdir", folder, path, ALLOCATES);
+  if (!failed) note_name("folder", folder, path);
+  return failed;
 }
 int mkdir(const char *path, mode_t mode) { FAILS(makes(AT_FDCWD, path)); return REAL(mkdir)(path, mode); }
 int mkdirat(int folder, const char *path, mode_t mode) {
@@ -310,6 +412,7 @@ long syscall(long number, ...) {
   long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long);
   long d = va_arg(list, long), e = va_arg(list, long), f = va_arg(list, long);
   va_end(list);
+  if (number == SYS_clone3) FAILS(point("clone", "", OTHER));
   if (number == SYS_pidfd_send_signal) FAILS(point("kill", strsignal((int)b), OTHER));
   return syscall_real(number, a, b, c, d, e, f);
 }

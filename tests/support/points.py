@@ -18,6 +18,10 @@ _HEAD = struct.Struct("8i")
 _TARGET = struct.Struct("q")
 _COUNTS = struct.Struct("4q")
 _COUNTS_AT = _HEAD.size + _TARGET.size
+_MAIN_PIDS = struct.Struct("4i")
+_MAIN_PIDS_AT = _COUNTS_AT + _COUNTS.size
+_KEEPS = struct.Struct("2i")
+_KEEPS_AT = _MAIN_PIDS_AT + _MAIN_PIDS.size
 _SIZE = 4096
 
 
@@ -70,6 +74,8 @@ class Points:
 
     def __init__(self, library: Path, home: Path, folder: Path) -> None:
         self.trace = folder / "points.trace"
+        self.journal = folder / "points.trace.journal"
+        self.kept = folder / "points.trace.kept"
         path = folder / "points.shared"
         path.write_bytes(bytes(_SIZE))
         with path.open("r+b") as file:
@@ -84,6 +90,10 @@ class Points:
     def arm(self, role: Role, action: Action = Action.COUNT, target: int = 0, signal: int = 0) -> None:
         """From now on the points of this role are counted anew, and at the target's number it happens."""
         self.trace.unlink(missing_ok=True)
+        self.journal.unlink(missing_ok=True)
+        shutil.rmtree(self.kept, ignore_errors=True)
+        self.kept.mkdir()
+        _KEEPS.pack_into(self._shared, _KEEPS_AT, int(action is Action.CUT), 0)
         _COUNTS.pack_into(self._shared, _COUNTS_AT, 0, 0, 0, 0)
         _TARGET.pack_into(self._shared, _HEAD.size, target)
         _HEAD.pack_into(self._shared, 0, role, action, signal, 0, 0, 0, 0, 0)
@@ -104,9 +114,11 @@ class Points:
         return bool(self._get("dead"))
 
     @property
-    def asked(self) -> int:
-        """The signal that the command is to be sent, since one of its children cannot; 0: none. `grant` once it is."""
-        return self._get("asked") if not self._get("granted") else 0
+    def asked(self) -> tuple[int, int] | None:
+        """The process and the signal that it is to be sent, since a child of it cannot. `grant` once it is."""
+        if self._get("granted") or not self._get("asked"):
+            return None
+        return int(_MAIN_PIDS.unpack_from(self._shared, _MAIN_PIDS_AT)[self._get("role")]), self._get("asked")
 
     def grant(self) -> None:
         """The signal was sent."""

@@ -34,7 +34,7 @@ FILES = {
     "trivet.toml": 'app = "shop"\n\n[processes.worker]\nsettle = 0.02\n',
 }
 ENDS_WITHIN_S = 60.0
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(Path(trivet.__file__).parents[1])}
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(Path(trivet.__file__).parents[1])}
 _HEX = re.compile(r"(?<![A-Za-z])[0-9a-f]{8,}(?![A-Za-z])")
 _NUMBER = re.compile(r"[0-9]+")
 
@@ -55,9 +55,9 @@ class World:
         self.home = folder / "home"
         self.rest = folder / "rest"
         self.repository = Repository(folder / "shop")
-        self.plain = Trivet(self.home, self.repository.path, _ENVIRONMENT)
+        self.plain = Trivet(self.home, self.repository.path, ENVIRONMENT)
         self.points = Points(compile_library(folder), self.home, folder)
-        self.pointed = Trivet(self.home, self.repository.path, {**_ENVIRONMENT, **self.points.environment})
+        self.pointed = Trivet(self.home, self.repository.path, {**ENVIRONMENT, **self.points.environment})
         self.port, self.other_port = own_port(), own_port()
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and hand it on
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -75,8 +75,7 @@ class World:
     def begin(self) -> None:
         """The home is as prepared, and runs."""
         self.end_all()
-        shutil.rmtree(self.home, ignore_errors=True)
-        subprocess.run(("cp", "-a", self.rest, self.home), check=True)
+        copy_home(self.rest, self.home)
         self.points.arm(Role.NOBODY)
         self.pointed.ok("up")
         eventually(lambda: self.answer() is not None, what="the prepared app")
@@ -84,9 +83,9 @@ class World:
     def commit(self, version: str) -> None:
         self.repository.commit({**FILES, "server.py": SERVER.replace("VERSION", version, 1)}, f"Open {version}")
 
-    def run(self, arguments: tuple[str, ...]) -> Done:
+    def run(self, arguments: tuple[str, ...], trivet: Trivet | None = None) -> Done:
         """The command under trial, ended: by itself, or as one of those that stand still, all of which are killed."""
-        with self.pointed.start(*arguments) as process:
+        with (trivet or self.pointed).start(*arguments) as process:
             out, err = self._communicate(process)
         return Done(process.returncode, out, err)
 
@@ -116,6 +115,13 @@ class World:
         paths = (str(path.relative_to(self.home)) for path in self.home.rglob("*"))
         return {_shape(path): path for path in paths}
 
+    def grant(self) -> None:
+        """Who is to have a signal that a child of it cannot send has it."""
+        if asked := self.points.asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(*asked)
+            self.points.grant()
+
     def _communicate(self, process: "subprocess.Popen[str]") -> tuple[str, str]:
         until = time.monotonic() + ENDS_WITHIN_S
         while True:
@@ -124,9 +130,7 @@ class World:
             except subprocess.TimeoutExpired:
                 if self.points.is_dead:
                     self.end_all()
-                if number := self.points.asked:
-                    process.send_signal(number)
-                    self.points.grant()
+                self.grant()
                 if time.monotonic() > until:
                     process.kill()
                     out, err = process.communicate()
@@ -149,6 +153,12 @@ class World:
         for seconds, document in enumerate(sorted(self.home.glob("apps/*/builds/*/build.json"))):
             os.utime(document, (seconds, seconds))  # old enough to be pruned
         self.home.rename(self.rest)
+
+
+def copy_home(rest: Path, home: Path) -> None:
+    """The home is as the other, at rest, was; the caller has ended what ran in it."""
+    shutil.rmtree(home, ignore_errors=True)
+    subprocess.run(("cp", "-a", rest, home), check=True)
 
 
 def _all_processes() -> Iterator[tuple[int, str]]:
