@@ -4,8 +4,11 @@ import pytest
 
 from support.planning import Tree, error_of, plan_of, processes_of, settings_of
 from trivet.build.processes import process_types, tell_defaults
+from trivet.build.schedule import schedule_of
 from trivet.errors import DetectionError, InvalidFile, LockfileError
 from trivet.model.build_plan import BuildPlan, LayerPlan, Phase
+from trivet.model.process import Limits
+from trivet.model.schedule import Overlap, Scheduled
 
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\ndependencies = []\n'
 FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
@@ -564,3 +567,18 @@ def test_a_page_at_the_top_beside_a_public_folder_without_one_is_told() -> None:
     )
     for files in ({"index.html": ""}, {"index.html": "", "public/index.html": ""}, {"public/logo.png": ""}):
         assert plan_of(files).notices == ()
+
+
+def test_a_schedule_takes_command_grace_and_limits_from_a_process_type() -> None:
+    toml = (
+        "[processes.report]\ngrace = 3\nlimits = { files = 64 }\n"
+        '[schedule]\ntime_zone = "Europe/Zurich"\n'
+        '[schedule.weekly]\ncron = "@weekly"\nprocess = "report"\n'
+        '[schedule.nightly]\ncron = "30 3 * * *"\ncommand = "x"\ntimeout = 60\noverlap = "allow"\n'
+    )
+    files = {"Procfile": "web: a\nreport: ./report", "trivet.toml": toml}
+    processes = process_types(Tree(files), plan_of(files), settings_of(files))
+    assert schedule_of(Tree(files), processes, settings_of(files)) == (
+        Scheduled("weekly", "@weekly", "./report", "Europe/Zurich", grace_s=3.0, limits=Limits(files=64)),
+        Scheduled("nightly", "30 3 * * *", "x", "Europe/Zurich", Overlap.ALLOW, timeout_s=60.0),
+    )

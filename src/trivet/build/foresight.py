@@ -15,6 +15,7 @@ from trivet.build.lookup import UNCOMMITTED, still_runs
 from trivet.build.processes import process_types
 from trivet.build.record import Records
 from trivet.build.request import BuildRequest, Foreseen
+from trivet.build.schedule import schedule_of
 from trivet.build.source import Commit, export, has_uncommitted_changes, read_commit
 from trivet.build.store import Store
 from trivet.build.trees import Trees
@@ -92,9 +93,11 @@ class _Unmade:
         plan = choose_builder(tree, self.settings).plan(tree, self.settings)
         hooks = tuple(read_hooks(self.folder / self.commit.folder))
         layers = (*self._layers(plan), *((PlannedLayer(HOOKS_FOLDER, LayerFate.MADE),) if hooks else ()))
+        processes = process_types(tree, plan, self.settings)
+        schedule_of(tree, processes, self.settings)  # what is wrong with it is told before anything is made
         return PlannedBuild(
             source=self.commit.source,
-            processes=process_types(tree, plan, self.settings),
+            processes=processes,
             builder=plan.builder,
             input_key=key,
             layers=layers,

@@ -40,7 +40,7 @@ def layer_key(plan: LayerPlan, inputs: LayerInputs) -> str:
 
 def build_id(build: Build) -> str:
     """12 hex digits for what the build is made from, consists of, and says of itself; its own `id` is no part of that."""
-    consists = [build.layers, build.processes, build.environment, build.release]
+    consists = [build.layers, build.processes, build.environment, build.release, *build.schedule]
     return _digest(["build", build.source.commit, build.source.directory, *consists])[:12]
 
 

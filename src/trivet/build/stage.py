@@ -15,6 +15,7 @@ from trivet.build.journal import Journal
 from trivet.build.processes import process_types, tell_defaults
 from trivet.build.record import Records, write_build, write_failed_log
 from trivet.build.request import BuildRequest, Built, Listener
+from trivet.build.schedule import schedule_of
 from trivet.build.scratch import scratch_folder, view_root, work_folder
 from trivet.build.source import Commit, export
 from trivet.build.store import Store
@@ -110,13 +111,15 @@ class _Making:
         hooks = read_hooks(self._workshop.source / self._job.commit.folder)
         plan = choose_builder(tree, self._job.settings).plan(tree, self._job.settings)
         processes = process_types(tree, plan, self._job.settings)
+        schedule = schedule_of(tree, processes, self._job.settings)
         for notice in (*plan.notices, *tell_defaults(tree, processes), *find_misnamed(tree)):
             self._workshop.journal.notice(notice)
         if any(step.phase is Phase.FETCH for layer in plan.layers for step in layer.steps):
             require_space(self._workshop.scratch, _FETCHED_BYTES)
         self._prepare(plan)
         made = (*self._layers(plan), *self._hooks_layer(hooks))
-        build = self._build(plan, processes, made, tuple(hooks))
+        build = replace(self._build(plan, processes, made, tuple(hooks)), schedule=schedule)
+        build = replace(build, id=build_id(build))
         circumstances = Circumstances(
             self._job.request.home,
             self._job.request.revision,
@@ -213,7 +216,7 @@ class _Making:
         app = "/".join(filter(None, (f"{BUNDLE}/app", self._workshop.folder)))
         environment = {name: value.replace(APP, app) for name, value in plan.environment.items()}
         environment = _with_runtime(environment, programs[runtime]) if runtime else environment
-        unnamed = Build(
+        return Build(
             id="",
             app=self._job.request.app,
             source=source,
@@ -233,7 +236,6 @@ class _Making:
             release=self._job.settings.release,
             hooks=hooks,
         )
-        return replace(unnamed, id=build_id(unnamed))
 
 
 def _with_runtime(environment: dict[str, str], program: Program) -> dict[str, str]:

@@ -8,6 +8,7 @@ from trivet.model.names import AppName
 from trivet.model.output import Part
 from trivet.model.process import ProcessType
 from trivet.model.release_settings import ReleaseSettings
+from trivet.model.schedule import Scheduled
 from trivet.model.source import Source
 
 RUNTIME = "runtime"  # the layer that is a vendored interpreter
@@ -52,6 +53,7 @@ class Build:
     `network`. `made_with` are layers that only the making needed: no part of the bundle, kept with it for the next build.
     `declarations` say which config a release of it needs; they hold no config.
     `release` says how the commands around a release are run, `hooks` which of them are hooks of the app, in `{bundle}/hooks`.
+    `schedule` is what its releases run at times.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Build:
     declarations: tuple[Declaration, ...] = ()
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     hooks: tuple[Part, ...] = ()
+    schedule: tuple[Scheduled, ...] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -27,6 +27,7 @@ from trivet.model.settings.file import (
 )
 from trivet.model.settings.processes import ProcessSettings, read_processes
 from trivet.model.settings.release import read_release
+from trivet.model.settings.schedule import ScheduledSettings, read_schedule
 
 __all__ = [
     "EVERY",
@@ -35,6 +36,7 @@ __all__ = [
     "DeploySettings",
     "Place",
     "ProcessSettings",
+    "ScheduledSettings",
     "Settings",
     "invalid_setting",
     "parse_settings",
@@ -65,6 +67,7 @@ class Settings:
     deploys: Mapping[str, DeploySettings] = field(default_factory=dict)
     config: tuple[Declaration, ...] = ()
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    schedule: Mapping[str, ScheduledSettings] = field(default_factory=dict)
 
 
 def parse_settings(text: str) -> Settings:
@@ -103,6 +106,7 @@ _TOP: Mapping[str, tuple[str, Reader]] = {
     "deploys": ("deploys", _read_deploys),
     "config": ("config", read_config),
     "release": ("release", read_release),
+    "schedule": ("schedule", read_schedule),
 }
 _DEPLOY: Mapping[str, tuple[str, Reader]] = {
     "port": ("port", _read_port),

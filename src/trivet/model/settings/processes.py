@@ -93,7 +93,8 @@ def _read_socket(file: SettingsFile, place: Place, data: object) -> bool:
     return data == "inherit"
 
 
-def _read_limits(file: SettingsFile, place: Place, data: object) -> Limits:
+def read_limits(file: SettingsFile, place: Place, data: object) -> Limits:
+    """The table of limits. Raises: InvalidFile."""
     return Limits(**read_table(file, place, data, _LIMITS))  # type: ignore[arg-type]
 
 
@@ -135,7 +136,7 @@ _PROCESS: Mapping[str, tuple[str, Reader]] = {
     "warm": ("warm_s", _read_seconds_or_none),
     "overlap": ("overlaps", read_switch),
     "socket": ("inherits", _read_socket),
-    "limits": ("limits", _read_limits),
+    "limits": ("limits", read_limits),
 }
 _HEALTH: Mapping[str, tuple[str, Reader]] = {
     "path": ("path", _read_path),
