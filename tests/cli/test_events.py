@@ -27,6 +27,7 @@ KEYS = {
     "status",
     "signal",
     "output",
+    "planned",
     "actor",
     "authority",
     "reason",

@@ -16,10 +16,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SECTIONS = (
     ("Build, release, run", ("deploy", "build", "rollback", "promote", "config")),
-    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "top", "logs", "events", "doctor")),
+    ("Look", ("plan", "releases", "log", "builds", "apps", "ps", "top", "logs", "events", "schedule", "doctor")),
     ("Processes", ("scale", "run", "restart", "stop", "start")),
-    ("This machine", ("up", "down", "host", "domains", "prune", "notify", "backup", "restore", "completion")),
-    ("This machine", ("up", "down", "prune", "metrics", "notify", "backup", "restore", "completion")),
+    (
+        "This machine",
+        ("up", "down", "host", "domains", "metrics", "prune", "notify", "backup", "restore", "completion"),
+    ),
 )
 
 
@@ -39,6 +41,7 @@ _COMMANDS = {
     "logs": ("processes", "Show what the processes of a deploy wrote, by time."),
     "top": ("top", "Show what the processes use, and what comes in at the door."),
     "events": ("events", "Show what happens to processes, as it happens with -f."),
+    "schedule": ("schedule", "List what a deploy runs at times, and when next."),
     "run": ("processes", "Run a one-off command in a release."),
     "scale": ("processes", "Set how many processes of each type run."),
     "restart": ("processes", "Restart the processes of a deploy."),

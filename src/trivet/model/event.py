@@ -12,8 +12,9 @@ class EventKind(StrEnum):
     """What happened: first to one process, then to the deploy.
 
     STARTED, READY, RESTARTED (after it CRASHED), ADOPTED (found running by a supervisor that came up), FAILED (it ended
-    before it was ready), DRAINED (it left, with requests in flight), ENDED (it was told to). SWITCHED: another release
-    serves. LOST: something could not be written to the journal, or cannot be read from it.
+    before it was ready), DRAINED (it left, with requests in flight), ENDED (it was told to); RUN_STARTED, RUN_ENDED (well),
+    RUN_FAILED, RUN_SKIPPED of what is scheduled. SWITCHED: another release serves. LOST: something could not be written to
+    the journal, or cannot be read from it.
     """
 
     STARTED = "started"
@@ -24,6 +25,10 @@ class EventKind(StrEnum):
     ADOPTED = "adopted"
     DRAINED = "drained"
     ENDED = "ended"
+    RUN_STARTED = "run_started"
+    RUN_ENDED = "run_ended"
+    RUN_FAILED = "run_failed"
+    RUN_SKIPPED = "run_skipped"
     SWITCHED = "switched"
     ROLL_OUT_FAILED = "roll_out_failed"
     SCALED = "scaled"
@@ -44,7 +49,13 @@ class EventKind(StrEnum):
     @property
     def is_exit(self) -> bool:
         """Whether a process has exited, or could not be started."""
-        return self in (EventKind.CRASHED, EventKind.FAILED, EventKind.ENDED)
+        return self in (
+            EventKind.CRASHED,
+            EventKind.FAILED,
+            EventKind.ENDED,
+            EventKind.RUN_ENDED,
+            EventKind.RUN_FAILED,
+        )
 
 
 _OF_PROCESS = frozenset(
@@ -57,6 +68,10 @@ _OF_PROCESS = frozenset(
         EventKind.ADOPTED,
         EventKind.DRAINED,
         EventKind.ENDED,
+        EventKind.RUN_STARTED,
+        EventKind.RUN_ENDED,
+        EventKind.RUN_FAILED,
+        EventKind.RUN_SKIPPED,
     )
 )
 
@@ -68,7 +83,7 @@ class Event:
     `how` goes on after the kind, in words: "exited with 3", "was ended by SIGKILL", why a roll-out failed. `after_s` is
     how long the process had run, or taken to be ready. `counts` is the formation that was asked for, `before` what it was.
     `status` or `signal` ("SIGKILL") is what a process exited with, as far as anybody can tell. `output` are the last lines
-    that a process wrote which ended by itself.
+    that a process wrote which ended by itself. `planned` is the time that something scheduled was to run at, in UTC.
     """
 
     at: str
@@ -84,6 +99,7 @@ class Event:
     status: int | None = None
     signal: str | None = None
     output: tuple[str, ...] = ()
+    planned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from trivet.model.names import Deploy
 from trivet.model.process import ProcessType
 from trivet.model.release import Release
 from trivet.model.run_plan import ProcessPlan, RunPlan
+from trivet.model.schedule import Scheduled
 from trivet.run.command import shell_argv
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,6 +31,16 @@ def plan(home: Home, release: Release, config: Config, formation: Formation) -> 
             for name, kind in formation.processes(release.processes)
         ),
     )
+
+
+def plan_run(home: Home, release: Release, config: Config, told: tuple[Scheduled, int, str]) -> ProcessPlan:
+    """One run of something scheduled: in which slot (`nightly.1`), and the time that it runs for ("": somebody asked)."""
+    scheduled, slot, planned = told
+    kind = ProcessType(scheduled.name, scheduled.command, grace_s=scheduled.grace_s, limits=scheduled.limits)
+    shared = release_environment(home, release, config)
+    environment = {**shared, "TRIVET_PLANNED": planned} if planned else shared
+    process = _process(f"{scheduled.name}.{slot}", kind, app_folder(home, release), environment)
+    return replace(process, reads=code_of(home, release))
 
 
 def release_environment(home: Home, release: Release, config: Config) -> Mapping[str, str]:

@@ -21,7 +21,8 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
-from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, warm
+from trivet.model.schedule import Plight, ScheduledRun
+from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, schedules, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.enclosure import Enclosure
@@ -37,6 +38,7 @@ from trivet.run.supervisor.start import Start, walls
 Report = Callable[[str, Mapping[str, object]], None]
 
 _SILENCE_S = 3600.0  # between two events: a process's own deadlines are what ends a roll-out
+_LONGEST_RUN_S = 3 * 24 * 3600.0  # a day, and a day for its grace
 _STARTS_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 10.0
 _POLL_S = 0.005
@@ -236,6 +238,24 @@ class Machine:
     def events(self, deploy: Deploy) -> tuple[Event, ...]:
         """What happened to the deploy's processes, and what people did to them, oldest first. Raises: MachineError."""
         return read_events(self._home, deploy)
+
+    def schedule(self, deploy: Deploy) -> tuple[Plight, ...]:
+        """What the release that is meant to run has scheduled. Raises: NothingReleased, InvalidDocument, MachineError."""
+        why_not = "" if self.is_up() else "the supervisor is not running"
+        return schedules.read_schedule(self._home, deploy, why_not)
+
+    def scheduled_runs(self, deploy: Deploy, name: str | None) -> tuple[ScheduledRun, ...]:
+        """The runs of what is called so (None: of all), oldest first, those that go on last. Raises: MachineError."""
+        return schedules.read_runs(self._home, deploy, name)
+
+    def run_scheduled(self, deploy: Deploy, name: str, by: Act | None, report: Report) -> ScheduledRun:
+        """It was run, now, by the supervisor, whatever becomes of us; `report` is told "started".
+
+        Raises: NothingReleased, AlteredLayer, UnknownProcess, Busy, RunError (it is stopped), SupervisorUnreachable.
+        """
+        self._check_current(deploy)
+        request = {"do": "run_scheduled", "deploy": str(deploy), "name": name, "by": to_json(by)}
+        return from_json(ScheduledRun, self._ask(request, within_s=_LONGEST_RUN_S, report=report), name="the run")
 
     def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
         """The exit status of the command, run in the release's environment, attached to our terminal or files.

@@ -20,6 +20,7 @@ from trivet.run.supervisor.doorkeeper import Backend, Doorkeeper, Route
 from trivet.run.supervisor.loop import Action
 from trivet.run.supervisor.probation import Probation
 from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.times import Times
 from trivet.run.supervisor.yard import Yard
 
 DEFAULT_HOST = "127.0.0.1"
@@ -47,6 +48,7 @@ class Keeper:
         self._departure = Departure(yard, door, deploy, self._on_gone)
         self._when_settled: list[Action] = []
         self._when_gone: list[Action] = []
+        self.times = Times(yard, deploy)
 
     @property
     def home(self) -> Home:
@@ -77,7 +79,8 @@ class Keeper:
 
     def all(self) -> tuple[Process, ...]:
         """Every process there is, those that leave last."""
-        return tuple(dict.fromkeys((*self.members.values(), *self._starting, *self._warm, *self.leaving)))
+        there = (*self.members.values(), *self._starting, *self._warm, *self.times.processes, *self.leaving)
+        return tuple(dict.fromkeys(there))
 
     def tell(self, event: Event) -> None:
         """The journal says that this happened to the deploy."""
@@ -194,9 +197,10 @@ class Keeper:
         self.door.give_up_all(self.deploy, but=address)
 
     def let_all_go(self, gone: Action) -> None:
-        """No member is left, and whoever asks at the address is told that the app is stopped; then `gone` is called."""
+        """Nothing runs, and whoever asks at the address is told that the app is stopped; then `gone` is called."""
         self._end_probation()
-        members = tuple(self.members.values())
+        self.times.rest()
+        members = (*self.members.values(), *self.times.processes)
         self.members = {}
         self.leaving |= set(members)
         with contextlib.suppress(SupervisorUnreachable):  # no door, no requests
@@ -219,6 +223,10 @@ class Keeper:
         """The action is done once no process is on its way out."""
         self._when_gone.append(action)
         self._tell_waiting()
+
+    def keep_times(self) -> None:
+        """What the release that is meant to run has scheduled runs when its time comes, from what follows on."""
+        self.yard.loop.soon(lambda: self.times.follow(is_wanted=not self.is_stopped and self.unread is None))
 
     def prune(self) -> None:
         """Only the logs that are to be kept are, and those that are written to."""
@@ -316,6 +324,7 @@ class Keeper:
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
         self._starting, self._warm = (), ()
+        self.keep_times()
         try:
             then(failure)
         finally:

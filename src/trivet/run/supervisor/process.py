@@ -30,6 +30,7 @@ from trivet.run.supervisor.yard import Yard
 
 Ended = Callable[["Process", str], None]
 Gone = Callable[["Process"], None]
+Tell = Callable[[EventKind, str, float | None, processes.Exit | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Process:
     """One process of a release, whose output goes to `log`. `status` says how it is; its file in run/status says the same.
 
     While `on_end` is set (it is at the gate, or watched) its end is told there and it is not started again. `on_move` is
-    told when it had to be given another port, `on_crash` when it ended by itself and is started again. `inheritance` is the
-    listening socket that its program gets, if it does.
+    told when it had to be given another port, `on_crash` when it ended by itself and is started again. `on_event` is told what
+    happens to it, instead of the journal. `inheritance` is the listening socket that its program gets, if it does.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Process:
         "log",
         "on_crash",
         "on_end",
+        "on_event",
         "on_move",
         "plan",
         "status",
@@ -84,6 +86,7 @@ class Process:
         self.on_end: Ended | None = None
         self.on_move: Gone | None = None
         self.on_crash: Ended | None = None
+        self.on_event: Tell | None = None
         self.is_watched = False
         self.inheritance: Inheritance | None = None
         self.status = found or Status(
@@ -182,6 +185,9 @@ class Process:
         self, kind: EventKind, how: str = "", after_s: float | None = None, ended: processes.Exit | None = None
     ) -> None:
         """The journal says that this happened to the process."""
+        if self.on_event is not None:
+            self.on_event(kind, how, after_s, ended)
+            return
         spent_s = None if after_s is None else round(after_s, 3)
         event = Event(now(), kind, self.belonging.release, self.plan.name, self.status.pid, how, spent_s)
         if ended is not None:
@@ -189,6 +195,10 @@ class Process:
             if kind is not EventKind.ENDED:
                 event = replace(event, output=self._output.last_words())
         self._yard.journal.tell(self.belonging.deploy, event)
+
+    def last_words(self) -> tuple[str, ...]:
+        """The last lines that it has written."""
+        return self._output.last_words()
 
     def when_gone(self, *actions: Gone) -> None:
         """These are called once it has ended as it was told."""

@@ -50,6 +50,7 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
     intent = _read_intent(keeper)
     found = _find(keeper)
     _add_strays(keeper, found, present)
+    runs = [found.pop(name) for name in tuple(found) if found[name][0].planned_s is not None]
     finish = intents.finishes(intent, _serving(intent, found))
     if intent is not None:
         _write_meant(keeper, intent, finish=finish)
@@ -61,6 +62,8 @@ def recover(keeper: Keeper, present: Iterable[Stray]) -> None:
         _tell(keeper.deploy, keeper.unread)
         wanted = _plan_of_found(keeper, found)
     _sort(keeper, found, wanted, intents.recover(intent, tuple(found), _plain_names(wanted), finish=finish))
+    for status, pidfd in runs:
+        keeper.times.adopt(status, pidfd, to_end=keeper.is_stopped)
     kept = len(keeper.members)
     _bring_up(keeper, wanted)
     if keeper.trouble is None:
@@ -180,6 +183,8 @@ def _find(keeper: Keeper) -> Found:
             pidfd = processes.find_again(status.pid, status.start_time)
         if pidfd is None:
             statuses.remove(folder, status)
+            if status.planned_s is not None:
+                keeper.times.lose(status)
         else:
             found[status.name] = (status, pidfd)
     return found

@@ -102,7 +102,7 @@ class Rolling:
 
     def _prove(self) -> bool:
         keeper = self._keeper
-        statuses = [process.status for process in keeper.members.values()]
+        statuses = [process.status for process in (*keeper.members.values(), *keeper.times.processes)]
         self._proof = proof.prove(keeper.home, keeper.deploy, statuses)
         return not self._proof.left
 

@@ -30,7 +30,8 @@ class Status:
     """One process. `turn` tells apart those of one release and name (a restart starts the new beside the old).
 
     `pid` and `start_time` (clock ticks since the boot) are None while it waits for its next start. `since` is in
-    seconds since the epoch. The port of one that `inherits` is the deploy's.
+    seconds since the epoch. The port of one that `inherits` is the deploy's. `planned_s` is the time that a run of something
+    scheduled runs for (0: somebody has asked for it; None: it is no run).
     """
 
     release: int
@@ -47,6 +48,7 @@ class Status:
     streak: int = 0
     last_exit: str | None = None
     inherits: bool = False
+    planned_s: float | None = None
 
     @property
     def name(self) -> str:

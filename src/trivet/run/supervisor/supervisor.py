@@ -32,7 +32,7 @@ from trivet.run.supervisor.succession import Image, PassedOn, Successor
 from trivet.run.supervisor.yard import Yard
 
 _ABORTED = "interrupted"
-_WRITING = frozenset(("roll_out", "scale", "restart", "stop", "start"))
+_WRITING = frozenset(("roll_out", "scale", "restart", "stop", "start", "run_scheduled"))
 
 Request = Mapping[str, Any]
 
@@ -68,6 +68,7 @@ class Supervisor:
             "restart": self._restart,
             "stop": self._stop,
             "start": self._start,
+            "run_scheduled": self._run_scheduled,
             "destroy": self._destroy,
             "metrics": self._metrics.tell,
             "metrics_place": self._metrics.place,
@@ -100,6 +101,7 @@ class Supervisor:
 
     def _let_be(self, control: Control, make: Callable[[socket.socket], Successor | Image]) -> Successor | Image:
         for keeper in self._keepers.values():
+            keeper.times.close()
             for process in keeper.all():
                 process.let_be()
         self._door.let_be()
@@ -256,6 +258,9 @@ class Supervisor:
 
     def _start(self, client: Client, request: Request) -> None:
         verbs.start(self._keeper_of(request), _listener(client, request))
+
+    def _run_scheduled(self, client: Client, request: Request) -> None:
+        verbs.run_scheduled(self._keeper_of(request), str(request["name"]), _listener(client, request))
 
     def _destroy(self, client: Client, request: Request) -> None:
         keeper = self._keeper_of(request)

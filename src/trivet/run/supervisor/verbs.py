@@ -139,6 +139,7 @@ def stop(keeper: Keeper, listener: Listener) -> None:
     desired.write_stopped(keeper.home, keeper.deploy, stopped=True)
     if ran:
         keeper.tell(Event(now(), EventKind.DEPLOY_STOPPED, number, by=listener.by))
+    keeper.keep_times()
     keeper.let_all_go(lambda: listener.done(None))
 
 
@@ -166,6 +167,17 @@ def watch(keeper: Keeper, number: int, seconds: float, listener: Listener) -> No
         keeper.watch(seconds, listener.done)
 
 
+def run_scheduled(keeper: Keeper, name: str, listener: Listener) -> None:
+    """One run of something scheduled begins now: reported as "started", and the listener is told the `ScheduledRun` at its end.
+
+    Raises: NothingReleased, UnknownProcess, Busy, RunError, MachineError.
+    """
+    current_of(keeper)
+    _check_running(keeper)
+    run = keeper.times.run_now(name, listener.by, listener.done)
+    listener.report("started", {"process": run.process, "release": run.release})
+
+
 def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
     """Whatever is missing of the plan is started, and requests go to it. Raises: MachineError, SupervisorUnreachable.
 
@@ -178,6 +190,7 @@ def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
         keeper.members[process.plan.name] = process
         keeper.start_alone(process)
     keeper.take_over((), (), address, lambda: None)
+    keeper.keep_times()
 
 
 def read_plan(keeper: Keeper, number: int) -> RunPlan:
