@@ -104,6 +104,20 @@ def test_a_run_outlives_a_roll_out_and_a_killed_supervisor_and_its_end_is_known(
     assert (shop.home.run(shop.deploy) / "status" / "v1.nightly.1.json").exists() is False
 
 
+def test_runs_are_of_the_release_that_serves_also_while_the_one_before_is_kept_warm(shop: Shop) -> None:
+    for number in (1, 2):
+        _release(shop, number, Scheduled("nightly", YEARLY, "true"))
+    shop.ok(1)
+    runs: list[ScheduledRun] = []
+
+    def report(event: str, _: object) -> None:
+        if event == "shifted":
+            runs.append(_run(shop))
+
+    assert shop.machine.roll_out(shop.deploy, 2, address=None, report=report).succeeded
+    assert [run.release for run in runs] == [2]
+
+
 def test_a_run_that_ends_while_no_supervisor_runs_is_told(shop: Shop) -> None:
     _release(shop, 1, Scheduled("nightly", YEARLY, "exec sleep 600"))
     shop.ok(1)

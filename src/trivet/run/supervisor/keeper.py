@@ -160,6 +160,7 @@ class Keeper:
         members = {**kept, **{process.plan.name: process for process in starts}}
         self._lay_way(members, address)
         commit()
+        self.keep_times()
         self.members = members
         self._warm = tuple(process for process in drops if not process.is_stopping)
         for process in members.values():
@@ -187,6 +188,7 @@ class Keeper:
             commit()
         except (OSError, TrivetError) as error:
             sys.stderr.write(f"trivet: {self.deploy}: {error}\n")
+        self.keep_times()
 
     def put_back(self, address: Address | None) -> None:
         """Requests go to the members again, at the address of before, as far as the machine lets us."""
@@ -324,7 +326,6 @@ class Keeper:
     def _on_end(self, then: Callable[[Failure | None], None], failure: Failure | None) -> None:
         self._change = None
         self._starting, self._warm = (), ()
-        self.keep_times()
         try:
             then(failure)
         finally:

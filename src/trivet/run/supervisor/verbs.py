@@ -189,8 +189,8 @@ def bring_up(keeper: Keeper, wanted: RunPlan, address: Address | None) -> None:
     for process in starts:
         keeper.members[process.plan.name] = process
         keeper.start_alone(process)
+    keeper.keep_times()  # whoever comes to listen there
     keeper.take_over((), (), address, lambda: None)
-    keeper.keep_times()
 
 
 def read_plan(keeper: Keeper, number: int) -> RunPlan:
