@@ -17,7 +17,8 @@ from trivet.model.document import read_document, write_document
 from trivet.model.event import EventKind
 from trivet.model.release import Act, Actor, Release
 from trivet.model.run import Proof
-from trivet.model.schedule import Missed, Overlap, Scheduled, ScheduledRun
+from trivet.model.schedule import Missed, Overlap, Scheduled
+from trivet.model.scheduled_run import ScheduledRun
 from trivet.run.schedule_book import Book, book_path, read_book, write_book
 from trivet.run.schedule_rules import Due, find_due
 from trivet.run.supervisor import launch, link

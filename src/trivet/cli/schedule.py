@@ -8,7 +8,7 @@ from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation, known_deploy
 from trivet.flows import schedule as flow
 from trivet.model.document import to_json
-from trivet.model.schedule import Plight, ScheduledRun
+from trivet.model.scheduled_run import Plight, ScheduledRun
 
 _LIST = ("NAME", "WHEN", "TIME ZONE", "NEXT", "LAST", "OUTCOME")
 _RUNS = ("PLANNED", "BEGAN", "TOOK", "RELEASE", "PROCESS", "OUTCOME")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from trivet.flows.installation import Installation
 from trivet.model.names import Deploy
-from trivet.model.schedule import Plight, ScheduledRun
+from trivet.model.scheduled_run import Plight, ScheduledRun
 from trivet.run import Machine
 
 

@@ -11,7 +11,7 @@ from trivet.host import files
 from trivet.model.document import write_document
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.model.schedule import ScheduledRun
+from trivet.model.scheduled_run import ScheduledRun
 from trivet.run import documents
 
 

@@ -11,7 +11,8 @@ from trivet.model.cron import parse_cron
 from trivet.model.event import Event, EventKind
 from trivet.model.home import Home
 from trivet.model.names import Deploy
-from trivet.model.schedule import Missed, Plight, Scheduled, ScheduledRun
+from trivet.model.schedule import Missed, Scheduled
+from trivet.model.scheduled_run import Plight, ScheduledRun
 from trivet.model.zone import find_zone
 from trivet.run import desired
 from trivet.run.events import read_events

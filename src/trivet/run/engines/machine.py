@@ -21,7 +21,7 @@ from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
 from trivet.model.release import Act
 from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
-from trivet.model.schedule import Plight, ScheduledRun
+from trivet.model.scheduled_run import Plight, ScheduledRun
 from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, schedules, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link

@@ -12,7 +12,7 @@ from trivet.model.event import Event, EventKind
 from trivet.model.names import Deploy
 from trivet.model.release import Act
 from trivet.model.run_plan import ProcessPlan
-from trivet.model.schedule import ScheduledRun
+from trivet.model.scheduled_run import ScheduledRun
 from trivet.run.log_files import append_to_log
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.process import Belonging, Process

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 from trivet.errors import TrivetError, UnknownProcess
 from trivet.model.names import Deploy
 from trivet.model.release import Act, Release
-from trivet.model.schedule import ScheduledRun
 from trivet.run.released import current_release, read_release
-from trivet.run.schedule_book import book_path
 from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.yard import Yard
 
 if TYPE_CHECKING:
+    from trivet.model.scheduled_run import ScheduledRun
     from trivet.run.supervisor.timetable import OnRun, Timetable
+
+_BOOK = "schedule.json"  # `schedule_book` writes it
 
 
 class Times:
@@ -34,7 +35,7 @@ class Times:
         """The schedule is that of the release that is meant to run; not wanted: nothing is started, and nothing missed."""
         release = self._release() if is_wanted else None
         has_schedule = release is not None and bool(release.build.schedule)
-        is_written = self._timetable is not None or book_path(self._yard.home, self._deploy).exists()
+        is_written = self._timetable is not None or (self._yard.home.run(self._deploy) / _BOOK).exists()
         if has_schedule or is_written:
             try:
                 self._open().follow(release)
@@ -60,7 +61,7 @@ class Times:
         """A run has ended that nobody saw end."""
         self._open().lose(status)
 
-    def run_now(self, name: str, by: Act | None, listener: "OnRun") -> ScheduledRun:
+    def run_now(self, name: str, by: Act | None, listener: "OnRun") -> "ScheduledRun":
         """It runs; the listener is told how it ended. Raises: UnknownProcess, Busy, RunError, MachineError."""
         if self._timetable is None:
             raise UnknownProcess(

@@ -19,7 +19,8 @@ from trivet.model.names import Deploy
 from trivet.model.release import Act, Release
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
-from trivet.model.schedule import Overlap, Scheduled, ScheduledRun, find_scheduled
+from trivet.model.schedule import Overlap, Scheduled, find_scheduled
+from trivet.model.scheduled_run import ScheduledRun
 from trivet.model.zone import find_zone
 from trivet.run.plan import plan_run
 from trivet.run.released import check_runnable, read_environment, read_release
