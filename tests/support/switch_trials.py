@@ -22,6 +22,7 @@ OLD, NEW = Served("b", OLD_NUMBER), Served("c", OLD_NUMBER + 1)
 _NEXT = (UP, SET, DEPLOY, RESTART)
 _TIDY_WITHIN_S = 60.0
 _ASKS = 10
+_VERIFY_EVERY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ CHANGES = (
     Change("roll-out", "alone", _ROLL_OUT, NEW),
     Change("roll-out", "inherited", _ROLL_OUT, NEW),
     Change("failed roll-out", "relayed", ("config", "set", "MODE=dies"), fails=True),
-    Change("failed roll-out", "alone", ("config", "set", "MODE=idle"), fails=True),
+    # Its worker may last until it has settled: then it fails while it is watched.
+    Change("failed roll-out", "alone", ("config", "set", "MODE=idle"), Served("b", OLD_NUMBER + 1), fails=True),
     Change("failed roll-out", "inherited", ("config", "set", "MODE=dies"), fails=True),
     Change("flip-back", "relayed", ("config", "set", "MODE=late"), Served("b", OLD_NUMBER + 1), fails=True),
     Change("log cut", "relayed", ("config", "set", "MODE=talks"), Served("b", OLD_NUMBER + 1)),
@@ -227,7 +229,8 @@ class SwitchBench:
         good = max(number for number, state in states.items() if state == "succeeded")
         if (served := self._world.served()) is None or served.release != good:
             trial.wrong.append(f"{served} is answered, and v{good} is the last that succeeded")
-        self._expect(trial, "releases verify", self._world.plain.run("releases", "verify"))
+        if trial.target % _VERIFY_EVERY == 0:
+            self._expect(trial, "releases verify", self._world.plain.run("releases", "verify"))
 
     def _check_whole(self, trial: Trial) -> None:
         """One release runs with all its processes, and nothing else; what the old leaves goes shortly after it."""

@@ -51,13 +51,7 @@ while not leaving:
     connection.sendall(head + body)
     connection.close()
 """
-WORKER = """
-import os, signal, sys
-if os.environ.get("MODE") == "idle":
-    sys.exit(5)
-signal.pause()
-"""
-PROCFILE = "web: exec python3 -I -S server.py\nworker: exec python3 -I -S worker.py\n"
+PROCFILE = 'web: exec python3 -I -S server.py\nworker: test "$MODE" != idle || exit 5; exec sleep 86400\n'
 TOML = {
     "relayed": "",
     "alone": "overlap = false\n",
@@ -134,9 +128,7 @@ class Switched(World):
         trivet = self.plain
         for kind, toml in TOML.items():
             text = f'app = "shop"\n\n[processes.worker]\nsettle = 0.02\n{toml}'
-            self.repository.commit(
-                {"Procfile": PROCFILE, "trivet.toml": text, "server.py": SERVER, "worker.py": WORKER}, kind
-            )
+            self.repository.commit({"Procfile": PROCFILE, "trivet.toml": text, "server.py": SERVER}, kind)
             trivet.ok("config", "set", "GREETING=a")
             trivet.ok("deploy", "--port", self.port)
             trivet.ok("scale", *(f"{name}={count}" for name, count in FORMATION.items()))
