@@ -1,6 +1,7 @@
 """The walls between rooms: import-linter's contracts, and what it cannot see."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -98,7 +99,13 @@ def _reach(name: str) -> Iterator[str]:
     yield from seen
 
 
-def _imports(path: Path) -> Iterator[str]:
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """Read once a module: it is reached from hundreds."""
+    return tuple(_read_imports(path))
+
+
+def _read_imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

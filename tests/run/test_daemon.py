@@ -73,6 +73,9 @@ def test_the_supervisor_imports_nothing_but_the_standard_library_and_little_of_i
         "selectors",
         "ipaddress",
         "calendar",
+        "zoneinfo",
+        "trivet.model.cron",
+        "trivet.run.supervisor.timetable",
         "datetime",
         "typing.io",
     }

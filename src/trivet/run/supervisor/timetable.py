@@ -30,7 +30,7 @@ from trivet.run.supervisor import scheduled_run
 from trivet.run.supervisor.process import Belonging, Process
 from trivet.run.supervisor.scheduled_run import Run
 from trivet.run.supervisor.status import Status
-from trivet.run.supervisor.wall_clock import Clock
+from trivet.run.supervisor.wall_clock import WallClock
 from trivet.run.supervisor.yard import Yard
 
 _MOST_AT_ONCE = 10
@@ -47,7 +47,7 @@ class _Entry:
 class Timetable:
     """`runs` are those that go on, also of releases that ran before: nobody ends them but their time, or `close`."""
 
-    def __init__(self, yard: Yard, deploy: Deploy, clock: Clock) -> None:
+    def __init__(self, yard: Yard, deploy: Deploy, clock: WallClock) -> None:
         """Raises: MachineError."""
         self.runs: dict[Process, Run] = {}
         self._yard = yard

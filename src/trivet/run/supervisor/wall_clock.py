@@ -1,23 +1,9 @@
 """The clock on the wall, for what is to happen at a time of day; everything else uses the monotonic one, of the loop."""
 
 import time
-from typing import Protocol
 
 from trivet.host.wall_timer import WallTimer
 from trivet.run.supervisor.loop import Action, Loop
-
-
-class Clock(Protocol):
-    """Tells the time, and wakes at one."""
-
-    def now_s(self) -> float:
-        """Seconds since the epoch."""
-
-    def wake_at(self, moment_s: float | None, action: Action) -> None:
-        """The action is done at this moment (None: at none) and when the clock is set; what was to be done before is not."""
-
-    def close(self) -> None:
-        """Nothing is done any more."""
 
 
 class WallClock:
