@@ -103,12 +103,13 @@ class Trial:
         return self.at != "not reached"
 
     def __str__(self) -> str:
+        return "\n".join((self.head, *(f"    {line}" for line in self.wrong), f"    said: {self.told.err!r}"))
+
+    @property
+    def head(self) -> str:
+        """What was tried, in one line."""
         what = f"{self.change.name}, {self.change.kind}: {self.harm} at {self.target} ({self.at})"
-        lines = [
-            f"{what}, then {' '.join(self.following)}: {self.told.status}",
-            *(f"    {line}" for line in self.wrong),
-        ]
-        return "\n".join((*lines, f"    said: {self.told.err!r}"))
+        return f"{what}, then {' '.join(self.following)}: {self.told.status}"
 
 
 class SwitchBench:
@@ -132,10 +133,9 @@ class SwitchBench:
             assert not (change.serves and client.failures), client.failures
         return self._counts[change]
 
-    def choose(self, count: int, changes: tuple[Change, ...] = CHANGES) -> tuple[tuple[Change, int], ...]:
-        """So many points, spread evenly over all points of all these changes."""
-        every = [(change, target) for change in changes for target in range(1, self.count(change) + 1)]
-        return tuple(every[index * len(every) // count] for index in range(min(count, len(every))))
+    def place(self, change: Change, share: float) -> int:
+        """The point at this share of the change's way."""
+        return 1 + int(share * self.count(change))
 
     def try_out(self, change: Change, harm: Harm, target: int) -> Trial:
         """The supervisor came to harm at that point, and afterwards came other commands."""
