@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from keepers import children, name_of, resident_kb, sleepers, spin, supervisor_of, wait
 from measure import print_milliseconds
 from shop import make_shop
-from supervisors import _children, _name, _resident_kb, _sleepers, _spin, _supervisor_of, _wait
 
 COUNT = 100
 SCRAPES = 30
@@ -37,8 +37,8 @@ def main() -> None:
         try:
             shop.trivet("deploy")
             shop.trivet("scale", f"worker={COUNT}")
-            pid = _supervisor_of(Path(folder) / "home")
-            _wait(lambda: len(_sleepers(pid)) == COUNT)
+            pid = supervisor_of(Path(folder) / "home")
+            wait(lambda: len(sleepers(pid)) == COUNT)
             _measure(pid, lambda: shop.trivet("metrics", "on", PLACE))
         finally:
             shop.trivet("down")
@@ -46,13 +46,13 @@ def main() -> None:
 
 def _measure(pid: int, serve: object) -> None:
     print(f"resident memory, MB, {COUNT} processes")
-    print(f"{'nobody was ever told':<44} {_resident_kb(pid) / 1000:9.2f}")
+    print(f"{'nobody was ever told':<44} {resident_kb(pid) / 1000:9.2f}")
     serve()  # type: ignore[operator]
-    print(f"{'served':<44} {_resident_kb(pid) / 1000:9.2f}")
+    print(f"{'served':<44} {resident_kb(pid) / 1000:9.2f}")
     before = _cpu_s(pid)
     scrapes = [_scrape() for _ in range(SCRAPES)]
     used_s = (_cpu_s(pid) - before) / SCRAPES
-    print(f"{f'after {SCRAPES} scrapes':<44} {_resident_kb(pid) / 1000:9.2f}")
+    print(f"{f'after {SCRAPES} scrapes':<44} {resident_kb(pid) / 1000:9.2f}")
     before = _cpu_s(pid)
     time.sleep(10)
     print(
@@ -81,11 +81,11 @@ def _read() -> None:
 
 def _restart(pid: int) -> float:
     time.sleep(PAUSE_S)
-    victim = max(_sleepers(pid), key=_age_ticks)
-    known = set(_children(pid))
+    victim = max(sleepers(pid), key=_age_ticks)
+    known = set(children(pid))
     started = time.perf_counter()
     os.kill(victim, signal.SIGKILL)
-    _spin(lambda: any(_name(new) == "sleep" for new in set(_children(pid)) - known))
+    spin(lambda: any(name_of(new) == "sleep" for new in set(children(pid)) - known))
     return time.perf_counter() - started
 
 

@@ -1,12 +1,14 @@
-"""Restart after a crash, and memory with 1 and 100 processes: Trivet beside supervisord and honcho, in the same run.
+"""Memory, processor time when idle, restart after a crash, start of a hundred: Trivet beside its peers, in the same run.
 
-    .venv/bin/python bench/supervisors.py
+    .venv/bin/python bench/supervisors.py [memory] [idle] [restart] [start]
 
-Installs supervisord and honcho from PyPI into a temporary environment. Every process supervised is `sleep`. A restart is
-timed from SIGKILL until the supervisor has another child that runs `sleep`; each kill hits another process, two seconds after
-the one before, so that nobody's back-off counts. honcho never restarts: when one process ends it ends the others.
+Installs supervisord, circus and honcho from PyPI into a temporary environment; runit and s6 are measured if they are there
+(`apt-get install runit s6`). Every process is `sleep`; honcho never restarts, and is not started 500 times (9 GB).
 
-Goals: restart under 5 ms median; memory under 15 MB with 1 and with 100 processes.
+Memory and idle time are of all processes that are the supervisor's own: runit and s6 have one for each process, honcho too.
+A restart is timed from SIGKILL until the supervisor has another child that runs `sleep`; each kill hits another process.
+A start is timed until the last of 100 processes runs `sleep`: from the start of the daemon, and for Trivet also from
+`trivet up`, and from the request of `trivet start` to a supervisor that runs.
 """
 
 import os
@@ -15,169 +17,208 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from shop import Shop, make_shop
+from keepers import (
+    Keeper,
+    children,
+    descendants,
+    install,
+    keepers,
+    name_of,
+    shop_of,
+    sleepers,
+    spin,
+    supervisor_of,
+    wait,
+)
+from trivet.model.home import Home
+from trivet.model.names import parse_deploy
+from trivet.run import Machine
+from trivet.run.supervisor import launch
 
-KILLS = 11
-PAUSE_S = 2.0
-COUNTS = (1, 100)
+COUNTS = (1, 10, 100, 500)
+KILLS = 50
+KILLS_OF_THE_SLOW = 20
+SLOW = ("supervisord", "circus", "s6")  # a second and more for each
+PAUSE_S = 0.5
+IDLE_S = 5.0
+STARTED = 100
+ROUNDS = 5
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints the tables asked for, or all."""
+    wanted = sys.argv[1:] or ["memory", "idle", "restart", "start"]
     with tempfile.TemporaryDirectory() as folder:
-        tools = _install(Path(folder))
-        candidates: dict[str, Callable[[int], object]] = {
-            "trivet": lambda count: _trivet(Path(folder), count),
-            "supervisord": lambda count: _supervisord(tools, Path(folder), count),
-            "honcho": lambda count: _honcho(tools, Path(folder), count),
+        Path(folder).chmod(0o711)
+        found = keepers(install(Path(folder)), Path(folder))
+        for name in {"runit", "s6"} - set(found):
+            print(f"{name} is not here: apt-get install {name}")
+        tables: Mapping[str, Callable[[dict[str, Keeper]], None]] = {
+            "memory": _print_memory,
+            "idle": _print_idle,
+            "restart": _print_restarts,
+            "start": lambda all_of_them: _print_starts(all_of_them, Path(folder)),
         }
-        print(f"{'':<14} " + " ".join(f"{f'{count} processes':>16}" for count in COUNTS) + "   resident memory, MB")
-        for name, start in candidates.items():
-            print(f"{name:<14} " + " ".join(f"{_memory(start, count):16.1f}" for count in COUNTS))
-        print(f"\n{'':<14} {'median':>9} {'least':>9} {'most':>9}   death to restart, ms, {KILLS} kills")
-        for name in ("trivet", "supervisord"):
-            taken = _restarts(candidates[name])
-            print(f"{name:<14} {statistics.median(taken):9.2f} {min(taken):9.2f} {max(taken):9.2f}")
-        print(f"{'honcho':<14} never restarts")
+        for name in wanted:
+            print(f"load {os.getloadavg()[0]:.1f}")
+            tables[name](found)
 
 
-def _install(folder: Path) -> Path:
-    subprocess.run((sys.executable, "-m", "venv", folder / "tools"), check=True)
-    pip = folder / "tools" / "bin" / "pip"
-    subprocess.run(
-        (pip, "install", "--quiet", "supervisor", "honcho", "setuptools<81"), check=True, capture_output=True
-    )
-    return folder / "tools" / "bin"
+def _print_memory(found: dict[str, Keeper]) -> None:
+    print(f"{'':<14} " + " ".join(f"{count:>15}" for count in COUNTS) + "   processes: resident (proportional) MB")
+    for name, keep in found.items():
+        counts = COUNTS[:-1] if name == "honcho" else COUNTS
+        print(f"{name:<14} " + " ".join(f"{_memory(keep, count):>15}" for count in counts), flush=True)
 
 
-def _memory(start: Callable[[int], object], count: int) -> float:
-    with start(count) as pid:  # type: ignore[attr-defined]
-        _wait(lambda: len(_sleepers(pid)) == count)
-        time.sleep(0.5)
-        own = [process for process in _descendants(pid) if _name(process) != "sleep"]
-        return sum(_resident_kb(process) for process in own) / 1000
+def _memory(keep: Keeper, count: int) -> str:
+    with keep(count) as pid:
+        wait(lambda: len(sleepers(pid)) == count)
+        time.sleep(1.0)
+        own = _own(pid)
+        resident, proportional = (sum(_smaps_kb(each, what) for each in own) / 1000 for what in ("Rss:", "Pss:"))
+        return f"{resident:.1f} ({proportional:.1f})"
 
 
-def _restarts(start: Callable[[int], object]) -> list[float]:
-    with start(KILLS) as pid:  # type: ignore[attr-defined]
-        _wait(lambda: len(_sleepers(pid)) == KILLS)
+def _print_idle(found: dict[str, Keeper]) -> None:
+    print(f"{'':<14} {'ms a second':>12}   processor time with {STARTED} processes, over {IDLE_S:g} s")
+    for name, keep in found.items():
+        with keep(STARTED) as pid:
+            wait(lambda pid=pid: len(sleepers(pid)) == STARTED)  # type: ignore[misc]
+            time.sleep(3.0)
+            own = _own(pid)
+            before = sum(map(_ran_ms, own))
+            time.sleep(IDLE_S)
+            print(f"{name:<14} {(sum(map(_ran_ms, own)) - before) / IDLE_S:12.3f}", flush=True)
+
+
+def _print_restarts(found: dict[str, Keeper]) -> None:
+    print(f"{'':<14} {'kills':>6} {'median':>9} {'p99':>9} {'least':>9} {'most':>9}   death to restart, ms")
+    for name, keep in found.items():
+        if name == "honcho":
+            print(f"{name:<14} never restarts")
+            continue
+        taken = sorted(_restarts(keep, KILLS_OF_THE_SLOW if name in SLOW else KILLS))
+        row = (
+            statistics.median(taken),
+            statistics.quantiles(taken, n=100, method="inclusive")[98],
+            taken[0],
+            taken[-1],
+        )
+        print(f"{name:<14} {len(taken):6} " + " ".join(f"{figure:9.2f}" for figure in row), flush=True)
+
+
+def _restarts(keep: Keeper, kills: int) -> list[float]:
+    with keep(kills) as pid:
+        wait(lambda: len(sleepers(pid)) == kills)
+        time.sleep(2.0)
         taken = []
-        for victim in sorted(_sleepers(pid)):
-            time.sleep(PAUSE_S)
-            known = set(_children(pid))
+        for victim in sorted(sleepers(pid)):
+            parent = _parent(victim)
+            known = set(children(parent))
             started = time.perf_counter()
             os.kill(victim, signal.SIGKILL)
-            _spin(lambda known=known: any(_name(new) == "sleep" for new in set(_children(pid)) - known))  # type: ignore[misc]
+            spin(lambda parent=parent, known=known: any(name_of(n) == "sleep" for n in set(children(parent)) - known))  # type: ignore[misc]
             taken.append((time.perf_counter() - started) * 1000)
+            time.sleep(PAUSE_S)
         return taken
 
 
-@contextmanager
-def _trivet(folder: Path, count: int) -> Iterator[int]:
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        shop: Shop = make_shop(Path(own))
-        shop.commit(
-            {"Procfile": "worker: sleep 100000\n", "trivet.toml": 'app = "shop"\n[processes.worker]\nsettle = 0.1\n'}
-        )
-        try:
-            shop.trivet("deploy")
-            shop.trivet("scale", f"worker={count}")
-            yield _supervisor_of(Path(own) / "home")
-        finally:
+def _print_starts(found: dict[str, Keeper], folder: Path) -> None:
+    print(f"{'':<30} {'median':>9} {'least':>9} {'most':>9}   start of {STARTED} processes, ms, {ROUNDS} rounds")
+    own = folder / "started"
+    own.mkdir()
+    with shop_of(own, STARTED) as shop:
+        home = Home(own / "home")
+        machine, deploy = Machine(home), parse_deploy("shop/production")
+        pid = [supervisor_of(home.root)]
+
+        def end() -> None:
             shop.trivet("down")
+            time.sleep(1.0)
+
+        def restart() -> None:
+            machine.stop(deploy)
+            wait(lambda: not sleepers(pid[0]))
+            time.sleep(1.0)
+
+        def find() -> int:
+            pid[0] = supervisor_of(home.root)
+            return pid[0]
+
+        # What `trivet up` starts, as the peers are started.
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        start = lambda: subprocess.Popen(launch.argv(home), **options)  # type: ignore[call-overload] # noqa: E731
+        _print_times("trivet: its supervisor", [_started(end, start, lambda child: child.pid) for _ in range(ROUNDS)])
+        up = [_started(end, _aside(lambda: shop.trivet("up")), lambda _: find()) for _ in range(ROUNDS)]
+        _print_times("trivet up", up)
+        find()
+        request = _aside(lambda: machine.start(deploy))
+        _print_times("trivet start: the request", [_started(restart, request, lambda _: pid[0]) for _ in range(ROUNDS)])
+    for name, keep in found.items():
+        if name != "trivet":
+            _print_times(name, [_launched(keep) for _ in range(ROUNDS)])
 
 
-def _supervisor_of(home: Path) -> int:
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            argv = (folder / "cmdline").read_bytes().split(b"\0")
-            if str(home).encode() in argv and any(part.endswith(b"run/__main__.py") for part in argv):
-                return int(folder.name)
-    raise LookupError(f"no supervisor runs for {home}")
+def _started(before: Callable[[], None], start: Callable[[], object], find: Callable[..., int]) -> float:
+    before()
+    begun = time.perf_counter()
+    made = start()
+    pid: list[int] = []
+
+    def is_there() -> bool:
+        if not pid:
+            try:
+                pid.append(find(made))
+            except LookupError:
+                return False
+        return len(sleepers(pid[0])) == STARTED
+
+    spin(is_there, every_s=0.002)
+    return (time.perf_counter() - begun) * 1000
 
 
-@contextmanager
-def _supervisord(tools: Path, folder: Path, count: int) -> Iterator[int]:
-    config = folder / "supervisord.conf"
-    config.write_text(
-        f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={folder}/supervisord.pid\nuser=root\n"
-        f"[program:worker]\ncommand=sleep 100000\nnumprocs={count}\nprocess_name=%(process_num)d\nautorestart=true\n"
-        "stdout_logfile=/dev/null\nstdout_logfile_maxbytes=0\nstderr_logfile=/dev/null\nstderr_logfile_maxbytes=0\n"
-    )
-    if os.geteuid() != 0:
-        config.write_text(config.read_text().replace("user=root\n", ""))
-    with _running((str(tools / "supervisord"), "-c", str(config)), folder) as pid:
-        yield pid
+def _aside(action: Callable[[], object]) -> Callable[[], object]:
+    return lambda: threading.Thread(target=action).start()
 
 
-@contextmanager
-def _honcho(tools: Path, folder: Path, count: int) -> Iterator[int]:
-    (folder / "Procfile").write_text("worker: exec sleep 100000\n")
-    with _running((str(tools / "honcho"), "start", "-c", f"worker={count}"), folder) as pid:
-        yield pid
+def _launched(keep: Keeper) -> float:
+    with keep(STARTED) as pid:
+        begun = _began(pid)
+        spin(lambda: len(sleepers(pid)) == STARTED, every_s=0.002)
+        return (time.clock_gettime(time.CLOCK_BOOTTIME) - begun) * 1000
 
 
-@contextmanager
-def _running(argv: tuple[str, ...], folder: Path) -> Iterator[int]:
-    process = subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+def _print_times(name: str, taken: list[float]) -> None:
+    row = (statistics.median(taken), min(taken), max(taken))
+    print(f"{name:<30} " + " ".join(f"{figure:9.0f}" for figure in row), flush=True)
 
 
-def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
-        found.extend(_children(parent))
-    return found
+def _own(pid: int) -> list[int]:
+    return [process for process in descendants(pid) if name_of(process) != "sleep"]
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+def _began(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def _sleepers(pid: int) -> set[int]:
-    return {child for child in _descendants(pid) if _name(child) == "sleep"}
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+def _smaps_kb(pid: int, what: str) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(what)), 0)
 
 
-def _resident_kb(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
-
-
-def _wait(check: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not check():
-        if time.monotonic() > until:
-            raise TimeoutError("the processes did not start")
-        time.sleep(0.05)
-
-
-def _spin(check: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not check():
-        if time.monotonic() > until:
-            raise TimeoutError("the process was not restarted")
-        time.sleep(0.0002)  # a core that only looks would be missing to the one that is looked at
+def _ran_ms(pid: int) -> float:
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trivet.host import processes, spawn
-from trivet.run.command import shell_argv
+from trivet.run.command import shell_argv, words_of
 
 SIMPLE = {
     "gunicorn app:app -b :$PORT": "exec gunicorn app:app -b :$PORT",
@@ -42,6 +42,69 @@ KEEPS_ITS_SHELL = [
 @pytest.mark.parametrize(("line", "script"), SIMPLE.items())
 def test_a_simple_command_takes_its_shells_place(line: str, script: str) -> None:
     assert shell_argv(line) == (("/bin/sh", "-c", script), True)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("gunicorn app:app  -b 127.0.0.1:$PORT --x=${PORT}", "gunicorn app:app -b 127.0.0.1:8000 --x=8000"),
+        ("exec ./bin/web -v", "./bin/web -v"),
+        ("$RUN_WITH x", "python3 x"),
+        ("a $EMPTY", ""),
+        ("a $ABSENT", ""),
+        ("a $SPACED", ""),
+        ("a $STAR", ""),
+        ("a ${PORT:-1}", ""),
+        ("a $1", ""),
+        ("a 'b'", ""),
+        ("a *", ""),
+        ("a ~", ""),
+        ("a {b,c}", ""),
+        ("A=1 b", ""),
+        ("$ASSIGNED b", ""),
+        ("a 2>&1", ""),
+        ("a; b", ""),
+        ("exec -a x y", ""),
+    ],
+)
+def test_a_shell_that_would_only_take_words_apart_is_done_without(line: str, words: str) -> None:
+    environment = {
+        "PORT": "8000",
+        "EMPTY": "",
+        "SPACED": "x y",
+        "STAR": "*",
+        "RUN_WITH": "python3",
+        "ASSIGNED": "A=1",
+    }
+    assert words_of(shell_argv(line)[0], environment) == tuple(words.split())
+
+
+@pytest.mark.parametrize("line", ["env", "./script", "./script a=$B", "missing", "./folder", "./none"])
+def test_without_a_shell_the_same_comes_of_it(line: str, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text('echo "$# $1 $B"; env')  # no `#!`: it is the shell that runs it
+    (tmp_path / "script").chmod(0o755)
+    (tmp_path / "folder").mkdir()
+    environment = {"PATH": f"{tmp_path}/absent::/usr/bin:/bin", "B": "x"}
+    argv = shell_argv(line)[0]
+    words = words_of(argv, environment)
+    assert words
+    assert _outcome(argv, environment, tmp_path, words) == _outcome(argv, environment, tmp_path, ())
+
+
+def _outcome(
+    argv: tuple[str, ...], environment: dict[str, str], folder: Path, words: tuple[str, ...]
+) -> tuple[list[str], str]:
+    reading, writing = os.pipe()
+    null = os.open(os.devnull, os.O_RDONLY)
+    child = spawn.spawn(spawn.Command(argv, environment, folder, (null, writing, writing), words=words))
+    os.close(writing)
+    os.close(null)
+    with os.fdopen(reading) as output:
+        lines = sorted(line for line in output.read().splitlines() if not line.startswith(("_=", "SHLVL=", "OLDPWD")))
+    ended = os.waitpid(child.pid, 0)[1]
+    os.close(child.pidfd)
+    os.close(child.report)
+    return lines, str(os.waitstatus_to_exitcode(ended))
 
 
 @pytest.mark.parametrize("line", KEEPS_ITS_SHELL)

@@ -18,6 +18,8 @@ from pathlib import Path
 from trivet.host.user import look_as_owner
 
 _STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD, _RSS_FIELD = 0, 2, 3, 19, 21  # after "(name) ", proc(5)
+_OWN_STAT_BYTES = 400
+_BLOCK_BYTES = 4096
 _STAT_BYTES = 4096  # 52 numbers and a name of 15 bytes
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes), linux/pidfd.h
 _PIDFD_INFO_EXIT = 1 << 3
@@ -81,6 +83,14 @@ def start_time(pid: int) -> int | None:
     return int(fields[_START_FIELD]) if fields and fields[_STATE_FIELD] not in ("Z", "X") else None
 
 
+def own_start_time() -> int:
+    """As `start_time` of this very process; one that was just forked copies a page for whatever it touches: it is little."""
+    descriptor = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    text = os.read(descriptor, _OWN_STAT_BYTES)
+    os.close(descriptor)
+    return int(text[text.rindex(b")") + 2 :].split(None, _START_FIELD + 1)[_START_FIELD])
+
+
 def find_again(pid: int, started: int) -> int | None:
     """A pidfd of exactly this process, if it still runs. The caller closes it."""
     try:
@@ -120,10 +130,9 @@ def reap(pid: int) -> None:
 
 def memory_kills() -> int:
     """How many processes the kernel has ended since the boot because memory had run out, of the machine or of a group."""
-    for line in Path("/proc/vmstat").read_bytes().splitlines():
-        if line.startswith(b"oom_kill "):
-            return int(line.split()[1])
-    return 0
+    text = _read("/proc/vmstat")
+    _, found, after = text.partition(b"\noom_kill ")
+    return int(after.partition(b"\n")[0]) if found else 0
 
 
 def send_signal(pidfd: int, number: int) -> None:
@@ -231,6 +240,15 @@ def read_stat(pid: int) -> list[str] | None:
     except OSError:
         return None
     return text[text.rindex(")") + 2 :].split()
+
+
+def _read(path: str) -> bytes:
+    """Of /proc, for what is waited for: pathlib is slow."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, _BLOCK_BYTES), b""))
+    finally:
+        os.close(descriptor)
 
 
 def list_pids() -> Iterator[int]:

@@ -117,6 +117,7 @@ class Sandbox:
         self.sealing = describe(self._libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
         self._powers = Powers(self._libc)
         self._filter = Filter(self._libc)
+        self._keyctl = _KEYCTL.get(os.uname().machine)
 
     def seal(self, walls: Walls) -> None:
         """This process and all its children may write within the walls only, for ever, and have few of root's powers.
@@ -146,8 +147,8 @@ class Sandbox:
 
     def leave_keyring(self) -> None:
         """This process does not share its starter's session keyring. Keys may be few: then it does. keyctl(2)."""
-        if (number := _KEYCTL.get(os.uname().machine)) is not None:
-            self._libc.syscall(number, _JOIN_SESSION_KEYRING, None)
+        if self._keyctl is not None:
+            self._libc.syscall(self._keyctl, _JOIN_SESSION_KEYRING, None)
 
     def close_in(self, ruleset: int, *, passes: bool = False) -> None:
         """As `seal`, for a child within walls that were built before, with the powers of whoever made this sandbox.

@@ -80,12 +80,16 @@ def last_words(path: Path, start: int) -> tuple[str, ...]:
     None of a log that cannot be read. What Trivet itself has noted in the log is left out.
     """
     try:
-        with path.open("rb") as file:
-            begin = max(start, file.seek(0, 2) - _WORDS_BYTES)
-            file.seek(begin)
-            data = file.read(_WORDS_BYTES)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # what is started again waits for it
     except OSError:
         return ()
+    try:
+        begin = max(start, os.fstat(descriptor).st_size - _WORDS_BYTES)
+        data = os.pread(descriptor, _WORDS_BYTES, begin)
+    except OSError:
+        return ()
+    finally:
+        os.close(descriptor)
     lines = [line.rstrip() for line in data.decode(errors="replace").split("\n")]
     told = lines[1:] if begin > start and len(lines) > 1 else lines  # the first one may have lost its begin
     return tuple(line[:_WORDS_LONGEST] for line in told if line and not line.startswith(OUR_MARK))[-_WORDS_LINES:]

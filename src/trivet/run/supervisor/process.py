@@ -16,6 +16,7 @@ from trivet.model.event import Event, EventKind
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
+from trivet.run.command import words_of
 from trivet.run.enclosure import Place
 from trivet.run.plan import log_path, process_environment
 from trivet.run.supervisor import restart, status
@@ -348,8 +349,11 @@ class Process:
         own = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
         environment = {**place.variables, **own}
         most, cell = self.plan.limits.files, self._hold.begin()
-        start = (self.plan.argv, environment, self.plan.folder, descriptors)
-        command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell)
+        start, words = (
+            (self.plan.argv, environment, self.plan.folder, descriptors),
+            words_of(self.plan.argv, environment),
+        )
+        command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell, words=words)
         if self.inheritance is None:
             return command
         told = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}

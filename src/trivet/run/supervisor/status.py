@@ -82,18 +82,17 @@ class Announcement:
     All but its number and start time is ready. Between a fork and its exec every page that Python touches is copied.
     """
 
-    __slots__ = ("_path", "_text")
+    __slots__ = ("_form", "_path")
 
     def __init__(self, folder: Path, status: Status) -> None:
         self._path = f"{folder}/{status.name}.json"
-        self._text = canonical(replace(status, pid=_TO_BE_SAID, start_time=_TO_BE_SAID)).encode()
+        text = canonical(replace(status, pid=_TO_BE_SAID, start_time=_TO_BE_SAID)).encode().replace(b"%", b"%%")
+        # What looks like a field in a value is not mistaken for one: there the quotes are escaped.
+        self._form = text.replace(_PID % _TO_BE_SAID, _PID).replace(_START % _TO_BE_SAID, _START)
 
     def write(self) -> None:
         """The calling process is in its file."""
-        pid = os.getpid()
-        # What looks like a field in a value is not mistaken for one: there the quotes are escaped.
-        text = self._text.replace(_PID % _TO_BE_SAID, _PID % pid)
-        _write(self._path, text.replace(_START % _TO_BE_SAID, _START % (processes.start_time(pid) or 0)))
+        _write(self._path, self._form % (os.getpid(), processes.own_start_time()))  # in the order of their names
 
 
 def _write(path: str, text: bytes) -> None:
@@ -107,7 +106,7 @@ def _write(path: str, text: bytes) -> None:
         _create(path, text)
         return
     try:
-        os.write(descriptor, text.ljust(max(_USUAL_BYTES, os.fstat(descriptor).st_size)))
+        os.pwrite(descriptor, text.ljust(max(_USUAL_BYTES, os.lseek(descriptor, 0, os.SEEK_END))), 0)
     finally:
         os.close(descriptor)
 
