@@ -47,3 +47,14 @@ def test_a_root_that_can_make_nobody_else_says_so(trivet: Trivet) -> None:
         f"weak apps run as root, which here can make no other user of a process; each {_READS}",
         "Give the container more users, and the capabilities CHOWN, SETGID and SETUID.",
     ]
+
+
+def test_a_home_too_deep_for_unix_sockets_is_told(trivet: Trivet) -> None:
+    deep = trivet.home.parent / ("x" * 80)
+    trivet.environment["TRIVET_HOME"] = str(deep)
+    lines = [" ".join(line.split()) for line in trivet.run("doctor").out.splitlines()]
+    at = next(number for number, line in enumerate(lines) if line.split()[1:2] == ["home"])
+    assert lines[at : at + 2] == [
+        f"weak home {deep}, not made yet: its path is too long for Unix sockets, so that `web` processes get no TRIVET_SOCKET",
+        "They can listen on $PORT; or choose a shorter TRIVET_HOME.",
+    ]

@@ -9,7 +9,7 @@ from trivet.model.declaration import Declaration
 from trivet.model.formation import Formation
 from trivet.model.process import ProcessType
 from trivet.run import users
-from trivet.run.plan import plan, process_environment, release_environment
+from trivet.run.plan import plan, process_environment, release_environment, socket_variables
 from trivet.run.released import read_environment, read_release
 
 
@@ -61,7 +61,14 @@ def test_nothing_of_the_callers_environment_reaches_a_process(shop: Shop) -> Non
     names = {line.partition("=")[0] for line in shop.fetch("/environment").splitlines()}
     expected = "BUNDLE HOME LANG PATH PORT PWD TMPDIR TRIVET_APP TRIVET_COMMIT TRIVET_DEPLOY TRIVET_PROCESS "
     who = {"USER", "LOGNAME"} if users.are_kept_apart() else set()
-    assert names - {"LC_CTYPE"} == {*expected.split(), *who, "TRIVET_RELEASE", "TRIVET_STORAGE"}
+    assert names - {"LC_CTYPE"} == {*expected.split(), *who, "TRIVET_RELEASE", "TRIVET_STORAGE", "TRIVET_SOCKET"}
+
+
+def test_a_socket_whose_path_the_kernel_does_not_take_is_not_offered() -> None:
+    fits = Path("/" + "x" * 97)
+    assert socket_variables(fits) == {"TRIVET_SOCKET": f"{fits}/web.sock"}
+    assert len(f"{fits}/web.sock") == 107
+    assert socket_variables(Path("/" + "x" * 98)) == {}
 
 
 def test_a_default_stands_where_the_config_says_nothing(quiet_shop: Shop) -> None:

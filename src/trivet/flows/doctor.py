@@ -20,10 +20,12 @@ from trivet.release import Keeping, examine_key, find_environment_place
 from trivet.run import Machine, installed, is_newer, version_of
 from trivet.run import examine as examine_apps
 from trivet.run.log_limits import read_log_limits
+from trivet.run.plan import socket_variables
 
 _LITTLE_SPACE_BYTES = 1_000_000_000
 _SETTINGS = {"pids": "processes"}
 _ALL_CONTROLLERS = 3
+_A_FOLDER = "0123456789"  # as long as the name of every process's temporary folder
 _MORE_FOR_BUILDS = (
     "Let people have user namespaces (sysctl kernel.unprivileged_userns_clone=1, on Ubuntu "
     "kernel.apparmor_restrict_unprivileged_userns=0), or install bubblewrap."
@@ -99,6 +101,9 @@ def _home(installation: Installation) -> Finding:
     present = _present(root)
     if present.is_dir() and os.access(present, os.W_OK | os.X_OK):
         made = "" if present == root else ", not made yet"
+        if not socket_variables(installation.home.temporary / _A_FOLDER):
+            text = f"{root}{made}: its path is too long for Unix sockets, so that `web` processes get no TRIVET_SOCKET"
+            return Finding("home", Verdict.WEAK, text, "They can listen on $PORT; or choose a shorter TRIVET_HOME.")
         return Finding("home", Verdict.GOOD, f"{root}{made}")
     return Finding(
         "home", Verdict.BAD, f"{root} cannot be written", "Run as its owner, or choose another with TRIVET_HOME."

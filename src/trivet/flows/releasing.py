@@ -171,7 +171,7 @@ class Releasing:
         if roll_out.proof is None:
             return
         for serving in roll_out.proof.serving:
-            self.progress.step("run", f"{serving.process}: process {serving.pid} answers on port {serving.port}")
+            self.progress.step("run", f"{serving.process}: process {serving.pid} answers on {serving.place}")
         if roll_out.proof.left:
             pids = ", ".join(map(str, roll_out.proof.left))
             self.progress.notice(f"of other releases these processes are left, which could not be ended: {pids}")

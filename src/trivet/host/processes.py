@@ -25,6 +25,7 @@ _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes), linux/pidfd.h
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
+_ACCEPTS = 1 << 16  # __SO_ACCEPTCON in /proc/net/unix
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,12 @@ def listening_ports(pids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({port for port, inode in _listeners() if inode in inodes}))
 
 
+def socket_listener(pids: Iterable[int], path: str) -> int | None:
+    """Which of these processes listens on the Unix socket that was bound to this path."""
+    inodes = set(_unix_listeners(path))
+    return next((pid for pid in pids if not inodes.isdisjoint(_socket_inodes(pid))), None) if inodes else None
+
+
 def port_holder(port: int) -> Holder | None:
     """Who listens on this TCP port; None if nobody does or it cannot be told (another user's process)."""
     return next(iter(port_holders(port)), None)
@@ -270,6 +277,16 @@ def _listeners() -> Iterator[tuple[int, str]]:
         for fields in map(str.split, lines):
             if fields[3] == _LISTEN:
                 yield int(fields[1].rpartition(":")[2], 16), fields[9]
+
+
+def _unix_listeners(path: str) -> Iterator[str]:
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return
+    for fields in (line.split(maxsplit=7) for line in lines):
+        if fields[7:] == [path] and int(fields[3], 16) & _ACCEPTS:
+            yield fields[6]
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ A socket's address holds at most 107 bytes (unix(7)); a home may lie deeper. So 
 
 import os
 import socket
+import stat
 import struct
 import time
 from collections.abc import Sequence
@@ -53,6 +54,42 @@ def connect_unix(path: Path, timeout_s: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def reach_unix(path: Path) -> socket.socket:
+    """A connection to who listens at this very path; it does not block.
+
+    The folder is somebody else's, perhaps: a link there, or a socket of a third user's, leads nowhere, because we may reach
+    what its owner may not. Raises: OSError (BlockingIOError: its queue is full).
+    """
+    place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _check_own(os.fstat(place), path)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(0)
+        try:
+            connection.connect(f"/proc/self/fd/{place}")
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    finally:
+        os.close(place)
+
+
+def is_unix_socket(path: Path) -> bool:
+    """Whether `reach_unix` finds a socket there, whoever listens."""
+    try:
+        _check_own(path.lstat(), path)
+    except OSError:
+        return False
+    return True
+
+
+def _check_own(found: os.stat_result, path: Path) -> None:
+    owner = path.parent.stat().st_uid
+    if not stat.S_ISSOCK(found.st_mode) or (owner != os.geteuid() and found.st_uid != owner):
+        raise ConnectionRefusedError(f"{path} is no socket of the folder's owner")
 
 
 def _connect(connection: socket.socket, address: str, deadline: float) -> None:

@@ -102,11 +102,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The process that holds the listening socket on the port of this one: itself, or one that it has started."""
+    """The process that holds the listening socket on the port of this one: itself, or one that it has started.
+
+    `by_socket`: on its Unix socket, and the port is no more than a name.
+    """
 
     process: str
     pid: int
     port: int
+    by_socket: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it listens, in words."""
+        return "its Unix socket" if self.by_socket else f"port {self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Release + config + formation → run plan: which processes, with which argv and environment. Pure."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from trivet.run.command import shell_argv
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BUNDLE = "{bundle}"
+_LONGEST_SOCKET_BYTES = 107  # sun_path, unix(7)
 
 
 def plan(home: Home, release: Release, config: Config, formation: Formation) -> RunPlan:
@@ -68,6 +70,17 @@ def process_environment(
     """The shared environment and what differs from process to process."""
     own = {"TRIVET_PROCESS": process, "TMPDIR": str(temporary), "HOME": str(temporary)}
     return {**shared, **own, **({"PORT": str(port)} if port is not None else {})}
+
+
+def socket_path(temporary: Path) -> Path:
+    """The Unix socket on which a `web` process with this temporary folder may listen instead of on its port."""
+    return temporary / "web.sock"
+
+
+def socket_variables(temporary: Path) -> Mapping[str, str]:
+    """What tells such a process of it: nothing if the path is longer than the kernel takes."""
+    path = str(socket_path(temporary))
+    return {"TRIVET_SOCKET": path} if len(os.fsencode(path)) <= _LONGEST_SOCKET_BYTES else {}
 
 
 def app_folder(home: Home, release: Release) -> Path:

@@ -3,7 +3,9 @@
 import socket
 from collections.abc import Callable
 from errno import EINPROGRESS
+from pathlib import Path
 
+from trivet.host.sockets import reach_unix
 from trivet.run.door.asker import Asker
 from trivet.run.door.loop import Loop
 from trivet.run.door.upstream import Pool, Upstream
@@ -20,7 +22,8 @@ _REFUSED_S = 0.02  # how long a backend that took no connection is left alone
 class Backend(Pool):
     """One process of one release on this machine. `is_leaving`: it gets no new request.
 
-    `host` is where it is reached; `identity` is (process, release, port). `released` is called after each request that
+    `host` is where it is reached, or `socket` if that is a Unix socket; `identity` is (process, release, port): then the port
+    is no more than a name. `released` is called after each request that
     ends here. `drained` and `cut_off` count what was in flight when it began to leave: answered since, and cut off by us or
     by its end.
     """
@@ -37,12 +40,14 @@ class Backend(Pool):
         "refused_until",
         "released",
         "requests",
+        "socket",
     )
 
     def __init__(self, loop: Loop, identity: tuple[str, int, int], released: Callable[["Backend"], None]) -> None:
         self._loop = loop
         self._idle: list[Upstream] = []
         self.host = "127.0.0.1"
+        self.socket: Path | None = None
         self.identity = identity
         self.released = released
         self.busy: set[Upstream] = set()
@@ -144,6 +149,8 @@ class Backend(Pool):
         return None
 
     def _connect(self) -> socket.socket:
+        if self.socket is not None:
+            return reach_unix(self.socket)
         connection = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

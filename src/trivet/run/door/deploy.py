@@ -2,6 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from trivet.run.door.asker import Asker
 from trivet.run.door.backend import Backend
@@ -13,6 +15,14 @@ _RETRY_S = 0.02
 _SLOWEST_RETRY_S = 0.25
 
 Identity = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A process that requests are to go to: (process, release, port), and the Unix socket where it listens instead."""
+
+    identity: Identity
+    socket: Path | None = None
 
 
 class Deploy:
@@ -40,17 +50,18 @@ class Deploy:
         self.is_proxied = False
         self.is_closed = False
 
-    def route(self, identities: Sequence[Identity], *, stopped: bool, host: str = "127.0.0.1") -> None:
+    def route(self, targets: Sequence[Target], *, stopped: bool, host: str = "127.0.0.1") -> None:
         """New requests go to these backends alone, which are reached at this host; what waited goes there at once."""
         known = {backend.identity: backend for backend in self.backends + self.leaving}
+        sockets = {target.identity: target.socket for target in targets}
         self.backends = [
             known.pop(identity) if identity in known else Backend(self._loop, identity, self._released)
-            for identity in dict.fromkeys(identities)
+            for identity in sockets
         ]
         self.leaving = list(known.values())
         self.is_stopped = stopped
         for backend in self.backends:
-            backend.host = host
+            backend.host, backend.socket = host, sockets[backend.identity]
             backend.come_back()
         for backend in self.leaving:
             backend.leave()

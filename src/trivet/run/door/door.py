@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from trivet.run.door.backend import Backend
 from trivet.run.door.client import Client
-from trivet.run.door.deploy import Deploy, Identity
+from trivet.run.door.deploy import Deploy, Target
 from trivet.run.door.listener import Listener, Room
 from trivet.run.door.loop import Loop
 from trivet.run.door.parted import Parted
@@ -31,9 +31,9 @@ class Door:
         if before is not None:
             before.close()
 
-    def route(self, name: str, identities: Sequence[Identity], *, stopped: bool, host: str) -> None:
+    def route(self, name: str, targets: Sequence[Target], *, stopped: bool, host: str) -> None:
         """New requests of the deploy go to these backends alone, which are reached at this host."""
-        self._deploy(name).route(identities, stopped=stopped, host=host)
+        self._deploy(name).route(targets, stopped=stopped, host=host)
 
     def expect_proxy(self, name: str, *, expected: bool) -> None:
         """New connections of the deploy begin with the PROXY protocol, each one; or none does."""
@@ -156,6 +156,7 @@ def _describe(deploy: Deploy) -> Json:
                 "process": backend.identity[0],
                 "release": backend.identity[1],
                 "port": backend.port,
+                **({"socket": str(backend.socket)} if backend.socket is not None else {}),
                 "requests": backend.requests,
                 "in_flight": len(backend.busy),
                 "idle_connections": backend.idle_connections,

@@ -7,7 +7,8 @@ Requests (`ask`), each with the answer's fields beside "ok":
     {"do": "open", "deploy": D, "host": H, "port": P} + the listening socket
     {"do": "route", "deploy": D, "backends": [{"process": "web.1", "release": 12, "port": 20001}, …], "stopped": false,
      "proxied": true}                               (left out: false; true: connections begin with the PROXY protocol)
-                                                     with "host": where the backends are reached, if not at 127.0.0.1
+                                                     with "host": where the backends are reached, if not at 127.0.0.1;
+                                                     a backend with "socket": PATH is reached there, its port is its name
     {"do": "cut", "deploy": D, "port": 20000}       → "drained", "cut": as in the event below
     {"do": "close", "deploy": D}                    with "host" and "port": that one address only
     {"do": "listeners"}                             → "doors": [{"deploy", "host", "port"}, …] + sockets in this order

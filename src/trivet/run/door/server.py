@@ -13,7 +13,7 @@ from trivet.host.key import Guard, make_key
 from trivet.host.sockets import listen_unix
 from trivet.run.door.backend import Backend
 from trivet.run.door.control import Answer, Connection, Control
-from trivet.run.door.deploy import Deploy
+from trivet.run.door.deploy import Deploy, Target
 from trivet.run.door.door import Door
 from trivet.run.door.handover import Handover
 from trivet.run.door.kept import Kept
@@ -151,12 +151,10 @@ class Server:
         backends = request["backends"]
         if not isinstance(backends, list):
             raise TypeError("backends is no list")
-        identities = [
-            (text(backend, "process"), number(backend, "release"), number(backend, "port")) for backend in backends
-        ]
+        targets = [_target(backend) for backend in backends]
         self._door.expect_proxy(text(request, "deploy"), expected=request.get("proxied") is True)
         host = text({"host": "127.0.0.1", **request}, "host")
-        self._door.route(text(request, "deploy"), identities, stopped=request.get("stopped") is True, host=host)
+        self._door.route(text(request, "deploy"), targets, stopped=request.get("stopped") is True, host=host)
         return {}, ()
 
     def _cut(self, request: Json, fds: list[int]) -> Answer:
@@ -246,12 +244,22 @@ def _take_over(folder: Path, version: str) -> int:
     return 0
 
 
+def _target(backend: Json) -> Target:
+    identity = text(backend, "process"), number(backend, "release"), number(backend, "port")
+    return Target(identity, Path(text(backend, "socket")) if "socket" in backend else None)
+
+
 def _describe(name: str, deploy: Deploy) -> Json:
     """What `route` is asked with."""
-    identities = [backend.identity for backend in deploy.backends]
-    backends = [{"process": process, "release": release, "port": port} for process, release, port in identities]
+    backends = [_describe_backend(backend) for backend in deploy.backends]
     host = {"host": deploy.backends[0].host} if deploy.backends else {}
     return {"deploy": name, "backends": backends, "stopped": deploy.is_stopped, "proxied": deploy.is_proxied, **host}
+
+
+def _describe_backend(backend: Backend) -> Json:
+    process, release, port = backend.identity
+    socket = {"socket": str(backend.socket)} if backend.socket is not None else {}
+    return {"process": process, "release": release, "port": port, **socket}
 
 
 def _sum(answer: Json, before: Json) -> Json:

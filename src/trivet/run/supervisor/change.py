@@ -236,6 +236,8 @@ class Change:
         if verdict.reason is not None:
             self._fail(process, verdict.reason)
             return
+        if verdict.by_socket:
+            process.use_socket()
         process.tell(EventKind.READY, after_s=self._elapsed_s())
         self._deed.report("ready", {"process": process.plan.name, "after_s": self._elapsed_s()})
         self._take(table.Event(Kind.READY, process.name))

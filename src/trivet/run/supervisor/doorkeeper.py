@@ -33,11 +33,18 @@ _MOST_AT_ONCE = 100  # descriptors in one message
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A `web` process that requests may go to."""
+    """A `web` process that requests may go to, by way of its Unix socket if it has one."""
 
     process: str
     release: int
     port: int
+    socket: Path | None = None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """As the front door is told."""
+        way = {"socket": str(self.socket)} if self.socket is not None else {}
+        return {"process": self.process, "release": self.release, "port": self.port, **way}
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +374,7 @@ class Doorkeeper:
 
 
 def _routing(deploy: Deploy, route: Route) -> Mapping[str, Any]:
-    backends = [{"process": each.process, "release": each.release, "port": each.port} for each in route.backends]
+    backends = [each.facts for each in route.backends]
     facts = {"stopped": route.stopped, "host": route.host, "proxied": route.proxied}
     return {"do": "route", "deploy": str(deploy), "backends": backends, **facts}
 

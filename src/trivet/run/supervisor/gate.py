@@ -1,16 +1,19 @@
 """The gate of a new process: when it counts as ready, and what it is told it failed for.
 
-A `web` process must answer on its port; another must stay up for a while. That it ended is the process's own matter.
+A `web` process must answer on its port or its Unix socket; another must stay up for a while. That it ended is its own matter.
 """
 
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host import processes
+from trivet.host.sockets import is_unix_socket
 from trivet.model.run_plan import ProcessPlan
+from trivet.run.plan import socket_path
 from trivet.run.supervisor import proof
 from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm, Loop
@@ -25,9 +28,10 @@ _LOWEST_FAILURE = 500
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate tells, once: `reason` is None if the process is ready."""
+    """What a gate tells, once: `reason` is None if the process is ready; `by_socket`: it answers on its Unix socket."""
 
     reason: str | None
+    by_socket: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,12 @@ class Gate:
             self._question = Question(self._loop, (candidate.plan, candidate.knock), patience, self._on_answer)
 
     def _on_answer(self, status: int | None) -> None:
+        by_socket = self._question is not None and self._question.is_by_socket
         self.close()
         trouble = None if status is None else judge_answer(self._candidate.plan, status)
         is_good = status is not None and trouble is None
         if is_good and self._answered:
-            self._tell(Verdict(self._foreign_holder()))
+            self._tell(Verdict(None if by_socket else self._foreign_holder(), by_socket))
             return
         self._answered = is_good
         self._trouble = trouble or self._trouble
@@ -147,6 +152,8 @@ class Gate:
         within = f"within {plan.timeout_s:g} s"
         if self._trouble is not None:
             return f"{plan.name} did not become ready {within}: {self._trouble}"
+        if is_unix_socket(socket_path(Path(self._candidate.temporary))):
+            return f"{plan.name} listened on its Unix socket ($TRIVET_SOCKET) but did not answer {within}"
         ports = processes.listening_ports(processes.session_members(self._candidate.pid))
         if port in ports:
             return f"{plan.name} accepted connections on port {port} but did not answer {within}"
@@ -180,6 +187,11 @@ class Question:
         self._probe = Probe(loop, knock, plan.health or "/", tell)
         self._alarm = loop.after(patience, lambda: tell(None))
 
+    @property
+    def is_by_socket(self) -> bool:
+        """Whether it was asked on a Unix socket."""
+        return self._probe.is_by_socket
+
     def close(self) -> None:
         """Nothing will be told any more."""
         self._alarm.cancel()
@@ -187,7 +199,7 @@ class Question:
 
 
 class Probe:
-    """One request to a port: tells the answer's status, or None if there is no HTTP answer."""
+    """One request to a process: tells the answer's status, or None if there is no HTTP answer."""
 
     def __init__(self, loop: Loop, knock: Knock, path: str, tell: Callable[[int | None], None]) -> None:
         self._loop = loop
@@ -196,8 +208,10 @@ class Probe:
         self._answer = b""
         self._socket: socket.socket | None = None
         self._ending: Alarm | None = None
+        self.is_by_socket = False
         try:
             self._socket = knock()
+            self.is_by_socket = self._socket.family == socket.AF_UNIX
             loop.watch(self._socket.fileno(), self._on_connected, writable=True)
         except (OSError, TrivetError):
             self._ending = loop.after(0.0, lambda: tell(None))

@@ -14,12 +14,14 @@ from trivet.model.run import Address, Drain, Failure, ProcessStatus
 from trivet.model.run_plan import ProcessPlan
 from trivet.run import desired
 from trivet.run.released import current_release
+from trivet.run.supervisor.belonging import Belonging
 from trivet.run.supervisor.change import Change, Deed, Parties, kind_of
 from trivet.run.supervisor.departure import Departure
 from trivet.run.supervisor.doorkeeper import Backend, Doorkeeper, Route
 from trivet.run.supervisor.loop import Action
 from trivet.run.supervisor.probation import Probation
-from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.process import Process
+from trivet.run.supervisor.search import search
 from trivet.run.supervisor.times import Times
 from trivet.run.supervisor.yard import Yard
 
@@ -256,7 +258,7 @@ class Keeper:
 
     def _route(self, members: Mapping[str, Process], *, stopped: bool) -> Route:
         backends = tuple(
-            Backend(process.plan.name, process.belonging.release, process.status.port)
+            Backend(process.plan.name, process.belonging.release, process.status.port, process.status.socket)
             for process in members.values()
             if process.status.port is not None and process.inheritance is None
         )
@@ -288,7 +290,7 @@ class Keeper:
             {each for each in self.leaving if kind_of(each) == kind_of(process)} if not process.plan.overlaps else ()
         )
         if not others:
-            process.start_for_good()
+            self._start_for_good(process)
             return
         waiting = set(others)
         for other in others:
@@ -297,7 +299,11 @@ class Keeper:
     def _start_when_alone(self, process: Process, waiting: set[Process], gone: Process) -> None:
         waiting.discard(gone)
         if not waiting and process in self.members.values():
-            process.start_for_good()
+            self._start_for_good(process)
+
+    def _start_for_good(self, process: Process) -> None:
+        process.start_for_good()
+        search(self.yard.loop, process)
 
     def _withdraw(self, processes: tuple[Process, ...]) -> None:
         """These, which end before their successors start, are no longer members."""
@@ -319,7 +325,7 @@ class Keeper:
             (again,) = self.make_processes(old.belonging.release, [old.plan])
             again.on_move = self._on_move
             self.members[old.plan.name] = again
-            again.start_for_good()
+            self._start_for_good(again)
             if again.inheritance is not None:
                 self.door.route(self.deploy, self._route(self.members, stopped=False))
 

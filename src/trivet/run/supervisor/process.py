@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from trivet.errors import MachineError, TrivetError
 from trivet.host import processes, spawn
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
-from trivet.model.names import Deploy
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
 from trivet.run.command import words_of
 from trivet.run.enclosure import Place
-from trivet.run.plan import log_path, process_environment
-from trivet.run.supervisor import restart, status
+from trivet.run.plan import log_path
+from trivet.run.supervisor import restart, status, way_in
+from trivet.run.supervisor.belonging import Belonging
 from trivet.run.supervisor.hold import Hold, owner_of
 from trivet.run.supervisor.inheritance import Inheritance
-from trivet.run.supervisor.knock import Knock, knock_at
+from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.output import Output
 from trivet.run.supervisor.remains import Remains
@@ -34,21 +34,12 @@ Gone = Callable[["Process"], None]
 Tell = Callable[[EventKind, str, float | None, processes.Exit | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Belonging:
-    """Whose process it is."""
-
-    deploy: Deploy
-    release: int
-    turn: int = 0
-
-
 class Process:
     """One process of a release, whose output goes to `log`. `status` says how it is; its file in run/status says the same.
 
     While `on_end` is set (it is at the gate, or watched) its end is told there and it is not started again. `on_move` is
-    told when it had to be given another port, `on_crash` when it ended by itself and is started again. `on_event` is told what
-    happens to it, instead of the journal. `inheritance` is the listening socket that its program gets, if it does.
+    told when it is reached elsewhere than before, `on_crash` when it ended by itself and is started again. `on_event` is told
+    what happens to it, instead of the journal. `inheritance` is the listening socket that its program gets, if it does.
     """
 
     __slots__ = (
@@ -299,6 +290,8 @@ class Process:
         try:
             self._leave_lost_port()
             self.start()
+            if self.status.uses_socket:
+                self._tell_moved()
         except (OSError, ValueError, MachineError) as error:  # ValueError: an environment that no program can have
             how = f"could not be started ({error})"
             self._yard.logs.reserve.give_up_if_full()  # for the next attempt
@@ -307,12 +300,21 @@ class Process:
 
     def _leave_lost_port(self) -> None:
         port, ports = self.status.port, self._yard.ports
-        if port is None or self.inheritance is not None or not ports.is_lost(port):
+        if port is None or self.inheritance is not None or self.status.uses_socket or not ports.is_lost(port):
             return
         moved = ports.take()
         ports.give_back(port)
         self.status = replace(self.status, port=moved)
         self._output.tell(f"trivet: somebody else listens on port {port}; {self.plan.name} gets {moved}\n")
+        self._tell_moved()
+
+    def use_socket(self) -> None:
+        """It has been found to listen on its Unix socket: that is where it is reached from here on."""
+        self.status = replace(self.status, uses_socket=True)
+        self._set(state=self.status.state)
+        self._tell_moved()
+
+    def _tell_moved(self) -> None:
         if self.on_move is not None:
             self._yard.loop.soon(partial(self.on_move, self))
 
@@ -332,7 +334,7 @@ class Process:
         """Makes a connection to it, whoever serves; None: it takes none."""
         if self.inheritance is not None:
             return self.inheritance.knock
-        return partial(knock_at, self.status.port) if self.status.port is not None else None
+        return way_in.knock_of(self.status)
 
     def inherit(self, inheritance: Inheritance) -> None:
         """Its program will be given this socket, whose port counts as its own."""
@@ -346,8 +348,7 @@ class Process:
                 self.inheritance.close()
 
     def _command(self, place: Place, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
-        own = process_environment(self.plan.environment, self.plan.name, temporary, self.status.port)
-        environment = {**place.variables, **own}
+        environment = {**place.variables, **way_in.environment(self.plan, self.status, temporary)}
         most, cell = self.plan.limits.files, self._hold.begin()
         start, words = (
             (self.plan.argv, environment, self.plan.folder, descriptors),

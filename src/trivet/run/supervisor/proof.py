@@ -10,7 +10,7 @@ from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.run import Proof, Serving
 from trivet.run.leftovers import mark
-from trivet.run.supervisor import strays
+from trivet.run.supervisor import strays, way_in
 from trivet.run.supervisor.status import Status
 
 
@@ -38,8 +38,6 @@ def prove(home: Home, deploy: Deploy, statuses: Iterable[Status]) -> Proof:
 
 def _serving(status: Status) -> Serving | None:
     """None: it has no port, or nothing of it listens there."""
-    if status.port is None or status.pid is None:
+    if status.port is None or status.pid is None or (holder := way_in.holder(status)) is None:
         return None
-    members = processes.session_members(status.pid)
-    holder = next((pid for pid in members if status.port in processes.listening_ports((pid,))), None)
-    return Serving(status.process, holder, status.port) if holder is not None else None
+    return Serving(status.process, holder, status.port, by_socket=status.uses_socket)

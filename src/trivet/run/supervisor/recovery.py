@@ -22,11 +22,14 @@ from trivet.run.plan import plan
 from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status as statuses
+from trivet.run.supervisor import way_in
+from trivet.run.supervisor.belonging import Belonging
 from trivet.run.supervisor.hold import owner_of
 from trivet.run.supervisor.intent import Intent, Phase, Recovery
 from trivet.run.supervisor.keeper import Keeper
-from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.rolling import intent_path
+from trivet.run.supervisor.search import search
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.strays import Stray
 from trivet.run.supervisor.verbs import bring_up
@@ -96,8 +99,7 @@ def _serving(intent: Intent | None, found: Found) -> frozenset[str]:
 
 
 def _listens(status: Status) -> bool:
-    members = processes.session_members(status.pid or 0)
-    return status.port is None or status.port in processes.listening_ports(members)
+    return status.port is None or way_in.holder(status) is not None
 
 
 def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
@@ -234,6 +236,7 @@ def _sort(keeper: Keeper, found: Found, wanted: RunPlan, recovery: Recovery) -> 
         process.adopt(pidfd)
         if keeps:
             process.become_ready()
+            search(keeper.yard.loop, process)
             keeper.members[status.process] = process
         else:
             leaving.append(process)

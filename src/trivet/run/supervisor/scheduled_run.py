@@ -14,8 +14,9 @@ from trivet.model.release import Act
 from trivet.model.run_plan import ProcessPlan
 from trivet.model.scheduled_run import ScheduledRun
 from trivet.run.log_files import append_to_log
+from trivet.run.supervisor.belonging import Belonging
 from trivet.run.supervisor.loop import Alarm
-from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.yard import Yard
 

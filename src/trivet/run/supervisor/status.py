@@ -16,6 +16,7 @@ from trivet.model.document import canonical
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
 from trivet.run import documents
+from trivet.run.plan import socket_path
 
 _TO_BE_SAID = -1
 _PID, _START = b'"pid":%d', b'"start_time":%d'
@@ -30,8 +31,9 @@ class Status:
     """One process. `turn` tells apart those of one release and name (a restart starts the new beside the old).
 
     `pid` and `start_time` (clock ticks since the boot) are None while it waits for its next start. `since` is in
-    seconds since the epoch. The port of one that `inherits` is the deploy's. `planned_s` is the time that a run of something
-    scheduled runs for (0: somebody has asked for it; None: it is no run).
+    seconds since the epoch. The port of one that `inherits` is the deploy's; one that `uses_socket` listens on the Unix socket
+    in its temporary folder, and has the port only as a name. `planned_s` is the time that a run of something scheduled runs
+    for (0: somebody has asked for it; None: it is no run).
     """
 
     release: int
@@ -49,11 +51,17 @@ class Status:
     last_exit: str | None = None
     inherits: bool = False
     planned_s: float | None = None
+    uses_socket: bool = False
 
     @property
     def name(self) -> str:
         """Unique within the deploy; the file's name without its end."""
         return f"v{self.release}.{self.process}" + (f"+{self.turn}" if self.turn else "")
+
+    @property
+    def socket(self) -> Path | None:
+        """The Unix socket on which it listens; None: it does on its port, if it has one, or is not started yet."""
+        return socket_path(Path(self.temporary)) if self.uses_socket and self.temporary else None
 
     def shown(self, deploy: Deploy, memory_bytes: int | None = None) -> ProcessStatus:
         """As people see it."""

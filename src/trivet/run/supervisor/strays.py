@@ -15,6 +15,7 @@ from trivet.host import processes
 from trivet.host.user import look_as_owner
 from trivet.model.home import Home
 from trivet.model.run import ProcessState
+from trivet.run.plan import socket_path
 from trivet.run.supervisor.status import Status
 
 _ONE_OFF = "run-"  # its temporary folder's name begins with this, and whoever started it ends it
@@ -54,13 +55,20 @@ class Stray:
             start_time=self.started,
             temporary=self.temporary,
             inherits=self.inherits,
+            uses_socket=self._socket_holder() is not None,
         )
 
     def listens(self) -> bool:
-        """Whether it, or what it has started, listens on the port that it was given."""
+        """Whether it, or what it has started, listens where it was told to."""
+        if self._socket_holder() is not None:
+            return True
         if not _PORT.fullmatch(self.port):
             return False
         return int(self.port) in processes.listening_ports(processes.session_members(self.pid))
+
+    def _socket_holder(self) -> int | None:
+        members = processes.session_members(self.pid)
+        return processes.socket_listener(members, str(socket_path(Path(self.temporary))))
 
     def end(self) -> None:
         """It is killed."""

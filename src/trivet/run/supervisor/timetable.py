@@ -27,7 +27,8 @@ from trivet.run.released import check_runnable, read_environment, read_release
 from trivet.run.schedule_book import Book, Line, read_book, write_book
 from trivet.run.schedule_rules import Due, NextAfter, find_due
 from trivet.run.supervisor import scheduled_run
-from trivet.run.supervisor.process import Belonging, Process
+from trivet.run.supervisor.belonging import Belonging
+from trivet.run.supervisor.process import Process
 from trivet.run.supervisor.scheduled_run import Run
 from trivet.run.supervisor.status import Status
 from trivet.run.supervisor.wall_clock import WallClock
