@@ -1,5 +1,6 @@
 """A `web` process that listens on its Unix socket instead of its port is reached there, whatever ends and starts again."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from support.toolchains import needs
 from trivet.host import processes
 from trivet.model.process import ProcessType
 from trivet.model.run import Proof, Serving
+from trivet.run import users
 from trivet.run.door import link
 
 ON_SOCKET = """
@@ -59,6 +61,8 @@ def test_a_roll_out_says_that_the_unix_socket_is_held_by_the_new_release(shop: S
     assert proof == Proof((Serving("web.1", status.pid, status.port, by_socket=True),), left=())
     assert processes.listening_ports((status.pid,)) == ()
     assert shop.fetch() == f"v1 {status.pid} "
+    owner = users.user_of(shop.home, shop.deploy.app).number if users.are_kept_apart() else os.geteuid()
+    assert Path(listens_at(shop)[0]).stat().st_uid == owner
 
 
 def test_releases_follow_each_other_from_socket_to_socket_to_port_without_a_failed_request(shop: Shop) -> None:
