@@ -48,7 +48,6 @@ class Process:
         "_failure",
         "_gone",
         "_hold",
-        "_is_stopping",
         "_output",
         "_place",
         "_remains",
@@ -57,6 +56,7 @@ class Process:
         "_yard",
         "belonging",
         "inheritance",
+        "is_stopping",
         "is_watched",
         "log",
         "on_crash",
@@ -96,7 +96,7 @@ class Process:
         self._failure: str | None = None
         self._alarm: Alarm | None = None
         self._gone: tuple[Gone, ...] = ()
-        self._is_stopping = False
+        self.is_stopping = False
         self._place: Place | None = None
         self._remains: Remains | None = None
         self._started = time.monotonic()
@@ -110,10 +110,6 @@ class Process:
     def group_folders(self) -> tuple[str, ...]:
         """Of its control group, if it has one."""
         return self._hold.folders
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._is_stopping
 
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
@@ -198,9 +194,9 @@ class Process:
 
     def stop(self, grace_s: float | None = None) -> None:
         """It has been told to end, and is killed with its whole group after its grace."""
-        if self._is_stopping:
+        if self.is_stopping:
             return
-        self._is_stopping, self.is_watched, self.on_end = True, False, None
+        self.is_stopping, self.is_watched, self.on_end = True, False, None
         if self._child is None:
             self._cancel_alarm()
             self._yard.loop.soon(self._finish)
@@ -251,7 +247,7 @@ class Process:
         how = f"could not be started ({failure})" if failure else ending.told
         self.tell(self._kind_of_end(), how, up_s, None if failure else ended)
         self.status = replace(self.status, pid=None, start_time=None, last_exit=failure or ending.shown)
-        if not self._is_stopping and self.on_end is None:
+        if not self.is_stopping and self.on_end is None:
             if self.on_crash is not None:
                 self.on_crash(self, how)
             self._start_again(how, up_s)
@@ -261,14 +257,14 @@ class Process:
             self._leave(how if failure else f"{how} after {up_s:.1f} s")
 
     def _kind_of_end(self) -> EventKind:
-        if not self._is_stopping and (self.on_end is None or self.is_watched):
+        if not self.is_stopping and (self.on_end is None or self.is_watched):
             return EventKind.CRASHED
-        is_new = not self._is_stopping and self.status.state is ProcessState.STARTING
+        is_new = not self.is_stopping and self.status.state is ProcessState.STARTING
         return EventKind.FAILED if is_new else EventKind.ENDED
 
     def _leave(self, how: str) -> None:
         self._output.tell("")
-        if self._is_stopping:
+        if self.is_stopping:
             self._finish()
         elif self.on_end is not None:
             tell, self.on_end = self.on_end, None
@@ -348,17 +344,16 @@ class Process:
                 self.inheritance.close()
 
     def _command(self, place: Place, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
-        environment = {**place.variables, **way_in.environment(self.plan, self.status, temporary)}
-        most, cell = self.plan.limits.files, self._hold.begin()
-        start, words = (
-            (self.plan.argv, environment, self.plan.folder, descriptors),
-            words_of(self.plan.argv, environment),
+        environment, heritage = (
+            {**place.variables, **way_in.environment(self.plan, self.status, temporary)},
+            self.inheritance,
         )
+        if heritage is not None:
+            environment |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}
+        start = (self.plan.argv, environment, self.plan.folder, descriptors)
+        most, cell, words = self.plan.limits.files, self._hold.begin(), words_of(self.plan.argv, environment)
         command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell, words=words)
-        if self.inheritance is None:
-            return command
-        told = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}
-        return replace(command, environment={**environment, **told}, listening=self.inheritance.descriptor)
+        return command if heritage is None else replace(command, listening=heritage.descriptor)
 
     def _confinement(self, place: Place, temporary: Path) -> spawn.Confinement:
         announcement = status.Announcement(self._status_folder, self.status)
