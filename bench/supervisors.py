@@ -1,6 +1,6 @@
 """Memory, processor time when idle, restart after a crash, start of a hundred: Trivet beside its peers, in the same run.
 
-    .venv/bin/python bench/supervisors.py [memory] [idle] [restart] [start]
+    .venv/bin/python bench/supervisors.py [memory] [idle] [restart] [start] [trivet] [runit] …
 
 Installs supervisord, circus and honcho from PyPI into a temporary environment; runit and s6 are measured if they are there
 (`apt-get install runit s6`). Every process is `sleep`; honcho never restarts, and is not started 500 times (9 GB).
@@ -51,12 +51,12 @@ ROUNDS = 5
 
 
 def main() -> None:
-    """Prints the tables asked for, or all."""
-    wanted = sys.argv[1:] or ["memory", "idle", "restart", "start"]
+    """Prints the tables asked for, of the supervisors asked for; or all."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
-        found = keepers(install(Path(folder)), Path(folder))
-        for name in {"runit", "s6"} - set(found):
+        here = keepers(install(Path(folder)), Path(folder))
+        found = {name: keep for name, keep in here.items() if name in sys.argv} or here
+        for name in {"runit", "s6"} - set(here):
             print(f"{name} is not here: apt-get install {name}")
         tables: Mapping[str, Callable[[dict[str, Keeper]], None]] = {
             "memory": _print_memory,
@@ -64,7 +64,7 @@ def main() -> None:
             "restart": _print_restarts,
             "start": lambda all_of_them: _print_starts(all_of_them, Path(folder)),
         }
-        for name in wanted:
+        for name in [name for name in sys.argv if name in tables] or tables:
             print(f"load {os.getloadavg()[0]:.1f}")
             tables[name](found)
 
