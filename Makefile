@@ -9,7 +9,7 @@ demo: .venv/.installed
 
 test: .venv/.installed-dev
 	scripts/toolchains
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 fast: .venv/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
