@@ -40,10 +40,12 @@ if how == "family":
 if how == "restless":
     # Ends and is replaced by a child in a session of its own, again and again: it is never the same when looked at.
     if os.fork() == 0:
-        while True:
+        until = time.monotonic() + 60  # a test that is killed must not leave it for ever
+        while time.monotonic() < until:
             if os.fork(): os._exit(0)
             os.setsid()
             time.sleep(0.02)
+        os._exit(0)
 print("ready", flush=True)
 while True: signal.pause()
 """
