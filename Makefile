@@ -9,7 +9,7 @@ demo: .venv/.installed
 
 test: .venv/.installed-dev
 	scripts/toolchains
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest
 
 fast: .venv/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"

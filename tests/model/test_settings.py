@@ -94,7 +94,7 @@ def test_an_empty_file_says_nothing(text: str) -> None:
         (
             "zzz = 1",
             "trivet.toml:1: unknown setting 'zzz'.",
-            "There is: app, build, processes, deploys, config, release.",
+            "There is: app, build, processes, deploys, config, release, schedule.",
         ),
         (
             "\n[processes.web]\ntimeout = 1\nhealt = '/'",
@@ -144,7 +144,7 @@ def test_an_empty_file_says_nothing(text: str) -> None:
         (
             "[notify]\nurl = 'https://hooks.example.org'",
             "trivet.toml:1: unknown setting 'notify'.",
-            "There is: app, build, processes, deploys, config, release.",
+            "There is: app, build, processes, deploys, config, release, schedule.",
         ),
         (
             "[deploys.production]\nport = 70000",

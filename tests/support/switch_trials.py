@@ -20,6 +20,7 @@ SET, DEPLOY, UP, RESTART = ("config", "set", "LATER=1"), ("deploy",), ("up",), (
 OLD_NUMBER = 2
 OLD, NEW = Served("b", OLD_NUMBER), Served("c", OLD_NUMBER + 1)
 _NEXT = (UP, SET, DEPLOY, RESTART)
+_ENDING = ("stop", "start", "down")  # a restart is refused of what is stopped, and without a supervisor
 _TIDY_WITHIN_S = 60.0
 _ASKS = 10
 _VERIFY_EVERY = 8
@@ -140,7 +141,8 @@ class SwitchBench:
     def try_out(self, change: Change, harm: Harm, target: int) -> Trial:
         """The supervisor came to harm at that point, and afterwards came other commands."""
         world = self._world
-        trial = Trial(change, harm, target, _NEXT[target % len(_NEXT)] if harm is Harm.KILL else UP)
+        may_differ = harm is Harm.KILL and change.name not in _ENDING
+        trial = Trial(change, harm, target, _NEXT[target % len(_NEXT)] if may_differ else UP)
         trivet = self._begin(change)
         with asking(int(world.port)) as client:
             action = Action.KILL if harm is Harm.KILL else Action.CUT

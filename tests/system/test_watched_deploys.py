@@ -144,7 +144,8 @@ def test_what_a_release_was_found_to_be_is_told_as_json(trivet: Trivet, reposito
     told = done.json()
     assert set(told["timings_s"]) == {"ready", "shifted", "watched", "drained", "stopped"}
     assert told["connections"] == {"cut": 0, "drained": 0}
-    assert told["proof"] == {"left": [], "serving": [{"pid": web["pid"], "port": web["port"], "process": "web.1"}]}
+    serving = {"pid": web["pid"], "port": web["port"], "process": "web.1", "by_socket": False}
+    assert told["proof"] == {"left": [], "serving": [serving]}
     assert f"web.1: process {web['pid']} answers on port {web['port']}\n" in done.err
     assert "watching it for 0.1 s, with the release before kept warm\n" in done.err
     shown = trivet.ok("releases", "show", "v2", "--json").json()
