@@ -7,10 +7,9 @@ from functools import partial
 
 import click
 
-from trivet.cli import suggestions
 from trivet.cli.documents import event_document
 from trivet.cli.moments import parse_moment
-from trivet.cli.options import app_option
+from trivet.cli.options import app_option, only_deploy_option
 from trivet.cli.output import Columns, print_json_line
 from trivet.cli.place import installation, named_app
 from trivet.cli.waiting import is_read, wait
@@ -31,14 +30,7 @@ Show = Callable[[Iterable[Told]], None]
 
 @click.command()
 @app_option
-@click.option(
-    "-d",
-    "--deploy",
-    "deploy_name",
-    metavar="NAME",
-    shell_complete=suggestions.deploys,
-    help="Only this deploy's; default: all deploys of the app.",
-)
+@only_deploy_option("Only this deploy's; default: all deploys of the app.")
 @click.option("--all", "everything", is_flag=True, help="The events of every app.")
 @click.option("-n", "--lines", "limit", type=click.IntRange(0), help="How many back; default: 30, or all with --since.")
 @click.option(

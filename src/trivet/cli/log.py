@@ -5,10 +5,9 @@ from itertools import chain
 
 import click
 
-from trivet.cli import suggestions
 from trivet.cli.documents import line_document
 from trivet.cli.moments import parse_moment
-from trivet.cli.options import app_option
+from trivet.cli.options import app_option, only_deploy_option
 from trivet.cli.output import print_json_line, print_table
 from trivet.cli.place import installation, named_app
 from trivet.flows.log import read_log
@@ -20,14 +19,7 @@ _LINES = 30
 
 @click.command()
 @app_option
-@click.option(
-    "-d",
-    "--deploy",
-    "deploy_name",
-    metavar="NAME",
-    shell_complete=suggestions.deploys,
-    help="Only this deploy's, and what is about the whole app; default: all deploys.",
-)
+@only_deploy_option("Only this deploy's, and what is about the whole app; default: all deploys.")
 @click.option("-n", "--lines", "limit", type=click.IntRange(1), help="How many; default: 30, or all with --since.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.option(

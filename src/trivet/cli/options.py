@@ -68,6 +68,11 @@ def deploy_options(command: Command) -> Command:
     return app_option(option(command))
 
 
+def only_deploy_option(what: str) -> Callable[[Command], Command]:
+    """`-d DEPLOY` of a command that shows all deploys of an app without it; `what` is its help."""
+    return click.option("-d", "--deploy", "deploy_name", metavar="NAME", shell_complete=suggestions.deploys, help=what)
+
+
 def wait_option(command: Command) -> Command:
     """`--no-wait`."""
     return click.option(
