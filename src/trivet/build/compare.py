@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host.tree import hash_file
 from trivet.model.build import Build
 from trivet.model.checked import Difference
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     kind: str  # "file", "link" or "folder"
     value: str

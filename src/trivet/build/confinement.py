@@ -6,7 +6,6 @@ app's cache if they name it. A step that compiles has no network, unless trivet.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build.environment import SYSTEM_PATH, private_places, taken_files
@@ -20,11 +19,12 @@ from trivet.host.seclusion import Confined, Seclusion, find_seclusion, network_e
 from trivet.host.view import View, exposed
 from trivet.model.build import Program
 from trivet.model.build_plan import Phase, Step
+from trivet.model.frozen import frozen
 
 _TRY_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confinement:
     """How one build's steps are confined. `opens_network`: trivet.toml wants the network while compiling, too."""
 

@@ -5,7 +5,6 @@ They are written before the build is in the index.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.build_plan import COMPONENTS, BuildPlan, Step
 from trivet.model.document import canonical, from_json, write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.settings import BuildSettings
 from trivet.model.timings import Timings
@@ -27,7 +27,7 @@ from trivet.model.timings import Timings
 _NO_TOOL = "The bill of materials lists what is installed, but not what needs what: the tool that knows could not tell."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circumstances:
     """How a build was asked for, and when it began. `signers` are those who may sign it (None: it need not be signed)."""
 

@@ -1,11 +1,11 @@
 """The environment of a build's commands: made from nothing, so that neither the caller's shell nor a config gets in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host.view import contains
 from trivet.model.build_plan import Phase
+from trivet.model.frozen import frozen
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -40,7 +40,7 @@ _MACHINE_FILES_TO_FETCH = tuple(Path("/etc", name) for name in ("gitconfig", "np
 _FILES_TO_FETCH = ("NPM_CONFIG_USERCONFIG", "NPM_CONFIG_GLOBALCONFIG")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepEnvironment:
     """What every command of one build gets. `committed_at` is the commit's time in seconds since the epoch.
 

@@ -4,7 +4,7 @@ The source is put into a temporary folder outside of the home, for the builder t
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.build.confinement import check_home
@@ -24,6 +24,7 @@ from trivet.host.files import refused
 from trivet.host.tree import hash_file
 from trivet.model.build import IMAGE_LAYER, Build, Layer
 from trivet.model.build_plan import BuildPlan, LayerPlan
+from trivet.model.frozen import frozen
 from trivet.model.output import HOOKS_FOLDER
 from trivet.model.plan import LayerFate, PlannedBuild, PlannedLayer, planned
 from trivet.model.settings import Settings, parse_settings
@@ -76,7 +77,7 @@ def fate_of(store: Store, layer: Layer) -> LayerFate | None:
         return LayerFate.STORED if trees.has(layer.digest) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Unmade:
     """A build that has to be made, as its builder plans it from the source in a temporary folder."""
 

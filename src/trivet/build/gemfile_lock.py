@@ -4,12 +4,13 @@ The format: https://github.com/rubygems/rubygems/blob/master/bundler/lib/bundler
 """
 
 import re
-from dataclasses import dataclass
+
+from trivet.model.frozen import frozen
 
 _SPEC = re.compile(r" {4}(?P<name>\S+) \((?P<version>[^-)]+)(?:-(?P<platform>[^)]+))?\)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockedGem:
     """A gem of one version; of each platform there may be one. "" is the one that every platform can build."""
 
@@ -18,7 +19,7 @@ class LockedGem:
     platform: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GemfileLock:
     """`gems` by the address that they come from; `kinds` are the sections that name gems: GEM, GIT, PATH."""
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from trivet.errors import DetectionError
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 from trivet.model.settings import Settings, invalid_setting, suggestion
 
 _IGNORED = re.compile(r"^//\s*(?:go:build|\+build)\s+ignore\b", re.M)
@@ -13,7 +13,7 @@ _MAIN = re.compile(r"^package\s+main\b", re.M)
 _VERSION_SUFFIX = re.compile(r"/v\d+$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoModule:
     """`folders` are those of the programs: "." for the top, else like "cmd/web"."""
 

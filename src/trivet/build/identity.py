@@ -3,11 +3,11 @@
 import hashlib
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import LayerPlan
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 from trivet.model.source import Source
 
@@ -19,7 +19,7 @@ def input_key(source: Source, uv_version: str) -> str:
     return _digest(["input", SCHEMA, source.commit, source.directory, _platform(), uv_version])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerInputs:
     """What decides a layer beside its plan: the app, the content of files, the tools, and the layers before it.
 

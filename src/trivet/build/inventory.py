@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build.record import MAKING
 from trivet.build.trees import Trees
 from trivet.host.files import refused
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.pruning import BuildName, BuildState
@@ -16,7 +16,7 @@ _DOCUMENT = "build.json"
 _DIGEST_DIGITS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A build as its folder tells: the digests of its layers, and of those that only its making needed.
 

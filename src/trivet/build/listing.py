@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from trivet.errors import SourceError
+from trivet.model.frozen import frozen
 
 MOST_FILES = 1_000_000
 MOST_BYTES = 32 << 30
@@ -38,7 +39,7 @@ class Budget:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """Whether there is any file, and the submodules: path and commit of each."""
 

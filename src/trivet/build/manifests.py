@@ -2,12 +2,12 @@
 
 import posixpath
 import tomllib
-from dataclasses import dataclass
 from typing import Any
 
 from trivet.build.packages import LocalPackage, normalise
 from trivet.errors import InvalidFile
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 
 _MENDED_BY = {"uv.lock": "uv lock", "poetry.lock": "poetry lock"}
 _LEGACY = ("setuptools>=40.8.0",)  # what PEP 517 says of a project without [build-system]
@@ -16,7 +16,7 @@ _LEGACY = ("setuptools>=40.8.0",)  # what PEP 517 says of a project without [bui
 _ASKED_FOR_LATER = {"setuptools": ("wheel",), "scikit-build-core": ("cmake", "ninja"), "meson-python": ("ninja",)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """What a pyproject.toml says. `is_package`: uv builds and installs the project itself.
 

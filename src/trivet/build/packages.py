@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from trivet.errors import LockfileError
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 from trivet.model.settings import EVERY, Settings, invalid_setting, suggestion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalPackage:
     """A package that lies in the source, in `folder` as seen from the app's ("" for the app itself).
 
@@ -21,7 +21,7 @@ class LocalPackage:
     requires: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """A source distribution: one that the lockfile fixes. Without a `url` the index is asked for it.
 
@@ -36,7 +36,7 @@ class Archive:
     is_alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packages:
     """What is to be installed: normalised names, how many, those without a fixed version, and the files that say so.
 

@@ -8,7 +8,6 @@ import hashlib
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from trivet import __version__
 from trivet.model.build import Build
 from trivet.model.build_document import BuildDocument
 from trivet.model.document import to_json
+from trivet.model.frozen import frozen
 from trivet.model.settings import BuildSettings
 from trivet.model.statement import write_statement
 
@@ -23,7 +23,7 @@ BUILD_TYPE = "urn:trivet:build:1"
 BUILDER = "urn:trivet:builder:1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Making:
     """How a build was made, beyond what it consists of. `programs` are the sha256 of its tools' programs by their names.
 

@@ -4,7 +4,6 @@ Whoever prunes is alone with the store: no build is being made or found, no rele
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build.contents import (
@@ -24,6 +23,7 @@ from trivet.build.trees import Trees
 from trivet.errors import InvalidDocument
 from trivet.host.files import refused
 from trivet.host.tree import hash_bytes
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.pruning import BuildName, BuildState, Change, Keep, Pruned
@@ -31,7 +31,7 @@ from trivet.model.pruning import BuildName, BuildState, Change, Keep, Pruned
 _EMPTY = hash_bytes(b"")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The digests of layers that stay checked out, and of all that stay stored."""
 
@@ -39,7 +39,7 @@ class Wanted:
     stored: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removal:
     """What is to go: checkouts and tree objects by their digests, objects by their paths, download caches by their apps."""
 

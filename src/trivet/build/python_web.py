@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from trivet.build.packages import Packages
 from trivet.model.build_plan import NoDefault, SourceTree
+from trivet.model.frozen import frozen
 
 _ENTRY_FILES = ("app.py", "wsgi.py", "asgi.py", "main.py", "application.py")
 _SCRIPTS = ("main.py", "app.py", "server.py")
@@ -14,7 +14,7 @@ _DJANGO = (("gunicorn", "wsgi.py"), ("uvicorn", "asgi.py"))
 _ANYWHERE = "with a command that serves on 127.0.0.1:$PORT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Found:
     """An app that a file of the source has, and how it is served: ("app.py", "Flask", "gunicorn", "app:app")."""
 

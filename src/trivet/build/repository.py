@@ -2,18 +2,18 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from trivet.errors import SourceError
 from trivet.host.git import Git, Objects, WorkTree
+from trivet.model.frozen import frozen
 
 _QUESTIONS = ("--is-bare-repository", "--is-shallow-repository", "--show-object-format", "--absolute-git-dir")
 _PATHS = ("objects", "index", "info/exclude", "modules", "lfs")
 _NAME = re.compile(r"submodule\.(?P<name>.+)\.path")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repository:
     """A repository that was found. `git` is asked at its top; `work_tree` is None if it is bare.
 

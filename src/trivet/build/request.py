@@ -1,11 +1,12 @@
 """What the build stage is asked, what it tells meanwhile, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from trivet.model.build import Build, Layer
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from trivet.model.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildRequest:
     """Build the commit that `revision` names; `directory` is the app's folder in the repository, "" its top.
 
@@ -45,7 +46,7 @@ class Listener(Protocol):
         """Something that the person should know; told once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Built:
     """The build, what its `trivet.toml` says, and whether it was there already; else which of its layers were.
 
@@ -59,7 +60,7 @@ class Built:
     reused: tuple[Layer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Foreseen:
     """What a build of the request would be, as far as that can be told without making it.
 

@@ -1,6 +1,6 @@
 """Source: a revision of a repository becomes a commit, and the commit's tree a folder. The working tree is never used."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from trivet.build.large_files import fill_in
@@ -10,6 +10,7 @@ from trivet.build.unpack import unpack
 from trivet.errors import SourceError
 from trivet.host.clock import timestamp
 from trivet.host.git import Git
+from trivet.model.frozen import frozen
 from trivet.model.settings import Settings, invalid_setting
 from trivet.model.source import CommitLine, Source
 from trivet.model.text import encodable, plain
@@ -19,7 +20,7 @@ _LATEST_S = 253402300799  # the end of the year 9999, the last that ISO 8601 can
 _LONGEST_TEXT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Commit:
     """A source, where it is taken from, and when it was committed (seconds since the epoch).
 
@@ -138,7 +139,7 @@ def commits_between(repository: str | Path, old: str, new: str) -> tuple[tuple[C
     return lines, "" if lines else f"{new[:8]} is older than {old[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Export:
     """One tree on its way into a folder: that of a source, or of a submodule of it."""
 

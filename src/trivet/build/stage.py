@@ -1,7 +1,7 @@
 """The build stage at work: source → builder → plan → layers → build."""
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.build.confinement import Confinement, seclusion_here
@@ -29,6 +29,7 @@ from trivet.host.space import require_space
 from trivet.host.tree import read_tree
 from trivet.model.build import Build, Layer, Program
 from trivet.model.build_plan import APP, BUNDLE, BuildPlan, LayerPlan, Phase
+from trivet.model.frozen import frozen
 from trivet.model.output import Part
 from trivet.model.process import ProcessType
 from trivet.model.settings import Settings
@@ -39,7 +40,7 @@ _NO_COMPONENTS = (
 _FETCHED_BYTES = 100 * 10**6  # what even a few packages can take, with their archives and the cache
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A build that has to be made."""
 

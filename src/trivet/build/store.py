@@ -6,7 +6,6 @@ whose checkout was removed is checked out again from those, with the same digest
 """
 
 import errno
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build.checkout import Checkout
@@ -17,10 +16,11 @@ from trivet.errors import StoreError
 from trivet.host.files import make_directories, refused, remove_tree, sync_directory, sync_file_system
 from trivet.host.tree import read_tree
 from trivet.model.build import Layer
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Store:
     """The layers and objects of one home."""
 

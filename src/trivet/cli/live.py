@@ -6,16 +6,16 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from trivet.cli.output import color_choice, table_lines, visible
 from trivet.cli.waiting import wait
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 
 _END_KEYS = b"qQ"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """What is drawn: a table with lines above and below it; `nothing` instead of a table without rows."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from trivet.cli.output import ProgressView, progress_view
 from trivet.cli.place import installation
 from trivet.flows.installation import Installation
 from trivet.flows.leftovers import clear_killed_builds
+from trivet.model.frozen import frozen
 from trivet.model.names import DEFAULT_DEPLOY
 from trivet.model.plan import Terms
 
@@ -164,7 +164,7 @@ def plan_option(command: Command) -> Command:
     )(command)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manner:
     """How a command that makes a release is to go about it: the options that all of them share."""
 

@@ -1,7 +1,6 @@
 """What a person is asked before a rollback to a build that was pruned."""
 
 import sys
-from dataclasses import dataclass
 
 import click
 
@@ -11,9 +10,10 @@ from trivet.flows.restore import Rebuilt, make_ready
 from trivet.flows.restore import rebuild as rebuild_flow
 from trivet.flows.rollback import RollbackPlan
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consent:
     """What the person has agreed to beforehand: to build again, and to what is not as it was."""
 

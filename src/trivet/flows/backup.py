@@ -5,7 +5,6 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,11 +15,12 @@ from trivet.host import archive, database, encryption
 from trivet.host.files import refused
 from trivet.host.whole_file import writing
 from trivet.model.backup import DATABASE, Announcement
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.release import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BackupChoice:
     """What a person asked for. `recipients` are age or SSH ones, or files of them; without any, nothing is encrypted."""
 
@@ -34,7 +34,7 @@ class BackupChoice:
         return self.with_keys or bool(self.recipients)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BackedUp:
     """What a backup holds, how large it is, and what could not go into it (paths, and why)."""
 

@@ -5,7 +5,6 @@ import pwd
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from trivet.errors import InputError, MachineError
 from trivet.flows.installation import Installation
 from trivet.host import files
 from trivet.host.command import Command, capture
+from trivet.model.frozen import frozen
 from trivet.model.service import MARK, Service, openrc_script, systemd_unit
 
 _NOT_OF_THE_SUPERVISOR = ("TRIVET_BY", "TRIVET_DEBUG", "TRIVET_HOME", "TRIVET_REPOSITORY")
@@ -27,7 +27,7 @@ class Init(StrEnum):
     OPENRC = "openrc"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Boot:
     """A service for an init system: what is written where, and the commands that make it start now and at every boot."""
 

@@ -1,6 +1,5 @@
 """Build: source → build, released by nobody. Only what the build stage needs is imported, so that it starts quickly."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet import build as stage
@@ -9,11 +8,12 @@ from trivet.flows.installation import Installation, Progress
 from trivet.model.build import Layer
 from trivet.model.build_plan import Phase
 from trivet.model.checked import Checked
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 from trivet.model.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildChoice:
     """What to build: a revision of a repository, in a folder of it ("" for its top).
 

@@ -1,14 +1,13 @@
 """Two configs side by side: of two releases, or of two deploys. Names of keys, never a value."""
 
-from dataclasses import dataclass
-
 from trivet.flows.installation import Installation
 from trivet.model.config import ConfigChange, compare
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.release import ConfigStore, Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigPlace:
     """The config of one release of a deploy, or its current one (`number` is None)."""
 
@@ -19,7 +18,7 @@ class ConfigPlace:
         return f"{self.deploy} v{self.number}" if self.number else str(self.deploy)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigDiff:
     """What differs from the old config to the new one, and the keys whose values are equal."""
 

@@ -1,18 +1,17 @@
 """Declared: how a deploy's config stands against what the app declares. Nothing is changed."""
 
-from dataclasses import dataclass
-
 from trivet.build import read_settings
 from trivet.errors import NothingReleased, UnfitConfig
 from trivet.flows.build import BuildChoice
 from trivet.flows.installation import Installation
 from trivet.model.config import Config
 from trivet.model.declaration import Declaration
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.release import ConfigStore, Finding, Ledger, check_declared, examine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigCheck:
     """How every key stands; `against` says what declares them, `unfit` is what a release would be refused with."""
 

@@ -1,6 +1,6 @@
 """Deploy: source → build → release → roll out."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from trivet.build import read_settings
 from trivet.errors import MachineError
@@ -26,6 +26,7 @@ from trivet.flows.trust import check_trusted, insists_on_signature
 from trivet.flows.watching import Watch, keep_watch
 from trivet.model.build import Build
 from trivet.model.config import compare
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import PlannedBuild, Terms, planned
 from trivet.model.process import runnable
@@ -39,7 +40,7 @@ DEFAULT_HOST = "127.0.0.1"
 _TO_BE_SIGNED = "it takes only signed builds; whether this one is signed by one who may is checked once it is there"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployChoice:
     """What a person asked for beyond the build: on what terms, and where the deploy is to be reached.
 
@@ -125,7 +126,7 @@ def _deploy(
         return released
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """What is to be released: the build as far as it is known (`made`: it is there), and what its `trivet.toml` says."""
 

@@ -5,7 +5,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from trivet.flows.installation import Installation
 from trivet.host import reuseport
 from trivet.host.git import Git
 from trivet.host.holes import can_punch
+from trivet.model.frozen import frozen
 from trivet.model.text import size
 from trivet.release import Keeping, examine_key, find_environment_place
 from trivet.run import Machine, installed, is_newer, version_of
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing looked at: what was found, and what to do about it ("" if nothing)."""
 

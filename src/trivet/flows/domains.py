@@ -7,13 +7,13 @@ change of that address does. What Caddy is to know is kept here as well: it may 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from trivet.errors import Busy, InputError, RunError, TrivetError
 from trivet.flows.installation import Installation
 from trivet.host import caddy, files, lock
 from trivet.model.document import read_document, write_document
 from trivet.model.domain import Certificate, Domain, arrange, parse_domain
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.run import Address
@@ -22,7 +22,7 @@ from trivet.run import Machine
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """A domain, and the address that it leads to (None: its deploy is reached nowhere)."""
 
@@ -30,7 +30,7 @@ class Listed:
     address: Address | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """A domain, and where Caddy was told that it leads."""
 
@@ -38,7 +38,7 @@ class _Known:
     told: Address | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _List:
     domains: tuple[_Known, ...] = ()
 

@@ -1,7 +1,6 @@
 """Edit: a deploy's config in the person's editor, as often as they like, until it can be released or they give up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import Interrupted, InvalidFile, TrivetError
@@ -10,13 +9,14 @@ from trivet.flows.installation import Installation
 from trivet.flows.planning import Decision
 from trivet.flows.reconfigure import Changes, plan_changes, read_config
 from trivet.host.editor import find_editor, private_file, run_editor
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms
 
 Again = Callable[[TrivetError], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edited:
     """What a person wants changed, and what would come of it."""
 

@@ -6,16 +6,16 @@ environments that lay in memory.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from trivet.errors import TrivetError
 from trivet.flows.installation import Installation
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.release import Environments
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """The deploys whose environment was written again, and why that of others cannot be."""
 

@@ -1,14 +1,13 @@
 """Events: what happens to processes and what people do to them, as the run stage's journals tell it. Reads only."""
 
-from dataclasses import dataclass
-
 from trivet.flows.installation import Installation
 from trivet.flows.overview import check_app_known, check_known
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.run import Journals
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """Whose events: a deploy's, those of all deploys of an app (no `deploy`), or everybody's (no `app`)."""
 

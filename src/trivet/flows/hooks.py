@@ -4,11 +4,11 @@ They are told no value of the config: docs/decisions/0013-hooks-and-notification
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from trivet.errors import HookFailed, TrivetError
 from trivet.flows.installation import Progress
 from trivet.flows.present import describe_present
+from trivet.model.frozen import frozen
 from trivet.model.output import HOOKS_FOLDER, Part
 from trivet.model.release import Outcome, Record, Release, State
 from trivet.model.run import Address
@@ -17,7 +17,7 @@ from trivet.run import Call, Machine, Ran
 _LONGEST = 4096  # of a variable: what is told in full stands in the ledger
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hooks:
     """The hooks of one release; `before` is the good release that there was when it was made (None: there was none).
 

@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from trivet.errors import MachineError
@@ -13,6 +13,7 @@ from trivet.host import lock
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.host.ssh_login import login_key
+from trivet.model.frozen import frozen
 from trivet.model.home import Home, home_from_environment
 from trivet.model.names import Deploy
 from trivet.model.release import Act, Actor
@@ -31,7 +32,7 @@ class Progress(Protocol):
         """Something that the person should know, though nothing failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installation:
     """One $TRIVET_HOME and the person at work in it.
 

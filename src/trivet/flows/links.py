@@ -1,16 +1,16 @@
 """Links: how releases hang together, forwards and back: where one was promoted to, what brought it back, what left it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import takewhile
 
 from trivet.flows.installation import Installation
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Cause, Origin, Record, Release
 from trivet.release import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Links:
     """What a release has to do with others; where it comes from itself, its `origin` says.
 

@@ -1,17 +1,17 @@
 """Which app a command means: named, or told by the folder it is typed in."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build import find_repository
 from trivet.errors import InvalidName, SourceError, UnknownApp
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, parse_app_name
 
 SETTINGS_FILE = "trivet.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A folder as Trivet sees it: the repository around it and the app's folder inside ("" for the top)."""
 

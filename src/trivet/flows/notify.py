@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from trivet.errors import InputError, NotDelivered, TrivetError
 from trivet.flows.installation import Installation, Progress, refusal
@@ -11,6 +10,7 @@ from trivet.flows.subscribers import find_subscriber, list_subscribers
 from trivet.host.clock import now
 from trivet.model.checkpoint import Checkpoint
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.notification import Message, Subscriber
 from trivet.model.release import Outcome, Record, Release, State
@@ -20,7 +20,7 @@ _TEST = "notify.test"
 _KINDS = {State.SUCCEEDED: "release.succeeded", State.FAILED: "release.failed"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class News:
     """What became of a release: all that a notification says is in it. `before` is the good release before it.
 

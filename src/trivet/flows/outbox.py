@@ -11,7 +11,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from trivet.errors import InvalidDocument
 from trivet.host import clock, files, processes, spawn
 from trivet.host.post import post
 from trivet.model.document import read_document, write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.notification import Message, Subscriber, sign
 
@@ -29,7 +30,7 @@ _KEPT_S = 3 * 24 * 3600.0
 _MOST_KEPT = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """What was not delivered to a subscriber: how many messages wait, and why; how many were given up."""
 

@@ -1,7 +1,6 @@
 """Overview: reads only, of all three stages. What the command line shows, and any other way in."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from trivet.build import build_states, commits_between, list_builds, read_beside, read_build, read_log
@@ -13,6 +12,7 @@ from trivet.model.config import Config
 from trivet.model.document import read_document
 from trivet.model.event import EventKind
 from trivet.model.formation import Formation
+from trivet.model.frozen import frozen
 from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy
 from trivet.model.output import KeptOutput
@@ -29,7 +29,7 @@ from trivet.run import Machine
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployOverview:
     """One deploy at a glance. `release` is the running one's number; `running` of `wanted` processes run.
 
@@ -47,7 +47,7 @@ class DeployOverview:
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """Two releases side by side; `commits` are those that the new one has beyond the old, newest first.
 

@@ -5,7 +5,6 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +29,7 @@ from trivet.model.backup import (
     part_of,
 )
 from trivet.model.document import write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.release import Actor
 from trivet.model.text import size
@@ -42,7 +42,7 @@ _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     """A member, where its content is, and what part of the installation it is. `opened` goes before the source."""
 

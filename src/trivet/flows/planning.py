@@ -5,7 +5,7 @@ deploy's lock when it is acted upon.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from trivet.errors import PlanOutdated, Quarantined, TrivetError
 from trivet.flows.installation import Installation
@@ -14,6 +14,7 @@ from trivet.flows.situation import Situation
 from trivet.model.build import Build
 from trivet.model.config import Config, ConfigChange, ConfigVersion, Fate
 from trivet.model.formation import Formation
+from trivet.model.frozen import frozen
 from trivet.model.names import RELEASE_PROCESS
 from trivet.model.plan import Plan, PlannedBuild, Refusal, SchemaMove, Start, Terms
 from trivet.model.process import ProcessType, compare_processes, find_process_type
@@ -25,7 +26,7 @@ from trivet.release import ConfigStore, Sign
 Check = Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proposal:
     """What is to be released, and how. `build` is None if nothing is; `version` the config's, None if it is not stored yet.
 
@@ -46,7 +47,7 @@ class Proposal:
     schema: SchemaMove | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """A plan, the values of its config, and the errors that keep it from being carried out."""
 

@@ -2,17 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from trivet.errors import AlteredLayer, TrivetError
 from trivet.flows.environments import restore_all
 from trivet.flows.installation import Installation
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessStatus
 from trivet.run import Machine, version_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Up:
     """What runs after an `up`, and the deploys that were not started: since their build was altered, or their config is
     locked.

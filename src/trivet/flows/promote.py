@@ -1,6 +1,6 @@
 """Promote: the same build, released in another deploy with that deploy's config."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trivet.errors import InputError, NothingReleased
 from trivet.flows.installation import Installation, Progress
@@ -21,6 +21,7 @@ from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation
 from trivet.flows.trust import check_trusted
 from trivet.model.config import compare
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause, Origin, Record
@@ -28,7 +29,7 @@ from trivet.release import ConfigStore, Ledger, check_declared, complete
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Promotion:
     """What serves in `source` is to serve in `target`."""
 
@@ -37,7 +38,7 @@ class Promotion:
     terms: Terms = field(default_factory=Terms)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Promoted:
     """A promotion as it was decided: the release that is promoted, the target, and what becomes of it."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from trivet.build import plan_pruning
@@ -11,6 +10,7 @@ from trivet.errors import Busy, InputError, Interrupted, MachineError, TrivetErr
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.leftovers import clear_killed_builds
 from trivet.host.clock import seconds_since_epoch
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.pruning import BuildName, Keep, Pruned
 from trivet.model.release import Act, Record
@@ -25,7 +25,7 @@ _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]?)B?", re.IGNORE
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How many good releases of each deploy are kept, and how much their builds may take (None: no bound)."""
 

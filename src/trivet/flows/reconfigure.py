@@ -1,7 +1,7 @@
 """Reconfigure: changed config, one or many keys, becomes one new release of the same build."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trivet.errors import ConfigError
 from trivet.flows.installation import Installation, Progress
@@ -12,6 +12,7 @@ from trivet.flows.signing import Due, check_signed, find_sign
 from trivet.flows.situation import Situation, find_situation, read_situation
 from trivet.model.config import Config, ConfigChange, ConfigVersion, Marking, compare, parse_config
 from trivet.model.declaration import Declaration
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause
@@ -19,7 +20,7 @@ from trivet.release import ConfigStore, check_declared, complete
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reconfigured:
     """What a change of config did: `change` is empty if every key had its value and its marks already.
 
@@ -36,7 +37,7 @@ def read_config(installation: Installation, deploy: Deploy) -> ConfigVersion:
         return store.current(deploy)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changes:
     """The keys that are to be changed, with their new values (None takes a key away), and how they are to be marked."""
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trivet.errors import Busy, MachineError, RollOutFailed, RunError, SupervisorUnreachable, TrivetError
 from trivet.flows import domains, environments
@@ -15,6 +15,7 @@ from trivet.flows.schema import ask_schema
 from trivet.flows.settle import attest, outcome_of, settle, with_schema
 from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
@@ -29,7 +30,7 @@ _EVENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollOutOptions:
     """`address` moves the front door (None: where it was); `release_command` and `hooks` say whether to run the
     app's own.
@@ -43,7 +44,7 @@ class RollOutOptions:
     sign: Sign | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """A release that took over, and where it is reached (None: it has no `web` processes).
 
@@ -94,7 +95,7 @@ def _renew(machine: Machine, installation: Installation, progress: Progress) -> 
             progress.step("run", f"the supervisor took over from the one of Trivet {replaced}; nothing was restarted")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Releasing:
     """One release on its way: the ledger that records it, the machine that runs it, and who is told."""
 

@@ -1,6 +1,5 @@
 """Restore: the layers of an old build are on this machine again, checked out from the store or built from its commit."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.build import build_states, check_out
@@ -8,11 +7,12 @@ from trivet.errors import LayersPruned, SourceError
 from trivet.flows.build import BuildChoice, build
 from trivet.flows.installation import Installation, Progress
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 from trivet.model.pruning import BuildState
 from trivet.model.release import Release
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rebuilt:
     """What was built from the commit of an old build. `differences` name what is not as it was, a line each."""
 

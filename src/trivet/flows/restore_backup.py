@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +19,7 @@ from trivet.host import encryption
 from trivet.host.archive import BEGINNING, Unpacking
 from trivet.host.files import make_directories, refused, remove_tree, sync_directory, sync_file_system
 from trivet.model.backup import DATABASE, Announcement
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.verification import Verification
@@ -32,7 +32,7 @@ _MOVED = ("apps", "keys", "layers", "notify", "objects")
 _PIECE_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestoredDeploy:
     """A deploy, the release that serves once it is up (None: it has no good one), and whether its build can be started."""
 
@@ -42,7 +42,7 @@ class RestoredDeploy:
     is_ready: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What was restored, from what, and whether its ledger is what was once written."""
 

@@ -1,6 +1,6 @@
 """Rollback: a new release that names an old build and its config; the same path as a deploy, with an older input."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from trivet.errors import LayersPruned
 from trivet.flows.installation import Installation, Progress
@@ -13,6 +13,7 @@ from trivet.flows.situation import find_situation
 from trivet.host.reserve import Reserve
 from trivet.model.build import Build
 from trivet.model.config import Config, compare, fates, roll_back
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms, planned
 from trivet.model.release import Cause, Origin, Record
@@ -20,7 +21,7 @@ from trivet.release import ConfigStore, Ledger, check_declared, choose_rollback_
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Return:
     """Where a deploy is to go back to: the release by this `number` (None: the good one before).
 
@@ -39,7 +40,7 @@ class Return:
     terms: Terms = field(default_factory=Terms)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollbackPlan:
     """What a rollback would do: back to the build and config of `target`. The plan is that of the target's own build."""
 

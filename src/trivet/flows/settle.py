@@ -1,11 +1,12 @@
 """What an interrupted command left half-told is told to its end, so that no later command trips over it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trivet.errors import InvalidDocument, TrivetError
 from trivet.flows.installation import Progress
 from trivet.flows.notify import News
 from trivet.model.checkpoint import Checkpoint
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Actor, Outcome, Release, State
 from trivet.model.run import RollOut
@@ -15,7 +16,7 @@ from trivet.run import Machine
 _NEVER_STARTED = "interrupted before its roll-out began"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settled:
     """A release that got its outcome only now, in a sentence, and as others are to be told."""
 

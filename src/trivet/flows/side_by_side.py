@@ -1,17 +1,17 @@
 """The deploys of an app side by side: which build is where, as which release."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from trivet.flows.installation import Installation
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.release import Cause, Record
 from trivet.release import Ledger
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A deploy: its records, newest first, the number of the release that runs, and those that are pinned."""
 
@@ -21,7 +21,7 @@ class Column:
     pinned: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A build, and the releases of it by deploy, newest first."""
 
@@ -29,7 +29,7 @@ class Row:
     releases: Mapping[DeployName, tuple[Record, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SideBySide:
     """Builds as rows, the newest first; deploys as columns, in the order in which builds are promoted."""
 

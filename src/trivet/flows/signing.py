@@ -6,7 +6,6 @@ among them. Reads only what the release stage and the build's record have: docs/
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import UnsignedRelease
@@ -15,6 +14,7 @@ from trivet.flows.trust import find_signers
 from trivet.host.pen import NotSigned, Pen
 from trivet.host.signatures import Signer, SshKeygen
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Terms
 from trivet.model.release import Record
@@ -29,7 +29,7 @@ _NOBODY = Path("/dev/null")
 _UNTOUCHED = "Nothing was released, and what runs was not touched."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """A release that is about to be made: of the deploy, after its good release `current` (None: it has none)."""
 

@@ -1,9 +1,8 @@
 """Situation: a deploy as a command finds it, read from the ledger, the config and the run stage. Nothing is changed."""
 
-from dataclasses import dataclass
-
 from trivet.flows.installation import Installation
 from trivet.model.config import Config, ConfigVersion
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.plan import Start
 from trivet.model.release import Record
@@ -11,7 +10,7 @@ from trivet.release import ConfigStore, Ledger, Quarantine
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """What a plan starts from. `current` is the newest good release, `config` what the next release starts from.
 

@@ -5,12 +5,12 @@ docs/decisions/0013-hooks-and-notifications.md.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from trivet.errors import InputError
 from trivet.flows.installation import Installation
 from trivet.host import files, lock
 from trivet.model.document import read_document, write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName, DeployName
 from trivet.model.notification import Subscriber, make_secret, parse_url
@@ -18,7 +18,7 @@ from trivet.model.notification import Subscriber, make_secret, parse_url
 _SECRET_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _List:
     """All of them; `last` is the highest number that was ever given, since none is given twice."""
 

@@ -1,6 +1,6 @@
 """Verify: whether the builds of an app are what was once built, and signed by whom."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trivet import build as stage
@@ -11,12 +11,13 @@ from trivet.flows.trust import find_signer
 from trivet.host.integrity import Fault
 from trivet.host.signatures import Signer
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.model.pruning import BuildState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifiedBuild:
     """A build, what is wrong with it, and who signed it (None: nobody was asked for, or nobody did).
 

@@ -1,11 +1,11 @@
 """Watching a release that has taken over: if it fails while somebody looks, the release before serves again."""
 
 import time
-from dataclasses import dataclass
 
 from trivet.errors import NotARollbackTarget, RollOutFailed, SupervisorUnreachable, TrivetError
 from trivet.flows.installation import Installation, Progress
 from trivet.flows.rollback import Return, return_on
+from trivet.model.frozen import frozen
 from trivet.model.plan import Terms
 from trivet.model.release import Release
 from trivet.model.run import Failure
@@ -13,7 +13,7 @@ from trivet.release import Ledger
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """Which release is watched, for how many seconds."""
 

@@ -8,9 +8,10 @@ import os
 import tarfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from trivet.model.frozen import frozen
 
 BEGINNING = b"\x1f\x8b"
 
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     LINK = "link"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One member. `mode` is its permissions, `changed_at` in seconds since the epoch, `target` where a link leads."""
 

@@ -6,10 +6,10 @@ https://caddyserver.com/docs/api (`Etag` and `If-Match` keep two who change it f
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trivet.errors import InputError, MachineError
+from trivet.model.frozen import frozen
 
 if TYPE_CHECKING:
     import http.client
@@ -19,7 +19,7 @@ _WITHIN_S = 30.0
 _OK, _CHANGED_MEANWHILE = 200, 412
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admin:
     """Where the admin API listens: `host` and `port`, or a Unix socket at `path`."""
 
@@ -120,7 +120,7 @@ class Caddy:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Answer:
     status: int
     body: bytes

@@ -4,8 +4,8 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.process import Limits
 
 _PERIOD_US = 100_000
@@ -13,7 +13,7 @@ _READ_BYTES = 65536
 _LOOKS = 200  # for what forks while it is killed, where the kernel does not kill the group as one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cgroup:
     """The group's folder in version 2, if that is there, and those in version 1, by controller.
 

@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -24,13 +23,14 @@ from trivet.host.files import refused
 from trivet.host.limits import Watch
 from trivet.host.sandbox import Sandbox
 from trivet.host.seclusion import Confined
+from trivet.model.frozen import frozen
 
 _CHUNK_BYTES = 65536
 _NOT_CONFINED = 125
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """What is to be run; the environment is all that it gets. `timeout_s` ends it.
 
@@ -46,7 +46,7 @@ class Command:
     given: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a command ended with: its exit status (-N: killed by signal N), output and error output."""
 

@@ -5,9 +5,11 @@ nothing is held as a whole. pyrage is imported when it is needed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import BinaryIO
+
+from trivet.model.frozen import frozen
 
 BEGINNINGS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _PIECE_BYTES = 1 << 16
@@ -17,7 +19,7 @@ class NotOpened(Exception):
     """None of the identities opens it: it is for others, or its beginning is damaged."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identities:
     """What opens files; never shown."""
 

@@ -9,11 +9,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from trivet.host.command import Answer, Command, capture, piped
+from trivet.model.frozen import frozen
 
 _DEADLINE_S = 600.0
 _KEPT = ("HOME", "XDG_CONFIG_HOME", "SUDO_UID")  # where the user says which repositories of others are safe
@@ -35,7 +35,7 @@ _SETTINGS = {
 _EMPTY = Path(__file__).parent / "no_repository"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Git:
     """git in the repository around a folder. Its settings are read, so it is asked what runs none of them."""
 
@@ -46,7 +46,7 @@ class Git:
         return capture(_command(arguments, self.folder, {}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Objects:
     """The objects of a repository, kept in `folder`, and nothing else of it; `format` is that of their names."""
 
@@ -117,7 +117,7 @@ class Objects:
         return _command(arguments, folder, {**nothing, **place, **(own or {})})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkTree:
     """A working tree by its top, where its index is, and the files that say what is ignored beside .gitignore."""
 

@@ -6,14 +6,15 @@ to one of them. https://docs.kernel.org/admin-guide/cgroup-v2.html, cgroup-v1/
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from trivet.model.frozen import frozen
 
 CONTROLLERS = ("memory", "cpu", "pids")
 LEAF = "supervisor"  # where we are if the group that was handed to us must have none of its own processes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base:
     """A group that groups may be made in. `version` is 1 or 2; `controllers` are those that it can hand on.
 
@@ -26,7 +27,7 @@ class Base:
     is_own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mount:
     point: Path
     root: str

@@ -6,19 +6,19 @@ none that any build made.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import StoreError
 from trivet.host.files import refused
 from trivet.host.tree import Tree, read_tree
 from trivet.model.build import Build, Layer
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 
 _SHOWN_FILES = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """A part of a build (a layer, a document) that is not what was built; `told` says so, as a sentence without full stop.
 

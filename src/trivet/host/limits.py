@@ -11,12 +11,12 @@ import os
 import re
 import resource
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import InputError, LimitReached
 from trivet.host.descendants import list_descendants
 from trivet.host.space import keep_space
+from trivet.model.frozen import frozen
 
 _LEAST_PAUSE_S = 0.1
 _COST_FACTOR = 20
@@ -28,7 +28,7 @@ _FIRST_TO_GO = "1000"
 _EXAMPLE = "Write for example TRIVET_BUILD_LIMITS='time=7200 memory=8G processes=4096 disk=100G'; time is in seconds."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a build may take: bytes of memory and number of processes at once, bytes below `folder`, `time_s` in all.
 

@@ -13,11 +13,11 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from trivet.host.view import DEVICES, View, system_paths
+from trivet.model.frozen import frozen
 
 _NEW_MOUNTS, _NEW_NAME, _NEW_IPC, _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
@@ -41,7 +41,7 @@ class _MountAttributes(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Namespaces:
     """How a command enters namespaces of its own: `with_user`, a user namespace among them, or as root without one.
 

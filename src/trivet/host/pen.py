@@ -4,9 +4,11 @@ Most commands hold a pen, and few sign: what runs programs is imported when it i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from trivet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from trivet.host.signatures import SshKeygen
@@ -26,7 +28,7 @@ class NotSigned(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pen:
     """What a person signs with: the path of a key ("": git's `user.signingKey`, else the agent's first), and their environment.
 

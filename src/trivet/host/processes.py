@@ -11,11 +11,11 @@ import os
 import signal
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trivet.host.user import look_as_owner
+from trivet.model.frozen import frozen
 
 _STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD, _RSS_FIELD = 0, 2, 3, 19, 21  # after "(name) ", proc(5)
 _OWN_STAT_BYTES = 400
@@ -28,7 +28,7 @@ _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
 _ACCEPTS = 1 << 16  # __SO_ACCEPTCON in /proc/net/unix
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """How a process ended: `status` 0-255, or the number of the `signal`; both None if nobody can tell."""
 
@@ -57,7 +57,7 @@ class Exit:
         return "ended" if self.status is None else f"exited with {self.status}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Who listens on a port."""
 

@@ -7,7 +7,6 @@ namespaces; Landlock alone where nobody may, as in many containers.
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from trivet.host.call_filter import Calls, can_filter
 from trivet.host.limits import Limits, hold_processes
 from trivet.host.sandbox import Sandbox, Walls
 from trivet.host.view import View, system_paths
+from trivet.model.frozen import frozen
 
 _NETWORK_ABI = 4
 _MORE_TO_READ = (Path("/proc"),)
@@ -37,7 +37,7 @@ class Seclusion(StrEnum):
         return self not in (Seclusion.LANDLOCK, Seclusion.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confined:
     """A command's view, and how it is kept to it."""
 

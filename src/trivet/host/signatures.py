@@ -8,11 +8,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import MachineError
 from trivet.host.command import Answer, Command, capture
+from trivet.model.frozen import frozen
 
 _DEADLINE_S = 120.0  # somebody may have to touch a hardware key
 _FINGERPRINT = re.compile(r"\bSHA256:[A-Za-z0-9+/]+")
@@ -20,7 +20,7 @@ _KEPT = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY
 _PUBLIC = ("ssh-", "ecdsa-", "sk-")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signer:
     """Who signed: the name that the file of allowed signers gives the key (None: it does not list it), its fingerprint."""
 
@@ -33,7 +33,7 @@ def is_public(key: str) -> bool:
     return key.startswith(_PUBLIC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SshKeygen:
     """ssh-keygen, for signatures of one kind: one made in another namespace is none here."""
 

@@ -11,7 +11,7 @@ import json
 import os
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +19,7 @@ from trivet.host.cgroup import Cgroup
 from trivet.host.clone import Cloner
 from trivet.host.sandbox import Sandbox, Walls
 from trivet.host.user import User
+from trivet.model.frozen import frozen
 
 _EXIT_NOT_STARTED = 127
 _MOST_BYTES = 4096
@@ -26,7 +27,7 @@ _INHERITED = 3  # SD_LISTEN_FDS_START
 _HIGHEST_DESCRIPTOR = 65536  # what Python opens is closed by exec; this is for what others left open for us
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """What is to become of the child. `files` are its descriptors 0, 1 and 2; nothing else stays open but `listening`.
 
@@ -52,7 +53,7 @@ class Command:
     words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cell:
     """The control group of a child: it is in it before it does anything, and so is all that it starts."""
 
@@ -60,7 +61,7 @@ class Cell:
     cloner: Cloner
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Child:
     """A forked child. `report` is readable once it runs its program, or could not: see `read_failure`.
 
@@ -72,7 +73,7 @@ class Child:
     report: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confinement:
     """What happens in the child last: `prepare` runs, the walls close, it becomes the user (None: stays ours), `finish` runs.
 
@@ -88,7 +89,7 @@ class Confinement:
     finish: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Beginning:
     """What the child finds of us: the report's other end, its walls (-1: none), and the signals that it is to reset.
 

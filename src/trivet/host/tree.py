@@ -13,17 +13,17 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
 from trivet.errors import StoreError
+from trivet.model.frozen import frozen
 
 _AT_ONCE_BYTES = 1 << 20
 _DEEPEST = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TreeFile:
     """One regular file. `links` is how many names its inode has."""
 
@@ -38,7 +38,7 @@ class TreeFile:
         return Path(self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """A folder that was read: its digest, its files, and what else it consists of, by sha256.
 
@@ -55,7 +55,7 @@ class Tree:
         return sum(file.size_bytes for file in self.files)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """What a folder's records say of one entry: its kind, the sha256 in hex that stands for it, and its name."""
 

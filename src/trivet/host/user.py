@@ -8,9 +8,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from trivet.model.frozen import frozen
 
 T = TypeVar("T")
 RANGES = (range(70_000, 80_000), range(60_706, 61_184))
@@ -18,7 +19,7 @@ _OPEN = stat.S_IXOTH
 _FIELDS = 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """Whom an app's processes run as, and in which group alone.
 

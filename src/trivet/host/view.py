@@ -5,8 +5,9 @@ libraries, and of /etc the files that tools look things up in.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from trivet.model.frozen import frozen
 
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
 _LOOKED_UP = (
@@ -31,7 +32,7 @@ _KERNEL = ("sys/devices/system/cpu", "sys/devices/system/node", "sys/fs/cgroup",
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """What a command sees beside the system: `readable` files and folders, `writable` folders; the network or not.
 

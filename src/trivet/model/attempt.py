@@ -1,11 +1,10 @@
 """Attempt: a build that was asked for and had to be made, whether or not it was."""
 
-from dataclasses import dataclass
-
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """What came of it: a build by this id, or None and why not. `at` is when it ended; `actor` is "" if nobody said."""
 

@@ -5,8 +5,9 @@ processes' state is, their logs and temporary folders, and the environment files
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from trivet.model.frozen import frozen
 
 ANNOUNCEMENT = "backup.json"
 DATABASE = "trivet.db"
@@ -30,7 +31,7 @@ class Part(StrEnum):
     DOMAINS = "domains"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Announcement:
     """What a backup begins with: the document `backup.json`. `size_bytes` is what all that follows takes unpacked."""
 

@@ -1,9 +1,10 @@
 """Build: what the build stage made of a source. It holds no config."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trivet.model.declaration import Declaration
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 from trivet.model.output import Part
 from trivet.model.process import ProcessType
@@ -15,7 +16,7 @@ RUNTIME = "runtime"  # the layer that is a vendored interpreter
 IMAGE_LAYER = "image"  # a whole container image, as an OCI image layout
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """One immutable tree of a build.
 
@@ -33,7 +34,7 @@ class Layer:
         return (self.name, self.digest) if self.name == RUNTIME else (self.name,)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Program:
     """A program of the machine by its real path, and the version that it says it has."""
 
@@ -41,7 +42,7 @@ class Program:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Build:
     """An executable bundle: layers, process types, and the variables that make its programs found.
 

@@ -10,9 +10,11 @@ wrote goes through `literal`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
+
+from trivet.model.frozen import frozen
 
 BUNDLE = "{bundle}"
 APP = "{app}"
@@ -64,7 +66,7 @@ class Phase(StrEnum):
     ENGINE = "engine"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One command. `hint` is what a person can do when it fails.
 
@@ -105,7 +107,7 @@ class Step:
         return any(place in text for text in (*self.argv, *self.environment.values()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """A program of the machine that steps run, as `{name}`; its version is part of what decides a layer.
 
@@ -127,7 +129,7 @@ class Tool:
     wanted_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """What stands at `path` in the earlier layer `layer` is seen at the same path of this one, and stays where it is.
 
@@ -140,7 +142,7 @@ class Link:
     is_copied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerPlan:
     """How one layer comes to be, in its folder `{bundle}/NAME`: the source if `with_source`, `files`, then the steps.
 
@@ -161,7 +163,7 @@ class LayerPlan:
     only_for_build: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoDefault:
     """Why a builder sees no way to start an app: half a sentence with the facts, and what a person can do."""
 
@@ -169,7 +171,7 @@ class NoDefault:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """How a tool says what an app consists of: the step writes a CycloneDX document (JSON) to `COMPONENTS`.
 
@@ -180,7 +182,7 @@ class Listing:
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildPlan:
     """All that a builder decided. `tools` are found in their order; a later one's `find` may use an earlier one.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trivet.model.build import Build
+from trivet.model.frozen import frozen
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,7 +18,7 @@ class Difference:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """The build on record, and what differs from it in the build that was made again: nothing if it is the same."""
 

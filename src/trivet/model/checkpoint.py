@@ -1,12 +1,13 @@
 """Checkpoint: how many entries the ledger had, and the root of the hash tree over them."""
 
 import re
-from dataclasses import dataclass
+
+from trivet.model.frozen import frozen
 
 _SHORT = re.compile(r"\(?(?:ledger )?(0|[1-9][0-9]{0,17}):([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)\)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkpoint:
     """`root` is RFC 6962's, in base64: it fixes every byte of the first `size` entries."""
 

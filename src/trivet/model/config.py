@@ -1,16 +1,17 @@
 """Config: the environment variables of a deploy. Secrets are config, so a value never shows in a repr."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from trivet.errors import ConfigError
+from trivet.model.frozen import frozen
 from trivet.model.names import parse_variable
 
 _ENCODE_IT = "Encode it, for example with base64, and decode it in the app."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marking:
     """Which keys get a mark (True) and which lose it (False); what is not named keeps the marks that it has."""
 
@@ -25,7 +26,7 @@ class Marking:
 _NO_MARKING = Marking()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """Keys and values; the values stay out of repr, of errors and of the ledger.
 
@@ -55,7 +56,7 @@ def _mark(marked: tuple[str, ...], marking: Mapping[str, bool], *, within: Colle
     return tuple(sorted(key for key, has in all_marked.items() if has and key in within))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigVersion:
     """A config as it was stored: numbered from 1 in each deploy; version 0 is the empty config before any was set."""
 
@@ -63,7 +64,7 @@ class ConfigVersion:
     config: Config
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigChange:
     """Which keys differ between two configs: names only.
 

@@ -6,10 +6,10 @@ runs once, the first time. An expression whose hours are `*` or `*/n` follows th
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 
 _NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -27,7 +27,7 @@ _MOST_DAYS = 41 * 366  # after 40 years each date has been on each day of the we
 _EXAMPLE = '"30 3 * * *" is each day at half past three'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Field:
     name: str
     least: int
@@ -45,7 +45,7 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cron:
     """When something runs. With neither `any_day` nor `any_weekday` one of the two will do, else both must be as said."""
 

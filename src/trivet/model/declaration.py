@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from trivet.model.frozen import frozen
 
 
 class ValueType(StrEnum):
@@ -20,7 +21,7 @@ class ValueType(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """What is declared of one config key.
 

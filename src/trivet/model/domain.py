@@ -6,11 +6,11 @@ Caddy's config: https://caddyserver.com/docs/json/ ("@id" marks what is ours; au
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from trivet.errors import InvalidName
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.run import Address
 
@@ -29,7 +29,7 @@ class Certificate(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Domain:
     """A name, the deploy that it leads to, and who signs its certificate."""
 

@@ -2,16 +2,16 @@
 
 import re
 import socket
-from dataclasses import dataclass
 
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 
 _UNIX = "unix:"
 _PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _LAST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """An address and a port of this machine, or else the path of a socket."""
 

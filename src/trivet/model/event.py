@@ -1,9 +1,9 @@
 """Events: what happens to a deploy's processes, and what people do to them; the lines of the run stage's journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Act
 
@@ -76,7 +76,7 @@ _OF_PROCESS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One thing that happened; `at` is ISO 8601 in UTC. What does not apply is None or empty.
 
@@ -102,7 +102,7 @@ class Event:
     planned: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """An event, and the deploy that it happened to."""
 

@@ -1,14 +1,14 @@
 """Formation: how many processes of each type run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from trivet.errors import UnknownProcess
+from trivet.model.frozen import frozen
 from trivet.model.names import WEB_PROCESS
 from trivet.model.process import ProcessType, runnable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Formation:
     """Counts that a person has chosen, by process type; a type without a choice runs 1 if it is `web`, else 0."""
 

@@ -4,14 +4,14 @@ Nothing here touches the disk.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Home:
     """The paths of one installation; each line names the one room that writes there."""
 

@@ -1,12 +1,11 @@
 """Load: what processes use of the machine, and what comes in at the front door, over a short time."""
 
-from dataclasses import dataclass
-
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessStatus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """What a process and all that it has started have used so far: CPU time, also of what has ended; and use now.
 
@@ -19,7 +18,7 @@ class Usage:
     open_files: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessLoad:
     """A process. `cpu_percent` is of one core; None: it does not run. The door's figures are None for what has no port."""
 
@@ -30,7 +29,7 @@ class ProcessLoad:
     in_flight: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployLoad:
     """What comes in at a deploy's door. `held`: requests that wait for a process; `refused`: all that the door answered."""
 
@@ -42,7 +41,7 @@ class DeployLoad:
     refused: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Load:
     """All of it, at a moment (ISO 8601 in UTC), over the seconds before."""
 

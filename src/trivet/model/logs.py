@@ -1,9 +1,9 @@
 """Log lines, and which of them are asked for."""
 
-from dataclasses import dataclass
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLine:
     """A line that a process wrote; `at` is ISO 8601 in UTC, as exactly as is known (about 50 ms)."""
 
@@ -13,7 +13,7 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogChoice:
     """The last `lines` (None: all) of those that are of these processes or types (none named: all), and of this release.
 

@@ -7,16 +7,17 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy, DeployName
 
 SECRET_PREFIX = "whsec_"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscriber:
     """A URL that is told of releases: of a deploy, of an app's deploys, or of all (`app` and `deploy` are None).
 
@@ -48,7 +49,7 @@ class Subscriber:
         return f"{self.app}/{self.deploy}" if self.deploy is not None else f"every deploy of {self.app}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A message to one subscriber. `id` stays the same however often it is sent; `failure` says what the last try met."""
 

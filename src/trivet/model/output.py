@@ -1,7 +1,8 @@
 """Output: what the commands around a release wrote, each run once, and how each of them ended."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from trivet.model.frozen import frozen
 
 
 class Part(StrEnum):
@@ -22,7 +23,7 @@ HOOKS = (Part.PRE_RELEASE, Part.POST_RELEASE, Part.FAILED)
 HOOKS_FOLDER = "hooks"  # of the app, and of the bundle
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """How one of them ended; what it wrote lies beside this document.
 
@@ -55,7 +56,7 @@ class Output:
         return f"ended with exit status {self.status}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptOutput:
     """What is kept of a command's output, and how the command ended."""
 

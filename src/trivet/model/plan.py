@@ -5,12 +5,13 @@ It names keys of the config, never a value.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from trivet.model.build import Build
 from trivet.model.config import ConfigChange, Fate
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.output import Part
 from trivet.model.process import ProcessChange, ProcessType
@@ -34,7 +35,7 @@ class LayerFate(StrEnum):
     MADE = "made"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedLayer:
     """A layer of the build that is to be released; `size_bytes` is None if that is not known yet."""
 
@@ -43,7 +44,7 @@ class PlannedLayer:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedBuild:
     """The build that is to be released. `id` is None if it has to be made.
 
@@ -66,7 +67,7 @@ class PlannedBuild:
         return sum(sizes) if len(sizes) == len(self.layers) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """The state of a deploy that a plan starts from.
 
@@ -85,7 +86,7 @@ class Start:
     address: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaMove:
     """What a rollback would do about the schema: the code of a release of `then` meets a database of `now`.
 
@@ -102,7 +103,7 @@ class SchemaMove:
         return self.now is not None and self.then is not None and self.now != self.then
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """Why the command would change nothing: the error that it would end with."""
 
@@ -113,7 +114,7 @@ class Refusal:
     detail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What a command would do.
 
@@ -185,7 +186,7 @@ class Plan:
         return [identity, build.source.commit, build.source.directory, build.processes]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """On what terms a person has a command act: `reason` is why, for the ledger.
 

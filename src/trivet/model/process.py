@@ -1,14 +1,14 @@
 """Process types: what an app consists of when it runs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.names import RELEASE_PROCESS, WEB_PROCESS
 
 _SETTINGS = {"pids": "processes"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthCheck:
     """How the health path is asked: `status` must come (None: any 2xx or 3xx), within `timeout_s`, each `interval_s`.
 
@@ -20,7 +20,7 @@ class HealthCheck:
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What one process and all that it starts may use together; None: as much as there is.
 
@@ -46,7 +46,7 @@ class Limits:
         return next(f"{size // length} {unit}" for unit, length in units if size % length == 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessType:
     """A name and a shell command from the Procfile, with how the run stage is to treat its processes.
 
@@ -85,7 +85,7 @@ def runnable(types: Iterable[ProcessType]) -> tuple[ProcessType, ...]:
     return tuple(process for process in types if process.name != RELEASE_PROCESS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessChange:
     """A process type that differs: `old` is None if it was added, `new` if it was removed."""
 

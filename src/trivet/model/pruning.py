@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 from trivet.model.text import size
 
@@ -23,7 +24,7 @@ class BuildName:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """What must be kept: the builds of `ready` as they are, those of `fixed` at least stored.
 
@@ -38,7 +39,7 @@ class Keep:
     since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What becomes of a build, and how much of the disk only that frees; `commit` and `subject` tell which it is."""
 
@@ -49,7 +50,7 @@ class Change:
     freed_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pruned:
     """The builds that lose something, and what is freed beside: what no build consists of any more, and old downloads."""
 

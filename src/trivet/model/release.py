@@ -1,12 +1,12 @@
 """Release: build + config under one number, never changed once written; and what the ledger says about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet import __version__
 from trivet.model.build import Build
 from trivet.model.config import ConfigChange
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import ProcessType
 from trivet.model.run import Drain, Proof
@@ -29,7 +29,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actor:
     """Who did it: the user's name and the machine's.
 
@@ -45,7 +45,7 @@ class Actor:
         return f"{self.user}@{self.host}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Act:
     """Who did something, why (what was done, if they did not say), and with which version of Trivet."""
 
@@ -54,7 +54,7 @@ class Act:
     tool_version: str = __version__
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where a rollback or a promotion took its build from."""
 
@@ -62,7 +62,7 @@ class Origin:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """Ready for execution: the document `release.json`; the config's values lie beside it in `env.age`, sealed.
 
@@ -96,7 +96,7 @@ class Release:
         return f"v{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A release before it has a number: what `Ledger.append` is given, together with the config's values."""
 
@@ -110,7 +110,7 @@ class Draft:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of a release: SUCCEEDED, or FAILED with the reason and the last lines of output that show why.
 
@@ -127,7 +127,7 @@ class Outcome:
     proof: Proof | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """A release as the ledger tells it: what was released, and what became of it. `ended_at` is None while pending.
 

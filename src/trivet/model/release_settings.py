@@ -1,9 +1,9 @@
 """What a `trivet.toml` says of the commands that run around a release: `[release]`. It travels with the build."""
 
-from dataclasses import dataclass
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseSettings:
     """How long the release command and each hook may take, and how the database's schema is asked for its marker.
 

@@ -1,9 +1,10 @@
 """What the run stage says of itself: processes, events of a roll-out, and how it ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import Limits
 
@@ -17,7 +18,7 @@ class ProcessState(StrEnum):
     BACKOFF = "crashed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessStatus:
     """One line of `trivet ps`. `since` is ISO 8601 in UTC; `pid`, `memory_bytes` are None while there is no process.
 
@@ -37,7 +38,7 @@ class ProcessStatus:
     last_exit: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Means:
     """What a machine holds processes with: the version of its control groups, where there are any that can be written.
 
@@ -53,7 +54,7 @@ class Means:
         return tuple(name for controller, name in limits.controllers.items() if controller not in self.controllers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """Where a deploy is reached, kept across releases.
 
@@ -74,7 +75,7 @@ class Address:
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drain:
     """What became of the requests and connections that processes had in flight when they were to leave.
 
@@ -88,7 +89,7 @@ class Drain:
         return Drain(self.drained + other.drained, self.cut + other.cut)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Why a change of what runs was undone, or a release that was watched is no good.
 
@@ -100,7 +101,7 @@ class Failure:
     output: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Serving:
     """The process that holds the listening socket on the port of this one: itself, or one that it has started.
 
@@ -118,7 +119,7 @@ class Serving:
         return "its Unix socket" if self.by_socket else f"port {self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What was found after a switch: who answers on the ports that requests go to, all of the new release; and the pids
     that were `left` of others (none, unless one hides from the kernel's signals).
@@ -128,7 +129,7 @@ class Proof:
     left: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollOut:
     """How a roll-out ended: kept in run/rollouts/v12.json, and what the client is told.
 

@@ -1,14 +1,15 @@
 """Run plan: what is to run of one release, made once, as plain data; engines carry it out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import HealthCheck, Limits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessPlan:
     """One process. `argv` starts with an absolute path.
 
@@ -36,7 +37,7 @@ class ProcessPlan:
     inherits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunPlan:
     """All processes that are to run of a release, in the order of the Procfile."""
 

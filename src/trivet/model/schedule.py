@@ -1,9 +1,10 @@
 """Schedule: the commands of a release that run at times, and how their runs are treated."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.process import Limits
 
 UTC = "UTC"
@@ -24,7 +25,7 @@ class Missed(StrEnum):
     ONCE = "once"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scheduled:
     """A name, when it runs (`model/cron.py` reads it), and its shell command.
 

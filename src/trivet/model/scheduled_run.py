@@ -1,11 +1,10 @@
 """What people are told of a schedule: its runs, and how each line of it stands."""
 
-from dataclasses import dataclass
-
+from trivet.model.frozen import frozen
 from trivet.model.schedule import Scheduled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScheduledRun:
     """One run, or one that did not come to be (`outcome` "skipped"); times are ISO 8601 in UTC.
 
@@ -26,7 +25,7 @@ class ScheduledRun:
     output: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plight:
     """One line of `trivet schedule`: what is scheduled, when it runs next (None: it does not), and its last run."""
 

@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.text import plain
 
 _LONGEST = 200
@@ -12,7 +12,7 @@ _APPLIED = re.compile(r"\[X\]\s+(\S+)")
 _VERSION = re.compile(r"version: *(\d+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tool:
     """A tool that knows how far a database was migrated: its command, and what its answer stands for ("": nothing)."""
 

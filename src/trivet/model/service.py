@@ -5,14 +5,16 @@ systemd.service(5), systemd.unit(5), systemd.syntax(7); https://github.com/OpenR
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from trivet.model.frozen import frozen
 
 MARK = "# Written by `trivet host install`, which writes it anew when it is run again."
 _STOP_WITHIN_S = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """`program` is the trivet command, by an absolute path; `environment` what it needs to find its home.
 

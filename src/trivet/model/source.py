@@ -1,9 +1,9 @@
 """Source: one commit's tree."""
 
-from dataclasses import dataclass
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """What a build is made from. `commit` and `tree` are full git object names; `authored_at` is ISO 8601 in UTC.
 
@@ -24,7 +24,7 @@ class Source:
         return self.commit[:8]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommitLine:
     """A commit as a list shows it."""
 

@@ -1,9 +1,9 @@
 """The story of an app: what happened to all its deploys, whichever stage knows it, one thing a line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName
 from trivet.model.release import Act, Origin
 
@@ -32,7 +32,7 @@ class Topic(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Window:
     """How much of a story is wanted: the newest `limit` lines, those since then (ISO 8601 in UTC), of one deploy; None: all.
 
@@ -52,7 +52,7 @@ class Window:
         return (self.limit is not None and count >= self.limit) or (self.since is not None and at < self.since)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One thing that happened, at `at` (ISO 8601 in UTC); `told` says what, in words, but not when, where and by whom.
 

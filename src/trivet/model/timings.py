@@ -1,9 +1,9 @@
 """Timings: how long each step of a build took."""
 
-from dataclasses import dataclass
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepTime:
     """One step of a build: its title, its phase (None: neither fetching nor compiling), and how long it took."""
 
@@ -12,7 +12,7 @@ class StepTime:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timings:
     """The document `timings.json`. Times are ISO 8601 in UTC; a build that was made twice keeps those of the first."""
 

@@ -1,11 +1,10 @@
 """What a verification of the ledger found."""
 
-from dataclasses import dataclass
-
 from trivet.model.checkpoint import Checkpoint
+from trivet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """What is wrong, and which entry is the first bad one (None: none is known to be).
 
@@ -19,7 +18,7 @@ class Fault:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verification:
     """What was read, as far as it is good, and the first thing that is wrong, if anything is."""
 

@@ -1,15 +1,15 @@
 """An entry appended: the one place where the ledger is written."""
 
 import sqlite3
-from dataclasses import dataclass
 
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.release.entry import Kind, entry_hash
 from trivet.release.merkle import NO_PEAKS, grow
 from trivet.release.records import read_last_entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewEntry:
     """What an entry is to say, and when; `app`, `deploy` and `number` as in `Entry`. `salt` is no part of what is hashed."""
 

@@ -5,11 +5,11 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host.files import create_once
 from trivet.model.checkpoint import Checkpoint, parse_checkpoint
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.release.folder import CHECKPOINT_FILE
@@ -21,7 +21,7 @@ from trivet.release.records import is_concluded, read_last_entry
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """A checkpoint as it was signed for the log of this name; whether the signature fits is not said."""
 

@@ -2,11 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import InputError
 from trivet.model.checkpoint import Checkpoint, parse_checkpoint
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.verification import Fault
@@ -17,7 +17,7 @@ from trivet.release.note import PublicKey
 from trivet.release.records import is_concluded
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A checkpoint and where it comes from: the folder of a deploy's release, or what somebody `gave`.
 
@@ -58,7 +58,7 @@ class Claim:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claims:
     """The installation's key, all claims, those of the fewest entries first, and what is wrong with files that make none."""
 

@@ -1,13 +1,12 @@
 """What differs between two releases: shown by `releases diff` and before a rollback. Names of config keys, no values."""
 
-from dataclasses import dataclass
-
 from trivet.model.config import Config, ConfigChange, compare
+from trivet.model.frozen import frozen
 from trivet.model.process import ProcessChange, compare_processes
 from trivet.model.release import Record
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseDiff:
     """From release `old` to release `new` (numbers). Commits are full git object names."""
 

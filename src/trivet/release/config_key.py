@@ -4,7 +4,7 @@ In age's identity file format: an identity a line, `#` begins a comment. The fir
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from trivet.errors import ConfigLocked, MachineError
 from trivet.host.clock import now
 from trivet.host.command import Command, capture
 from trivet.host.files import create_once, make_directories, refused
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.release import age
 
@@ -31,7 +32,7 @@ class Keeping(StrEnum):
     FILE = "file"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyPlace:
     """Where the key lies, and how it is kept there."""
 
@@ -39,7 +40,7 @@ class KeyPlace:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigKey:
     """The key, as it was found: its identities, which never show in a repr."""
 

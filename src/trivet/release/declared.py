@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet.errors import UnfitConfig
 from trivet.model.config import Config, Marking
 from trivet.model.declaration import Declaration, fits
+from trivet.model.frozen import frozen
 from trivet.model.names import DEFAULT_DEPLOY, Deploy
 
 _GENERATED_BYTES = 32
@@ -28,7 +28,7 @@ class KeyState(StrEnum):
 _UNFIT = (KeyState.MISSING, KeyState.MISTYPED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """How one key stands; `declaration` is None for a key that is only in the config."""
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from trivet.model.config import Config
 from trivet.model.document import from_json, read_document, write_document
+from trivet.model.frozen import frozen
 from trivet.model.pruning import Change
 from trivet.model.release import Act, Outcome, Release
 from trivet.release.merkle import leaf_hash
@@ -53,7 +53,7 @@ class Entry(NamedTuple):  # no dataclass: a verification makes 100,000 of them
     peaks: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseBody:
     """What the entry of a release holds: the whole release, and the digests of its files; sha256 in hex.
 
@@ -70,7 +70,7 @@ class ReleaseBody:
     env_digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollOutBody:
     """Who began to roll the release out; it is to take the place of release `replaces` (None: of none)."""
 
@@ -78,7 +78,7 @@ class RollOutBody:
     replaces: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutcomeBody:
     """What became of the release, and whose command found that out."""
 
@@ -86,7 +86,7 @@ class OutcomeBody:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SupersededBody:
     """The good release took the place of this one."""
 
@@ -94,14 +94,14 @@ class SupersededBody:
     by: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PinBody:
     """Who pinned the release, or took the pin away."""
 
     act: Act
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrunedBody:
     """What became of which builds of the app, and what that freed; `leftovers_bytes` is of what belongs to no app."""
 
@@ -110,7 +110,7 @@ class PrunedBody:
     leftovers_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DestroyedBody:
     """Who destroyed the deploy."""
 

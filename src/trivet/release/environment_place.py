@@ -3,16 +3,16 @@
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import MachineError
 from trivet.host.files import make_directories, remove_tree, replace_link
 from trivet.host.mounts import find_memory_folder, is_in_memory, is_ours
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvironmentPlace:
     """The folder that environments lie in, made or not, and whether nothing of it ever is on a disk."""
 

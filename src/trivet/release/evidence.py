@@ -1,17 +1,17 @@
 """Evidence: what the ledger says of a release's files, and whether they, and the stored config, are what it says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.release.entry import Entry, digest, salted_digest
 from trivet.release.folder import RELEASE_FILE, SEALED_FILE, Found, read_if_there
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """The digests in the entry of a release, and its salt."""
 

@@ -6,13 +6,13 @@ env.age is the config version as it is stored, to the byte: sealed. A release of
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import InvalidName, UnknownRelease
 from trivet.host.files import create_once, make_directories, refused, remove_tree, sync_directory
 from trivet.model.config import Config
 from trivet.model.document import read_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_app_name, parse_deploy_name
 from trivet.model.release import Release
@@ -26,7 +26,7 @@ CHECKPOINT_FILE = "checkpoint"
 _NAME = re.compile(r"v([1-9][0-9]{0,8})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The numbers of the release folders, and of the release that is meant to run."""
 

@@ -7,7 +7,9 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from trivet.model.frozen import frozen
 
 _ED25519 = b"\x01"
 _ID_BYTES, _KEY_BYTES = 4, 32
@@ -17,7 +19,7 @@ _SIGNATURE = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """Made by the key of this name and id, if it fits."""
 
@@ -26,7 +28,7 @@ class Signature:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """What was signed, the final line break included, and by whom."""
 
@@ -34,7 +36,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicKey:
     """Checks signatures."""
 
@@ -68,7 +70,7 @@ class PublicKey:
         return bool(own)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrivateKey:
     """Signs."""
 

@@ -1,13 +1,13 @@
 """Quarantine: builds that a rollback has left, which are not to be released again by mistake. Told from the records alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.release import Cause, Record, Release
 from trivet.model.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quarantine:
     """A build in quarantine: the release that was left, and the rollback that left it.
 

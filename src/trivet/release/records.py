@@ -6,10 +6,10 @@ one: its builds and values are gone. The entries stay; `Ledger.entries` has them
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from trivet.errors import LedgerError
 from trivet.model.document import read_document
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.release import Outcome, Record, State
 from trivet.release.entry import Entry, Kind, OutcomeBody, ReleaseBody, SupersededBody
@@ -35,7 +35,7 @@ _COLUMNS = "position, app, deploy, kind, number, at, body, salt, hash, peaks"
 _Row = tuple[int, str, int | None, str | None, str | None, int | None, str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Life:
     """Where the deploy's present life began in the ledger: behind this position and this number (0: it is the first)."""
 

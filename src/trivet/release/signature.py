@@ -1,10 +1,11 @@
 """Signature: a person's word for a release, over the body of its entry in the ledger, which covers its files as well."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trivet.errors import Busy
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.model.release import Release
 from trivet.release.entry import ReleaseBody
 
@@ -12,7 +13,7 @@ Sign = Callable[[bytes], bytes]
 """Makes the signature over what it is given; raises if it cannot."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """A release that is about to be made, as its entry will hold it, and the signature over that."""
 

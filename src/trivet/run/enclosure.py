@@ -6,7 +6,7 @@ docs/decisions/0018-apps-apart.md has the reasons, docs/explanation/sealed-apps.
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.errors import MachineError
@@ -15,6 +15,7 @@ from trivet.host.sandbox import Sandbox, Walls
 from trivet.host.sight import LISTED, paths_in_sight, private_home
 from trivet.host.user import User
 from trivet.host.view import contains, toolchain
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy
 from trivet.run import users
@@ -22,7 +23,7 @@ from trivet.run import users
 _SHARED = Path("/dev/shm")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where processes of one release are put: who they are (None: our user), what they may read, what else they may write."""
 
@@ -44,7 +45,7 @@ class Place:
         return Walls((temporary, self.storage, _SHARED, *self.writable), files, readable=self.readable, listed=LISTED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Apartness:
     """How apps are kept apart here: as users of their own or not; what of the way to the home is closed to those."""
 

@@ -7,7 +7,7 @@ Of `typing` and `socket` it needs a small part: plain.py.
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from itertools import chain
 from types import FunctionType, ModuleType
@@ -25,7 +25,6 @@ def leave_out() -> None:
     _stand_in("typing", plain.TYPING)
     _stand_in("socket", plain.SOCKET)
     _forget_hints()
-    _make_plain_values()
 
 
 def _forget_hints() -> None:
@@ -41,21 +40,6 @@ def _forget_hints() -> None:
                 del function.__annotations__
 
     SourceFileLoader.exec_module = execute  # type: ignore[assignment, method-assign]
-
-
-def _make_plain_values() -> None:
-    """Values are not shown, and the type checker alone keeps them as they are.
-
-    What would do both takes 8 kB a class, and holds on to the class without slots that it was made of.
-    """
-    import dataclasses  # after what it imports
-
-    whole: Callable[..., Callable[[type], type]] = dataclasses.dataclass
-
-    def plain(*, frozen: bool = False, eq: bool = True, **options: bool) -> Callable[[type], type]:
-        return whole(**options, repr=False, eq=eq, unsafe_hash=frozen and eq)
-
-    vars(dataclasses)["dataclass"] = plain
 
 
 def _stand_in(name: str, has: Mapping[str, object]) -> None:

@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host import holes
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run import log_index
@@ -20,7 +20,7 @@ OUR_MARK = "trivet: "  # what Trivet writes into a process's log begins with thi
 _MOST_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogFile:
     """The log of one process of one release."""
 

@@ -6,9 +6,9 @@ was not to go, and a log may be read and written meanwhile.
 
 import contextlib
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run.log_files import KEPT_RELEASES, LogFile, cut_log, list_logs, remove_log
@@ -20,7 +20,7 @@ _LITTLE_BYTES = 16 * 1024
 _BLOCK_BYTES = 512  # of st_blocks
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keeping:
     """What is kept of a deploy's logs. `written` are those that somebody may still write to."""
 

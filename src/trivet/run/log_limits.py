@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trivet.errors import InputError
+from trivet.model.frozen import frozen
 
 VARIABLE = "TRIVET_LOG_LIMITS"
 _EXAMPLE = f"Write for example {VARIABLE}='size=50M total=1G age=30d'."
@@ -12,7 +13,7 @@ _LIMIT = re.compile(r"(?:(size|total)=([1-9][0-9]{0,6})([kMGT])|(age)=([1-9][0-9
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLimits:
     """Of one log (a process of a release) `size_bytes` are kept, of all logs of a deploy `total_bytes`, for `age_s`."""
 

@@ -1,17 +1,17 @@
 """What the supervisor can be asked about metrics, and where it is to serve them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from trivet.model.document import from_json
 from trivet.model.endpoint import Endpoint
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.run.supervisor import link
 
 _WITHIN_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where metrics are to be served, and whether they are."""
 

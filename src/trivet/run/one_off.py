@@ -12,6 +12,7 @@ from pathlib import Path
 from trivet.errors import RunError
 from trivet.host import files, processes, spawn
 from trivet.host.descendants import reaping
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.release import Release
 from trivet.run import desired
@@ -27,7 +28,7 @@ _SIGNAL_STATUS = 128
 _KILLED_AFTER_MS = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OneOff:
     """What is to be run, and of which release. `environment` is without what differs by process.
 
@@ -42,7 +43,7 @@ class OneOff:
     answers: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manner:
     """How it is attached: its descriptors, whether it leads a session, and what it gets when we are gone.
 

@@ -6,11 +6,12 @@ config in its own: docs/decisions/0013-hooks-and-notifications.md.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from trivet.host.clock import now
 from trivet.model.config import Config
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.output import HOOKS_FOLDER, Output, Part
@@ -30,7 +31,7 @@ _LOGGED_BYTES = 16 * 1024 * 1024
 _SHORTEST_SECRET = 8  # a shorter value may be in a marker by chance
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """Which of them is to run; `variables` are what a hook is told besides."""
 
@@ -38,7 +39,7 @@ class Call:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ran:
     """How it ended, and the last lines that it wrote."""
 

@@ -47,6 +47,10 @@ class _Open:
         return cls
 
 
+def _same(kind: type) -> type:
+    return kind
+
+
 def _get_origin(kind: object) -> object:
     return types.UnionType if isinstance(kind, types.UnionType) else getattr(kind, "__origin__", None)
 
@@ -75,6 +79,7 @@ def _cast(_: object, value: object) -> object:
 TYPING: Mapping[str, object] = {
     **dict.fromkeys(("Any", "NoReturn", "Protocol", "Generic", "ClassVar", "IO", "BinaryIO", "_GenericAlias"), _Open),
     "TYPE_CHECKING": False,
+    "dataclass_transform": lambda **_: _same,
     "Union": types.UnionType,
     "TypeVar": _kind_of,
     "NewType": _kind_of,

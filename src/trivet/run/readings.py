@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from trivet.host.clock import now
 from trivet.host.usage import usage_of
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.load import DeployLoad, Load, ProcessLoad, Usage
 from trivet.model.names import Deploy
@@ -13,7 +13,7 @@ from trivet.model.run import ProcessStatus
 from trivet.run.door.counts import BackendCounts, DeployCounts, DoorCounts, ask_counts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """One moment. `usage` by pid; `door` is None if there is none."""
 

@@ -4,18 +4,19 @@ Written before a run starts: whatever is killed when, nothing runs twice for the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from trivet.host import files
 from trivet.model.document import write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.scheduled_run import ScheduledRun
 from trivet.run import documents
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """Of one name. `rule` is what it was dealt with by; `waits_for` the time of a run that waits for the one before.
 
@@ -28,7 +29,7 @@ class Line:
     last: ScheduledRun | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Book:
     """All lines of one deploy, by name."""
 

@@ -1,8 +1,8 @@
 """When something scheduled is to run, told from what has been dealt with and what the clock says. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.schedule import Missed
 
 LATE_S = 60.0  # what was due within the last minute still runs: a new version of Trivet was taking over, for example
@@ -13,7 +13,7 @@ SET_BACK_S = (
 NextAfter = Callable[[float], float | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """`run_for` is the time to run for now (None: none), `missed` the first of those that nothing runs, `next_s` what comes.
 

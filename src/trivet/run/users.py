@@ -6,7 +6,7 @@ The machine's user `trivet-shop` is the app `shop`, if there is one. Else the ap
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from trivet.errors import InvalidDocument, MachineError
@@ -14,6 +14,7 @@ from trivet.host import files, user
 from trivet.host.lock import hold
 from trivet.host.user import User
 from trivet.model.document import write_document
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName
 from trivet.run import documents
@@ -23,7 +24,7 @@ _TO_BECOME = 1 << 0 | 1 << 6 | 1 << 7  # CHOWN, SETGID, SETUID
 _TO_PASS = 1 << 2  # DAC_READ_SEARCH
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Users:
     """The number of every app that ever had one."""
 

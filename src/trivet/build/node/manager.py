@@ -2,12 +2,12 @@
 
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from trivet.build.node.package import Package
 from trivet.errors import InvalidFile, LockfileError
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 
 _LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock")
 _OTHER_LOCKFILES = ("bun.lock", "bun.lockb", "deno.lock")
@@ -29,7 +29,7 @@ class Kind(StrEnum):
         return "yarn" if self is Kind.YARN_CLASSIC else self.value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manager:
     """A package manager and its lockfile. `package` is what has it in the registry, None for npm, which node brings.
 

@@ -6,13 +6,13 @@ a pnpmfile, yarnPath, plugins). So what is not known to be harmless is left out,
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trivet.build.node.manager import Kind
 from trivet.build.node.package import WORKSPACE_FILE
 from trivet.build.node.text import read_yaml, write_yaml
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 
 _NPMRC = ".npmrc"
 _YARNRC = ".yarnrc"
@@ -97,7 +97,7 @@ _YARN_SILENT = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heeded:
     """Settings files as they are given to the package manager, by path; and what was left out, as `file: setting`."""
 

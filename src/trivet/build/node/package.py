@@ -4,13 +4,13 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from trivet.build.node.text import read_yaml, strings
 from trivet.errors import InvalidFile
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 
 FILE = "package.json"
 WORKSPACE_FILE = "pnpm-workspace.yaml"
@@ -20,7 +20,7 @@ DEVELOPMENT = "devDependencies"
 _BESIDE = re.compile(r"(?:file|link|portal):(?P<path>.+)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Package:
     """One package.json and the folder it is in, "" for the top."""
 

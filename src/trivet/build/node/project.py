@@ -4,7 +4,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trivet.build.node.agreement import check_agreement
 from trivet.build.node.install_scripts import read_allowed, with_install_scripts
@@ -15,6 +15,7 @@ from trivet.build.node.text import write_yaml
 from trivet.build.node.version import read_version
 from trivet.errors import DetectionError, LockfileError
 from trivet.model.build_plan import SourceTree
+from trivet.model.frozen import frozen
 
 _KEPT_FIELDS = (
     *("name", "version", "private", "workspaces", *PRODUCTION, DEVELOPMENT, "peerDependencies", "peerDependenciesMeta"),
@@ -27,7 +28,7 @@ _FROM_GIT = re.compile(
 _PNPMFILES = (".pnpmfile.cjs", ".pnpmfile.mjs", "pnpmfile.js")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """`files` are what the package manager is given, by path, `copied` the paths of the source that it needs as they are.
 

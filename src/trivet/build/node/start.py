@@ -1,10 +1,10 @@
 """Start: how a Node app is obviously started, and whether it is a site of files instead, which needs no Node to be served."""
 
 import re
-from dataclasses import dataclass
 
 from trivet.build.node.package import FILE, Package, read_package
 from trivet.model.build_plan import NoDefault, SourceTree
+from trivet.model.frozen import frozen
 
 _SCRIPT = "start"
 _ENTRY_FILES = (
@@ -27,7 +27,7 @@ _DEVELOPMENT_SERVER = re.compile(
 _NEEDS_NPM = re.compile(r"\$\{?npm_|\bINIT_CWD\b")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """What a source with a package.json is: `web` its command if one is obvious, `is_site` if a build makes or has files."""
 

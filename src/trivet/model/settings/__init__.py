@@ -1,10 +1,11 @@
 """Settings: what `trivet.toml` says, every key of it checked. The file is optional, and so is everything in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trivet.errors import InvalidName
 from trivet.model.declaration import Declaration
+from trivet.model.frozen import frozen
 from trivet.model.names import AppName, parse_app_name, parse_deploy_name
 from trivet.model.release_settings import ReleaseSettings
 from trivet.model.settings.build import EVERY, BuildSettings, read_build
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeploySettings:
     """`[deploys.NAME]`: where the deploy is reached, how long it is watched; None where nothing is said.
 
@@ -57,7 +58,7 @@ class DeploySettings:
     proxy_protocol: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """A whole `trivet.toml`; `Settings()` is what an app without one has."""
 

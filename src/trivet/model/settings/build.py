@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 
+from trivet.model.frozen import frozen
 from trivet.model.settings.file import (
     Place,
     Reader,
@@ -22,7 +23,7 @@ _OWNED = ("PATH", "HOME", "TMPDIR")
 EVERY = ("*",)  # as `source_distributions`: all that have no wheel
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildSettings:
     """`[build]`: the builder to use, shell commands that run after the dependencies, and variables they see.
 

@@ -3,9 +3,9 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from trivet.errors import InvalidFile, InvalidName
+from trivet.model.frozen import frozen
 
 FILE = "trivet.toml"
 
@@ -31,7 +31,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"There is: {', '.join(names)}." if names else "There is none."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingsFile:
     """The text of the file, which knows in which line a setting stands."""
 

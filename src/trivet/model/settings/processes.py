@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from trivet.model.frozen import frozen
 from trivet.model.names import WEB_PROCESS, parse_process_type
 from trivet.model.process import HealthCheck, Limits
 from trivet.model.settings.file import (
@@ -25,7 +25,7 @@ _MOST_PROCESSES = 4_194_304  # PID_MAX_LIMIT
 _MOST_CPUS = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessSettings:
     """`[processes.NAME]`; None where nothing is said. `model.process.ProcessType` says what each means."""
 

@@ -1,11 +1,12 @@
 """`[schedule]`: what runs at times. What it takes from the Procfile is found out when the build is made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from trivet.errors import InputError
 from trivet.model.cron import parse_cron
+from trivet.model.frozen import frozen
 from trivet.model.names import RELEASE_PROCESS, WEB_PROCESS, parse_process_type
 from trivet.model.process import Limits
 from trivet.model.schedule import UTC, Missed, Overlap
@@ -26,7 +27,7 @@ from trivet.model.zone import find_zone
 _ZONE = "time_zone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScheduledSettings:
     """`[schedule.NAME]`; None where nothing is said. Either a `command`, or the `process` type whose command it is."""
 

@@ -1,15 +1,15 @@
 """What the front door has counted: connections, requests, and where they went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trivet.errors import SupervisorUnreachable
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.run.door import link
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BackendCounts:
     """A process that requests go, or went, to. `requests`: sent there since the door has known it."""
 
@@ -20,7 +20,7 @@ class BackendCounts:
     in_flight: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployCounts:
     """A deploy. `requests` came in, `refused` were answered by the door itself, since it runs; `held` wait now."""
 
@@ -35,7 +35,7 @@ class DeployCounts:
         return sum(backend.in_flight for backend in self.backends)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DoorCounts:
     """The door's process, and the deploys ("shop/production") that are reached through it."""
 

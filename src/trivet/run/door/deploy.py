@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from trivet.model.frozen import frozen
 from trivet.run.door.asker import Asker
 from trivet.run.door.backend import Backend
 from trivet.run.door.loop import Loop
@@ -17,7 +17,7 @@ _SLOWEST_RETRY_S = 0.25
 Identity = tuple[str, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A process that requests are to go to: (process, release, port), and the Unix socket where it listens instead."""
 

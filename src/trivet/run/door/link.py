@@ -38,19 +38,19 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trivet.errors import SupervisorUnreachable
 from trivet.host.key import take_key
 from trivet.host.sockets import connect_unix, receive, send_line
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.run.door.launch import socket_path
 
 _ANSWER_WITHIN_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the front door said, and the descriptors that came along: they belong to whoever asked."""
 

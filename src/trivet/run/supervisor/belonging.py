@@ -1,11 +1,10 @@
 """Whose a process is, before anything of it is there."""
 
-from dataclasses import dataclass
-
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Belonging:
     """Whose process it is."""
 

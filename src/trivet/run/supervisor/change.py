@@ -11,6 +11,7 @@ from functools import partial
 
 from trivet.errors import TrivetError
 from trivet.model.event import EventKind
+from trivet.model.frozen import frozen
 from trivet.model.run import Drain, Failure
 from trivet.run.log_files import last_lines
 from trivet.run.supervisor import change_table as table
@@ -30,7 +31,7 @@ _PROVE_AGAIN_S = 0.02
 Report = Callable[[str, Mapping[str, object]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parties:
     """The processes of a change. `clears`: those of the drops that must have ended before `follows`, of the starts, start."""
 
@@ -48,7 +49,7 @@ class Parties:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deed:
     """What a change does at its turning points.
 

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from trivet.model.frozen import frozen
 from trivet.model.run import Failure
 from trivet.run.supervisor.intent import Phase
 
@@ -56,7 +57,7 @@ class Kind(StrEnum):
     PROVED = "proved"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One thing that happened: to the process of this name (`Status.name`), or for this reason."""
 
@@ -65,7 +66,7 @@ class Event:
     failure: Failure = _NO_FAILURE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parties:
     """The processes of a change by their names: those that start, those that they replace.
 
@@ -90,7 +91,7 @@ class Parties:
         return tuple(name for name in self.drops if name not in self.clears)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """A change at one moment. `waiting`: the processes without which it does not go on. `cleared`: the old told to end early."""
 
@@ -101,14 +102,14 @@ class State:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enter:
     """The intent says that this phase begins; if that cannot be written, nothing of it is done."""
 
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """The intent says so, as far as the machine lets us: what is done next is done in any case."""
 
@@ -116,69 +117,69 @@ class Note:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """These new processes are started and stand at the gate."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """These processes are told to end."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """This step is reached: whoever waits is told, with the time."""
 
     step: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """Requests go to the new, which is what is meant to run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """The new is watched for so long: an end or a failing health check is a failure."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """The new is kept alive for good, and the old is no longer needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drain:
     """These processes, to which no request goes any more, are told to end as soon as they work on none."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prove:
     """It is found out what answers now, and what is left of the old."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoBack:
     """Requests go to the old again, which is what is meant to run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BringBack:
     """What these old processes were is started again."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """Whoever asked is told how it ended."""
 

@@ -10,13 +10,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trivet.errors import PortTaken, SupervisorUnreachable
 from trivet.host import processes, spawn
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.run import Address, Drain
@@ -31,7 +31,7 @@ _POLL_S = 0.005
 _MOST_AT_ONCE = 100  # descriptors in one message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backend:
     """A `web` process that requests may go to, by way of its Unix socket if it has one."""
 
@@ -47,7 +47,7 @@ class Backend:
         return {"process": self.process, "release": self.release, "port": self.port, **way}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Where a deploy's requests go; `stopped`: nowhere, and whoever asks is told so at once.
 

@@ -6,12 +6,12 @@ A `web` process must answer on its port or its Unix socket; another must stay up
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host import processes
 from trivet.host.sockets import is_unix_socket
+from trivet.model.frozen import frozen
 from trivet.model.run_plan import ProcessPlan
 from trivet.run.plan import socket_path
 from trivet.run.supervisor import proof
@@ -26,7 +26,7 @@ _STATUS_LINE_BYTES = 12  # "HTTP/1.1 200"
 _LOWEST_FAILURE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What a gate tells, once: `reason` is None if the process is ready; `by_socket`: it answers on its Unix socket."""
 
@@ -34,7 +34,7 @@ class Verdict:
     by_socket: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A process at the gate; `knock` makes the connection by which it is asked, if it is asked at all."""
 

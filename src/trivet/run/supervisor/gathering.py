@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from trivet.errors import SupervisorUnreachable, TrivetError
 from trivet.host.processes import list_pids
 from trivet.host.usage import Count, usage_of_process
 from trivet.model.event import EventKind
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.load import Usage
 from trivet.model.run import ProcessState
@@ -33,7 +33,7 @@ Labelled = tuple[Process, str]
 Done = Callable[[bytes | None], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """What is measured: a home with its deploys, and their journal. `since`: when the supervisor started."""
 

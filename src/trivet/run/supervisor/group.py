@@ -8,12 +8,12 @@ what comes while nobody serves. No socket that is in use ever changes its place:
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from trivet.errors import PortTaken, RunError, TrivetError
 from trivet.host import processes, reuseport
 from trivet.host.files import refused
 from trivet.host.reuseport import Source
+from trivet.model.frozen import frozen
 from trivet.model.run import Address
 
 BACKLOG = 1024
@@ -23,7 +23,7 @@ _SPARE = "~"
 Keep = Callable[[Address, Sequence[str], Mapping[str, int]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """A socket in its place; `name` says whose it is."""
 

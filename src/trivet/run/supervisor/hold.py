@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-from dataclasses import dataclass
 from functools import partial
 
 from trivet.host import processes
 from trivet.host.cgroup import Cgroup
 from trivet.host.processes import Exit
 from trivet.host.spawn import Cell
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import Limits
 from trivet.run.supervisor.yard import Yard
@@ -16,7 +16,7 @@ from trivet.run.supervisor.yard import Yard
 _LOOKS, _LOOK_S = 20, 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """How a process ended: `shown` in a table ("exit 1"), `told` in a sentence ("exited with 1")."""
 

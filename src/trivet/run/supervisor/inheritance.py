@@ -8,10 +8,10 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from trivet.errors import TrivetError
 from trivet.host import reuseport
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.run import Address
 from trivet.run.supervisor.group import DOOR, Group, Slot, restore
@@ -24,7 +24,7 @@ Place = tuple[Deploy, Address]
 Keep = Callable[[Deploy, Address, Sequence[str], Mapping[str, int]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A socket as the front door gives it back; None: its own, or one that is gone."""
 

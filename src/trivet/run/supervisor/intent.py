@@ -4,12 +4,12 @@ Whoever starts next finishes what had shifted and undoes what had not.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from trivet.host import files
 from trivet.model.document import write_document
+from trivet.model.frozen import frozen
 from trivet.model.run import Address
 from trivet.run import documents
 
@@ -29,7 +29,7 @@ class Phase(StrEnum):
     REVERTING = "reverting"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """A change in flight: `release` is to run; `starts` and `drops` name the processes (`Status.name`) concerned.
 
@@ -49,7 +49,7 @@ class Intent:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovery:
     """What to make of the processes that are found: `keep` is to run on, `drop` to end."""
 

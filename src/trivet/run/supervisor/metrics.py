@@ -6,7 +6,6 @@ What gathers and serves them is loaded then, and costs nothing before.
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from trivet.errors import MachineError, RunError, TrivetError
 from trivet.host import files
 from trivet.model.document import write_document
 from trivet.model.endpoint import Endpoint, parse_endpoint
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.run import documents
 from trivet.run.supervisor.control import Client
@@ -30,7 +30,7 @@ Request = Mapping[str, Any]
 Tell = Callable[[bytes | None], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """run/metrics.json: where metrics are served, as `str` makes text of an endpoint."""
 

@@ -4,7 +4,9 @@ At once the first time, then after 0.1 s, 0.2 s, 0.4 s … at most 30 s; ten sec
 again. It never gives up: what is broken at three may work at four.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from trivet.model.frozen import frozen
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
@@ -12,7 +14,7 @@ _STEADY_S = 10.0
 _MOST_DOUBLINGS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restarts:
     """`count`: starts after a crash within this release. `streak`: those in a row without ten seconds up between."""
 

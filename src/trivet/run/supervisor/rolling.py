@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from trivet.errors import RollOutFailed, TrivetError
 from trivet.host import files
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Act
 from trivet.model.run import Address, Drain, Failure, Proof, RollOut
@@ -21,7 +22,7 @@ from trivet.run.supervisor.intent import Intent, Phase
 from trivet.run.supervisor.keeper import Keeper
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listener:
     """Who asked: told of events, then once of the end. `done` takes a value that has a JSON form.
 
@@ -34,7 +35,7 @@ class Listener:
     by: Act | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Aim:
     """What a change is to achieve: this release at this address. `before` and `address_before`: as it was.
 

@@ -6,13 +6,14 @@ Not synced to disk: after a crash of the machine the boot differs, and nothing o
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host import processes
 from trivet.host.clock import timestamp
 from trivet.model.document import canonical
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
 from trivet.run import documents
@@ -26,7 +27,7 @@ _LAST_PORT = 65535
 _LATEST_S = 2**33  # the year 2242
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """One process. `turn` tells apart those of one release and name (a restart starts the new beside the old).
 

@@ -8,11 +8,11 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host import processes
 from trivet.host.user import look_as_owner
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.run import ProcessState
 from trivet.run.plan import socket_path
@@ -24,7 +24,7 @@ _PROCESS = re.compile(r"[A-Za-z0-9_-]{1,40}\.[0-9]{1,5}")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stray:
     """A process, and what its environment says of it. `started`: in clock ticks since the boot; `leads`: its session."""
 

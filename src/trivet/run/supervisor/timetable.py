@@ -6,7 +6,7 @@ Loaded when a release schedules something first.
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from trivet.host.clock import now, timestamp
 from trivet.model.config import Config
 from trivet.model.cron import parse_cron
 from trivet.model.event import Event, EventKind
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.release import Act, Release
 from trivet.model.run import ProcessState
@@ -39,7 +40,7 @@ _MOST_AT_ONCE = 10
 OnRun = Callable[[ScheduledRun], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     scheduled: Scheduled
     next_after: NextAfter

@@ -4,13 +4,14 @@ Every verb checks first, raising what a person can mend; then it tells its liste
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from trivet.errors import InvalidDocument, NothingReleased, RunError, UnknownProcess
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
 from trivet.model.formation import check_scalable
+from trivet.model.frozen import frozen
 from trivet.model.run import Address, Failure, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, roll_outs
@@ -22,7 +23,7 @@ from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.rolling import Aim, Listener, Rolling, failed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """How a release is to be rolled out: reached at `address` (None: where it was), the old kept warm so long if no
     process type says how long.

@@ -2,12 +2,12 @@
 
 import os
 import resource
-from dataclasses import dataclass
 from pathlib import Path
 
 from trivet.host.cgroups import Cgroups
 from trivet.host.clone import Cloner
 from trivet.host.files import make_directories
+from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.release import Act
 from trivet.run.enclosure import Enclosure
@@ -18,7 +18,7 @@ from trivet.run.supervisor.loop import Loop
 from trivet.run.supervisor.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Yard:
     """One supervisor's surroundings. `version` is what it was started as; `in_foreground`: by an init system.
 
