@@ -9,10 +9,10 @@ demo: .venv/.installed
 
 test: .venv/.installed-dev
 	scripts/toolchains
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup
 
 fast: .venv/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
 
 check: .venv/.installed-dev
 	scripts/check

@@ -1,4 +1,4 @@
-"""Homes and repositories that clean up after themselves."""
+"""Homes and repositories that clean up after themselves; and workers that do not meet."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.apart import Network, can_be_apart
 from support.command import Trivet
 from support.repository import Repository
 
@@ -24,3 +25,34 @@ def trivet(tmp_path: Path, repository: Repository) -> Iterator[Trivet]:
     command = Trivet(tmp_path / "home", repository.path)
     yield command
     command.run("down")
+
+
+_WORKERS = 4  # on two cores: most tests wait most of the time
+_network = pytest.StashKey[Network]()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes run the suite: several where each can have a network of its own, this one otherwise."""
+    return _WORKERS if can_be_apart() else 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker makes its network."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        config.stash[_network] = Network()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file stay together, in one worker; those that fetch all share one."""
+    for item in items:
+        group = "fetches" if item.get_closest_marker("fetches") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Each test runs in the network that it needs."""
+    network = item.config.stash.get(_network, None)
+    if network is not None:
+        network.enter(shared=item.get_closest_marker("fetches") is not None)
+    return (yield)
