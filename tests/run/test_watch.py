@@ -1,12 +1,15 @@
 """After the shift the new release is watched; until that is over the old one is kept, and is gone back to."""
 
+import http.client
+import os
 import re
+import signal
 import threading
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -146,7 +149,8 @@ def test_a_release_that_fails_its_health_check_three_times_while_it_is_watched_i
         (shop.home.storage(shop.deploy) / "ill").touch()
         roll_out = rolled.end()
     assert set(answers) <= {"v1", "v2"}
-    assert roll_out.reason == "web.1 failed its health check 3 times in a row: GET /up answered 500, not 200"
+    reason = r"web\.1 failed its health check \d+ times in a row: GET /up answered 500, not 200"
+    assert re.fullmatch(reason, roll_out.reason)
     assert _is_untouched(shop, before)
 
 
@@ -161,6 +165,100 @@ def test_a_release_whose_health_is_in_doubt_is_watched_until_it_is_not(shop: Sho
     timings = shop.ok(2).timings_s or {}
     assert list(timings) == ["ready", "shifted", "watched", "drained", "stopped"]
     assert shop.log("v2.web.1").count("/up") >= 5
+
+
+BUSY = """
+import os, socket, threading
+def serve(connection):
+    with connection:
+        asked = connection.makefile("rb")
+        while line := asked.readline():
+            while asked.readline() not in (b"\\r\\n", b""):
+                pass
+            print(line.split()[1].decode(), flush=True)
+            if b"/up" in line and os.path.exists(os.environ["TRIVET_STORAGE"] + "/stuck"):
+                threading.Event().wait()
+            body = os.environ["TRIVET_RELEASE"].encode()
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
+    free.release()
+free = threading.Semaphore(2)
+listening = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    free.acquire()
+    threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+"""
+IMPATIENT = {"health": "/up", "check": HealthCheck(interval_s=0.02, timeout_s=0.2), "grace_s": 0.5}
+
+
+@contextmanager
+def _kept(shop: Shop, count: int) -> Iterator[Counter[str]]:
+    """Clients that ask again and again on the connections that they have; the answers by release."""
+    answers: Counter[str] = Counter()
+    stopping = threading.Event()
+    address = shop.machine.address(shop.deploy)
+    assert address is not None
+
+    def ask() -> None:
+        with closing(http.client.HTTPConnection(address.host, address.port, timeout=30)) as connection:
+            while not stopping.wait(0.001):
+                connection.request("GET", "/")
+                answers[connection.getresponse().read().decode().split()[0]] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_release_that_answers_its_users_and_so_has_no_time_for_its_check_is_not_gone_back_from(shop: Shop) -> None:
+    _web(1, shop, WEB)
+    _web(2, shop, BUSY, warm_s=3.0, **IMPATIENT)
+    shop.ok(1)
+    with _kept(shop, 2) as answers:
+        rolled = _roll_out(shop, 2)
+        wait_until(lambda: answers["v2"] > 200)
+        asked = shop.log("v2.web.1").count("/up")
+        roll_out = rolled.end()
+        told = shop.log("v2.web.1").count("/up")
+    assert roll_out.succeeded, roll_out.reason
+    assert told == asked  # no check was answered any more
+    assert set(answers) == {"v1", "v2"}
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_release_that_hangs_over_its_check_is_gone_back_from_whether_it_answers_others_or_not(
+    shop: Shop, *, is_asked: bool
+) -> None:
+    _web(1, shop, WEB)
+    _web(2, shop, BUSY, warm_s=LONG_S, **IMPATIENT)
+    shop.ok(1)
+    before = shop.pids()
+    with _kept(shop, int(is_asked)) as answers:
+        rolled = _roll_out(shop, 2)
+        wait_until(lambda: "watching" in rolled.told and (not is_asked or answers["v2"] > 20))
+        (shop.home.storage(shop.deploy) / "stuck").touch()
+        roll_out = rolled.end()
+    reason = r"web\.1 failed its health check \d+ times in a row: GET /up was not answered within 0\.2 s"
+    assert re.fullmatch(reason, roll_out.reason)
+    assert _is_untouched(shop, before)
+
+
+def test_a_release_that_stands_still_is_gone_back_from(shop: Shop) -> None:
+    _web(1, shop, WEB)
+    _web(2, shop, BUSY, warm_s=LONG_S, **IMPATIENT)
+    shop.ok(1)
+    before = shop.pids()
+    rolled = _roll_out(shop, 2)
+    wait_until(lambda: "watching" in rolled.told)
+    os.kill(shop.pids()["v2.web.1"] or 0, signal.SIGSTOP)
+    reason = r"web\.1 failed its health check \d+ times in a row: GET /up was not answered within 0\.2 s"
+    assert re.fullmatch(reason, rolled.end().reason)
+    assert _is_untouched(shop, before)
 
 
 def test_an_old_process_that_crashes_while_it_is_warm_is_started_again_and_gone_back_to(shop: Shop) -> None:

@@ -142,7 +142,10 @@ APPS = {
     "hypercorn": Loaded(f"{_BIN}/hypercorn app:app --bind 127.0.0.1:$PORT", _PYTHON_ASGI),
     "granian": Loaded(f"{_BIN}/granian --interface asgi --port $PORT app:app", _PYTHON_ASGI),
     "node": Loaded("node app.js", {"app.js": _NODE.replace("ENDING", _POLITE)}, ("node",)),
-    "puma": Loaded("puma --quiet --bind tcp://127.0.0.1:$PORT config.ru", {"config.ru": _RACK}, ("puma",)),
+    # With fewer threads than clients its kept connections starve new ones for as long as they are asked.
+    "puma": Loaded(
+        "puma --quiet --threads 0:16 --bind tcp://127.0.0.1:$PORT config.ru", {"config.ru": _RACK}, ("puma",)
+    ),
     "one that drops its connections": Loaded("python3 server.py", {"answer.py": _ANSWER, "server.py": _DROPPING}),
     "gunicorn sync, inherited socket": Loaded(_SYNC, _PYTHON_WSGI, inherits=True),
     "gunicorn threads, inherited socket": Loaded(_THREADS, _PYTHON_WSGI, inherits=True),

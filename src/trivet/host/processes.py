@@ -170,8 +170,13 @@ def memory_by_session() -> dict[int, int]:
 
 def listening_ports(pids: tuple[int, ...]) -> tuple[int, ...]:
     """The TCP ports that any of these processes listens on."""
-    inodes = {inode for pid in pids for inode in _socket_inodes(pid)}
+    inodes = open_sockets(pids)
     return tuple(sorted({port for port, inode in _listeners() if inode in inodes}))
+
+
+def open_sockets(pids: Iterable[int]) -> frozenset[str]:
+    """The inodes of all sockets that any of these processes has open."""
+    return frozenset(inode for pid in pids for inode in _socket_inodes(pid))
 
 
 def socket_listener(pids: Iterable[int], path: str) -> int | None:

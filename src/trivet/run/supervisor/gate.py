@@ -60,10 +60,9 @@ def judge(path: str | None, status: int, wanted: int | None = None) -> str | Non
     return None if 200 <= status < 400 else f"GET {path} answered {status}"
 
 
-def judge_answer(plan: ProcessPlan, status: int | None) -> str | None:
-    """What is wrong with what the process answered (None: nothing did come); None: nothing. Pure."""
-    path = plan.health or "/"
-    return f"GET {path} was not answered" if status is None else judge(plan.health, status, plan.check.status)
+def judge_answer(plan: ProcessPlan, status: int) -> str | None:
+    """What is wrong with what the process answered; None: nothing. Pure."""
+    return judge(plan.health, status, plan.check.status)
 
 
 def patience_s(plan: ProcessPlan) -> float:
@@ -178,24 +177,38 @@ class Gate:
 
 
 class Question:
-    """One request for a process's health: tells the status of its answer, or None if none came in time."""
+    """One request for a process's health: tells the status of its answer, or None if none came in time.
+
+    `is_overdue`: its time is over; else one that got no answer was refused, or cut off.
+    """
 
     def __init__(
         self, loop: Loop, whom: tuple[ProcessPlan, Knock], patience: float, tell: Callable[[int | None], None]
     ) -> None:
         plan, knock = whom
+        self._tell = tell
         self._probe = Probe(loop, knock, plan.health or "/", tell)
-        self._alarm = loop.after(patience, lambda: tell(None))
+        self._alarm = loop.after(patience, self._on_time_over)
+        self.is_overdue = False
 
     @property
     def is_by_socket(self) -> bool:
         """Whether it was asked on a Unix socket."""
         return self._probe.is_by_socket
 
+    @property
+    def port(self) -> int | None:
+        """From which it was asked; None: on a Unix socket, or not at all."""
+        return self._probe.port
+
     def close(self) -> None:
         """Nothing will be told any more."""
         self._alarm.cancel()
         self._probe.close()
+
+    def _on_time_over(self) -> None:
+        self.is_overdue = True
+        self._tell(None)
 
 
 class Probe:
@@ -215,6 +228,11 @@ class Probe:
             loop.watch(self._socket.fileno(), self._on_connected, writable=True)
         except (OSError, TrivetError):
             self._ending = loop.after(0.0, lambda: tell(None))
+
+    @property
+    def port(self) -> int | None:
+        """From which it asks; None: it asks on a Unix socket, or not at all."""
+        return None if self._socket is None or self.is_by_socket else int(self._socket.getsockname()[1])
 
     def close(self) -> None:
         """Nothing will be told any more."""

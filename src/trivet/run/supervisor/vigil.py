@@ -1,13 +1,16 @@
 """The vigil over processes that serve: their health checks are made again and again, until it was long enough."""
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from trivet.run.supervisor.busy import answers_others
 from trivet.run.supervisor.gate import Question, judge_answer, patience_s
 from trivet.run.supervisor.loop import Action, Alarm, Loop
 from trivet.run.supervisor.process import Process
 
 FAILURES_IN_A_ROW = 3
+_FAILING_S = 1.0  # and for so long: however often it is asked, what is over sooner is no reason to go back
 _INTERVAL_S = 0.5
 
 Fail = Callable[[Process, str], None]
@@ -16,7 +19,8 @@ Fail = Callable[[Process, str], None]
 class Vigil:
     """Watches processes for so many seconds. Told once: `fail` of the first that fails three checks in a row, or `calm`.
 
-    What is in doubt when the time is over is waited for. That a process ended is its own matter.
+    What is in doubt when the time is over is waited for: no answer is waited for less because the vigil is short. That a
+    process ended is its own matter.
     """
 
     def __init__(self, loop: Loop, processes: Iterable[Process], seconds: float, fail: Fail, calm: Action) -> None:
@@ -57,6 +61,7 @@ class Guard:
         self._question: Question | None = None
         self._alarm: Alarm = loop.after(self._interval_s, self._next)
         self._bad = 0
+        self._bad_since = 0.0
 
     @property
     def doubts(self) -> bool:
@@ -76,15 +81,29 @@ class Guard:
             self._question = Question(self._loop, (plan, knock), patience_s(plan), self._on_answer)
 
     def _on_answer(self, status: int | None) -> None:
+        trouble = self._judge(status)
         self.close()
-        plan = self._process.plan
-        trouble = judge_answer(plan, status)
         self._alarm = self._loop.after(self._interval_s, self._next)
         if trouble is None:
             self._bad = 0
             self._sure()
             return
         self._bad += 1
-        if self._bad == FAILURES_IN_A_ROW:
+        if self._bad == 1:
+            self._bad_since = time.monotonic()
+        if self._bad >= FAILURES_IN_A_ROW and time.monotonic() - self._bad_since >= _FAILING_S:
             self.close()
-            self._fail(f"{plan.name} failed its health check {self._bad} times in a row: {trouble}")
+            self._fail(f"{self._process.plan.name} failed its health check {self._bad} times in a row: {trouble}")
+
+    def _judge(self, status: int | None) -> str | None:
+        """What is wrong; None: nothing, or the process had no time for us, because it answers others."""
+        plan, question = self._process.plan, self._question
+        if status is not None:
+            return judge_answer(plan, status)
+        if question is None or not question.is_overdue:
+            return f"GET {plan.health or '/'} was refused, or cut off"
+        waited_s = patience_s(plan)
+        # One that failed before may have no time because of what it hangs over: then this is no excuse.
+        if self._bad == 0 and answers_others(self._process.status, question.port, waited_s):
+            return None
+        return f"GET {plan.health or '/'} was not answered within {waited_s:g} s"
