@@ -122,3 +122,8 @@ def _find(name: str) -> Path | None:
 def _module_name(path: Path) -> str:
     relative = path.relative_to(PACKAGE.parent).with_suffix("")
     return ".".join(part for part in relative.parts if part != "__init__")
+
+
+def test_values_are_declared_with_our_own_word() -> None:
+    guilty = [path for path in MODULES if "@dataclass(frozen=True, slots=True)" in path.read_text()]
+    assert guilty == [], "use trivet.model.frozen: every command loads these classes (docs/decisions/0030)"

@@ -6,7 +6,8 @@ Asked by NETLINK_SOCK_DIAG, sock_diag(7): the kernel picks out the port, so that
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from trivet.model.frozen import frozen
 
 UNACCEPTED = "0"
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
@@ -26,7 +27,7 @@ _NUMBER = struct.Struct("=I")
 _READ_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """One end of a connection. `inode` names its socket; UNACCEPTED: nobody has one yet.
 
