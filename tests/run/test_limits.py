@@ -8,8 +8,10 @@ from run.shop import PYTHON, Shop, wait_until
 from support.grounds import BOTH, LEGACY, NONE, supervised
 from trivet.host.cgroups import Cgroups
 from trivet.model.event import EventKind
+from trivet.model.home import Home
 from trivet.model.process import Limits, ProcessType
 from trivet.model.run import Means, ProcessState
+from trivet.run.leftovers import clear_away_groups
 
 GO = "import os, signal, time\ngo = os.environ['TRIVET_STORAGE'] + '/go'\nwhile not os.path.exists(go): time.sleep(0.01)\n"
 GREEDY = (
@@ -147,3 +149,20 @@ def test_nothing_is_left_of_the_control_groups_of_what_has_ended(held: Shop) -> 
     wait_until(lambda: not group.is_there)
     held.machine.down()
     assert list(groups.find_others(())) == []
+
+
+def test_a_group_that_is_still_to_be_cleared_away_is_nobody_elses(home: Home) -> None:
+    """Whoever clears it away kills all in it: that must not be the process that was started since."""
+    groups = Cgroups(home.root)
+    first = groups.make("shop.production", "v1.web.1", Limits())
+    if first is None:
+        pytest.skip("nobody here may make control groups")
+    try:
+        second = groups.make("shop.production", "v1.web.1", Limits())
+        assert second is not None
+        assert set(second.folders).isdisjoint(first.folders)
+        assert first.remove()
+        assert second.is_there
+    finally:
+        clear_away_groups([group for _, group in groups.find_others(())])
+        groups.close()

@@ -37,8 +37,11 @@ class Cgroup:
         return tuple(f"{folder}/cgroup.procs" for folder in dict.fromkeys(self.legacy.values()))
 
     def make(self) -> bool:
-        """Whether the folders are there, new ones; not if one is there already and something is in it. Raises: OSError."""
-        if not self.remove():
+        """Whether the folders are there, new ones; not if one is there already. Raises: OSError.
+
+        Also an empty one may be about to be cleared away, with all that is in it by then.
+        """
+        if any(os.access(folder, os.F_OK) for folder in self.folders):
             return False
         for folder in self.folders:
             os.mkdir(folder)  # noqa: PTH102 - a path for each of hundreds of processes takes memory

@@ -43,9 +43,8 @@ class Cgroups:
                 return None
             for folder in group.folders:
                 self._make_parents(Path(folder))
-            if group.make():  # else something of the one before still ends in it
-                group.hold(limits, self._handed_on)
-                return group
+            if group.make():  # else the one before is still to be cleared away
+                return self._held(group, limits)
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(group))
 
     def find(self, pid: int) -> Cgroup | None:
@@ -69,6 +68,14 @@ class Cgroups:
             for folder in (*root.glob("*/"), root):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+
+    def _held(self, group: Cgroup, limits: Limits) -> Cgroup:
+        try:
+            group.hold(limits, self._handed_on)
+        except OSError:
+            group.remove()
+            raise
+        return group
 
     def _roots(self) -> Iterator[tuple[Path, int]]:
         bases = dict.fromkeys(each.folder for each in self._legacy.values())
