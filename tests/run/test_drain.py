@@ -1,6 +1,7 @@
 """What a leaving process still works on: it may end by itself until the grace is over, then it is cut; both are counted."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -35,6 +36,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+# The same for a server of WSGI; what never ends is a stream of events.
+STREAMS = """
+import os, time
+STORAGE = os.environ["TRIVET_STORAGE"]
+def wait():
+    while not os.path.exists(STORAGE + "/answer"):
+        time.sleep(0.01)
+def events():
+    while True:
+        yield b"data: ok\\r\\n\\r\\n"
+        time.sleep(0.01)
+def app(environ, start):
+    if environ["PATH_INFO"] == "/endless":
+        start("200 OK", [("Content-Type", "text/event-stream")])
+        return events()
+    if environ["PATH_INFO"] == "/slow":
+        print("/slow", flush=True)
+        wait()
+    start("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
 """
 Ask = Callable[[str], socket.socket]
 
@@ -112,3 +134,23 @@ def test_a_roll_out_with_nothing_in_flight_counts_nothing_and_says_nothing(shop:
     assert _roll_out(shop, 2, then=done.set).connections == Drain()
     assert done.is_set()
     assert _drained(shop) == []
+
+
+def test_what_a_server_with_an_inherited_socket_has_accepted_is_counted(shop: Shop) -> None:
+    """gunicorn would let its stream go on for longer than the grace is."""
+    bound = "--bind 127.0.0.1:$PORT --graceful-timeout 60 --keep-alive 60"
+    command = f"{sys.prefix}/servers/bin/gunicorn w:app --worker-class gthread --threads 8 {bound}"
+    web = ProcessType("web", command, timeout_s=60, grace_s=2.0, warm_s=0.0, inherits=True)
+    for number in (1, 2):
+        shop.release(number, {"w.py": STREAMS}, (web,))
+    address = _roll_out(shop, 1).address
+    with closing(_connect(address)) as slow, closing(_connect(address)) as endless:
+        for connection, path in ((slow, "/slow"), (endless, "/endless")):
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode())
+        read_until(endless, b"data: ok\r\n")
+        wait_until(lambda: "/slow" in shop.log("v1.web.1"))
+        roll_out = _roll_out(shop, 2, then=lambda: _allow_answers(shop))
+        assert read_answer(slow)[1] == b"ok"
+    assert roll_out.connections == Drain(drained=1, cut=1)
+    assert _drained(shop) == ["1 ended by themselves, 1 were cut"]
+    assert list(roll_out.timings_s or {}) == ["ready", "shifted", "drained", "stopped"]

@@ -28,8 +28,10 @@ def answers_others(status: Status, asker_port: int | None, within_s: float) -> b
 
 def held_connections(status: Status) -> int:
     """How many connections at its port the process, or what it has started, has accepted and not closed. 0: or unknown."""
+    if status.port is None or status.pid is None:
+        return 0
     try:
-        connections = connections_of(status.port or 0)
+        connections = connections_of(status.port)
     except OSError:
         return 0
     own = _own(status)

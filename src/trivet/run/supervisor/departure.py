@@ -1,4 +1,8 @@
-"""How processes leave: a `web` process once its last request was answered, or its grace is over; others at once."""
+"""How processes leave: a `web` process once its last request was answered, or its grace is over; others at once.
+
+One that has inherited its socket is told to end at once as well: only it knows what it works on. Its connections are
+counted then, and once more when its grace is over.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -6,6 +10,7 @@ from functools import partial
 from trivet.model.event import EventKind
 from trivet.model.names import Deploy
 from trivet.model.run import Drain
+from trivet.run.supervisor.busy import held_connections
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.process import Process
@@ -31,8 +36,8 @@ class Departure:
     ) -> None:
         """No request goes to them any more: they are told to end as soon as they work on none.
 
-        `drained` is called when all have been told, `gone` of each that has ended. The door's route without them is
-        already laid.
+        `drained` is called when all have been told, and what they had in flight has come to its end; `gone` of each that has
+        ended. The door's route without them is already laid.
         """
         processes = tuple(processes)
         party = _Party({process for process in processes if process.status.port is not None}, drained)
@@ -51,12 +56,35 @@ class Departure:
         process.on_end = _ignore
         self._draining[process] = self._yard.loop.after(process.plan.grace_s, partial(self._cut, process, idle))
         if process.inheritance is not None:  # what it has accepted is its own to finish
-            process.inheritance.when_empty(self._yard.loop, partial(idle, Drain()))
+            process.inheritance.when_empty(self._yard.loop, partial(self._end_heir, process, idle))
         else:
             self._door.when_idle(self._deploy, process.status.port or 0, idle)
 
     def _cut(self, process: Process, idle: Callable[[Drain], None]) -> None:
-        idle(self._door.cut(self._deploy, process.status.port or 0) if process.inheritance is None else Drain())
+        if process.inheritance is not None:
+            self._end_heir(process, idle)
+        else:
+            idle(self._door.cut(self._deploy, process.status.port or 0))
+
+    def _end_heir(self, process: Process, idle: Callable[[Drain], None]) -> None:
+        """It is told to end, and counts as idle once it has: what it held by then has ended, or is cut with it."""
+        if (alarm := self._draining.get(process)) is None or process.is_stopping:
+            return
+        alarm.cancel()
+        held, left = held_connections(process.status), 0
+
+        def count() -> None:
+            nonlocal left
+            left = min(held, held_connections(process.status))
+
+        kept_until = self._yard.loop.after(process.plan.grace_s, count)  # just before it is killed
+
+        def end(_: Process) -> None:
+            kept_until.cancel()
+            idle(Drain(held - left, left))
+
+        process.when_gone(end)
+        process.stop()
 
     def _on_idle(self, process: Process, party: "_Party", drain: Drain) -> None:
         if (alarm := self._draining.pop(process, None)) is None:
