@@ -2,12 +2,14 @@
 
 import os
 import socket
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import support.without_bpf
 from trivet.host import processes, reuseport, spawn
 
 HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::")
@@ -89,6 +91,16 @@ def test_an_address_is_had_alone_and_a_stranger_on_it_is_seen_and_given_nothing(
     assert _counts([first, second, stranger]) == [20, 0, 0]
     for each in (*callers, first, second, stranger):
         each.close()
+
+
+def test_no_privilege_is_needed_and_what_forbids_it_is_told() -> None:
+    """Whatever `kernel.unprivileged_bpf_disabled` says: that is of eBPF. A filter of system calls refuses it."""
+    code = "import os; from trivet.host import reuseport; os.geteuid() or os.setuid(65534); print(reuseport.refusal())"
+    ways = ((), (sys.executable, support.without_bpf.__file__))
+    told = [
+        subprocess.run((*way, sys.executable, "-c", code), capture_output=True, text=True, check=True) for way in ways
+    ]
+    assert [each.stdout for each in told] == ["None\n", "Operation not permitted\n"]
 
 
 def test_a_child_is_handed_the_socket_as_descriptor_3_and_told_so(tmp_path: Path) -> None:

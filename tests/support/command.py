@@ -52,6 +52,7 @@ class Trivet:
     def __init__(self, home: Path, folder: Path, extra: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.folder = folder
+        self.launcher: tuple[str, ...] = ()  # what the command is started by
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home.parent),
@@ -65,13 +66,13 @@ class Trivet:
     def at(self, folder: Path) -> "Trivet":
         """The same home, from another folder."""
         other = Trivet(self.home, folder)
-        other.environment = self.environment
+        other.environment, other.launcher = self.environment, self.launcher
         return other
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
         """The command, running; the caller ends it."""
         return subprocess.Popen(
-            (sys.executable, "-m", "trivet", *arguments),
+            (*self.launcher, sys.executable, "-m", "trivet", *arguments),
             cwd=self.folder,
             env=self.environment,
             text=True,
