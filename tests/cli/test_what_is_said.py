@@ -1,11 +1,15 @@
 """Success is only said of what serves: the last line of a command tells what is true."""
 
+import json
+import os
 import re
+import signal
+from pathlib import Path
 
 import pytest
 
 from support.apps import WORKER, shop
-from support.command import Trivet, fetch, own_port
+from support.command import Trivet, eventually, fetch, own_port
 from support.repository import Repository
 
 WORKERS = {"Procfile": "worker: python3 worker.py\n", "worker.py": WORKER, "trivet.toml": 'app = "shop"\n'}
@@ -54,17 +58,47 @@ def test_a_stopped_deploy_stays_stopped_and_says_so(trivet: Trivet, repository: 
     assert fetch(url) == (200, "v1 hello v2\n")
 
 
-def test_what_needs_the_supervisor_does_not_start_it_unasked(trivet: Trivet, repository: Repository) -> None:
+def test_what_needs_the_supervisor_starts_it_and_says_so(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy", "--port", own_port())
+    with_what_ran = "run      started the supervisor, and with it 1 processes that ran before\n"
+    trivet.ok("down")
+    assert trivet.ok("scale", "web=2").err == f"{with_what_ran}run      scaling shop/production\n"
+    _kill_supervisor(trivet)
+    pids = {process["pid"] for process in trivet.ok("ps", "--json").json()}
+    with_both = with_what_ran.replace("1", "2")
+    assert trivet.ok("restart", "web.1").err == f"{with_both}run      restarting web.1\n"
+    assert len(pids & {process["pid"] for process in trivet.ok("ps", "--json").json()}) == 1
+    _kill_supervisor(trivet)
+    done = trivet.ok("start")
+    assert (done.out, done.err) == ("shop/production is started\n", f"{with_both}run      starting shop/production\n")
+    _kill_supervisor(trivet)
+    done = trivet.ok("stop")
+    assert (done.out, done.err) == ("shop/production is stopped\n", "run      stopping shop/production\n")
+    assert trivet.ok("ps").err == "No processes.\nshop/production is stopped: `trivet start` runs it.\n"
+
+
+def test_what_is_to_be_stopped_is_not_started_first(trivet: Trivet, repository: Repository) -> None:
     repository.commit(shop("v1"))
     trivet.ok("deploy", "--port", own_port())
     trivet.ok("down")
-    for arguments in (("scale", "web=2"), ("restart",), ("stop",), ("start",)):
-        done = trivet.run(*arguments)
-        assert done.status == 40
-        assert done.err.endswith(
-            "error: The supervisor is not running, so nothing runs.\n"
-            "hint:  `trivet up` starts it, and with it everything that ran before.\n"
-        )
+    before = len(trivet.ok("events", "--json").out.splitlines())
+    trivet.ok("stop")
+    told = [json.loads(line)["kind"] for line in trivet.ok("events", "--json").out.splitlines()[before:]]
+    assert told == ["supervisor_up", "deploy_stopped"]
+
+
+def _kill_supervisor(trivet: Trivet) -> None:
+    """It is gone; what it kept runs on."""
+    pid = trivet.supervisor_pid
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), what="the supervisor's end")
+
+
+def test_a_deploy_starts_the_supervisor_and_says_so(trivet: Trivet, repository: Repository) -> None:
+    repository.commit(shop("v1"))
+    trivet.ok("deploy", "--port", own_port())
+    trivet.ok("down")
     assert "started the supervisor, and with it 1 processes that ran before" in trivet.ok("deploy").err
 
 

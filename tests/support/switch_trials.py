@@ -20,7 +20,8 @@ SET, DEPLOY, UP, RESTART = ("config", "set", "LATER=1"), ("deploy",), ("up",), (
 OLD_NUMBER = 2
 OLD, NEW = Served("b", OLD_NUMBER), Served("c", OLD_NUMBER + 1)
 _NEXT = (UP, SET, DEPLOY, RESTART)
-_ENDING = ("stop", "start", "down")  # a restart is refused of what is stopped, and without a supervisor
+_AGAIN = ("restart", "scale up", "scale down", "stop", "start", "down")  # the same command may come next
+_ENDING = ("stop", "start", "down")  # and nothing else: a restart is refused of what is stopped
 _TIDY_WITHIN_S = 60.0
 _ASKS = 10
 _VERIFY_EVERY = 8
@@ -113,6 +114,13 @@ class Trial:
         return f"{what}, then {' '.join(self.following)}: {self.told.status}"
 
 
+def _next(change: Change, target: int) -> tuple[str, ...]:
+    """The command that comes next: at each point another of those that may."""
+    again = (change.arguments,) if change.name in _AGAIN else ()
+    may: tuple[tuple[str, ...], ...] = again if change.name in _ENDING else (*_NEXT, *again)
+    return may[target % len(may)]
+
+
 class SwitchBench:
     """Makes trials in one world."""
 
@@ -141,8 +149,7 @@ class SwitchBench:
     def try_out(self, change: Change, harm: Harm, target: int) -> Trial:
         """The supervisor came to harm at that point, and afterwards came other commands."""
         world = self._world
-        may_differ = harm is Harm.KILL and change.name not in _ENDING
-        trial = Trial(change, harm, target, _NEXT[target % len(_NEXT)] if may_differ else UP)
+        trial = Trial(change, harm, target, _next(change, target) if harm is Harm.KILL else UP)
         trivet = self._begin(change)
         with asking(int(world.port)) as client:
             action = Action.KILL if harm is Harm.KILL else Action.CUT

@@ -86,7 +86,7 @@ def events(
                 click.echo("Nothing has happened.", err=True)
             return
         if not is_up(place):
-            click.echo("The supervisor is not running: nothing happens until `trivet up`.", err=True)
+            click.echo("The supervisor is not running: nothing is told of until `trivet up`.", err=True)
         while is_read(sys.stdout):
             wait(journals.fileno(), output=sys.stdout)
             show(told for told in journals.news() if _is_of(told, kinds))

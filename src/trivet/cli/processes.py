@@ -186,6 +186,7 @@ def scale(
     if changes:
         environments.restore(place, deploy)
         with view(verbose=False, quiet=False) as progress:
+            environments.restore_unsupervised(place, progress)
             formation_flow.scale(place, deploy, changes, progress)
     shown = overview.show_formation(place, deploy)
     if as_json:
@@ -215,6 +216,7 @@ def restart(process: str | None, app: str | None, deploy_name: str, reason: str,
     deploy = known_deploy(place, app, deploy_name)
     environments.restore(place, deploy)
     with view(verbose=False, quiet=False) as progress:
+        environments.restore_unsupervised(place, progress)
         formation_flow.restart(place, deploy, process, progress)
     click.echo(f"{deploy} {process or ''}".rstrip() + " is restarted")
 
@@ -233,6 +235,7 @@ def stop(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None:
     place = installation(no_wait=no_wait, reason=reason)
     deploy = known_deploy(place, app, deploy_name)
     with view(verbose=False, quiet=False) as progress:
+        environments.restore_unsupervised(place, progress)
         formation_flow.stop(place, deploy, progress)
     click.echo(f"{deploy} is stopped")
 
@@ -252,6 +255,7 @@ def start(app: str | None, deploy_name: str, reason: str, no_wait: bool) -> None
     deploy = known_deploy(place, app, deploy_name)
     environments.restore(place, deploy)
     with view(verbose=False, quiet=False) as progress:
+        environments.restore_unsupervised(place, progress)
         formation_flow.start(place, deploy, progress)
     click.echo(f"{deploy} is started")
 

@@ -3,9 +3,10 @@
 import click
 
 from trivet.cli.moments import parse_moment
-from trivet.cli.options import deploy_options, json_option, reason_option
+from trivet.cli.options import deploy_options, json_option, reason_option, view
 from trivet.cli.output import print_json, print_table
 from trivet.cli.place import installation, known_deploy
+from trivet.flows import environments
 from trivet.flows import schedule as flow
 from trivet.model.document import to_json
 from trivet.model.scheduled_run import Plight, ScheduledRun
@@ -85,6 +86,8 @@ def run(name: str, app: str | None, deploy_name: str, reason: str, as_json: bool
     """
     place = installation(reason=reason)
     deploy = known_deploy(place, app, deploy_name)
+    with view(verbose=False, quiet=False) as progress:
+        environments.restore_unsupervised(place, progress)
     ran = flow.run_now(place, deploy, name, lambda what: click.echo(f"{what} runs", err=True))
     if as_json:
         print_json(to_json(ran))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from trivet.errors import TrivetError
-from trivet.flows.installation import Installation
+from trivet.flows.installation import Installation, Progress
 from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.release import Environments
@@ -42,6 +42,17 @@ def restore_all(installation: Installation) -> Restored:
         except TrivetError as error:
             locked[deploy] = error
     return Restored(tuple(written), locked)
+
+
+def restore_unsupervised(installation: Installation, progress: Progress) -> None:
+    """As `restore_all`, unless a supervisor runs: whoever is to start one does this first. What is locked is told.
+
+    Raises: MachineError.
+    """
+    if Machine(installation.home).is_up():
+        return
+    for notice in restore_all(installation).notices:
+        progress.notice(notice)
 
 
 def restore(installation: Installation, deploy: Deploy) -> None:

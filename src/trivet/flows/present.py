@@ -12,10 +12,10 @@ def describe_present(machine: Machine, deploy: Deploy) -> str:
     number = machine.current(deploy)
     if number is None:
         return "nothing ran before, and nothing runs now"
-    if not machine.is_up():
-        return f"nothing runs, since the supervisor is down; `trivet up` brings v{number} back"
     if any(status.state is ProcessState.RUNNING for status in machine.processes(deploy)):
         return f"v{number} still serves, untouched"
+    if not machine.is_up():
+        return f"nothing runs, since the supervisor is down; `trivet up` brings v{number} back"
     return f"v{number} is still the current release; no process of it runs, as before"
 
 

@@ -13,6 +13,7 @@ from trivet.flows.present import describe_present
 from trivet.flows.release_command import run_release_command
 from trivet.flows.schema import ask_schema
 from trivet.flows.settle import attest, outcome_of, settle, with_schema
+from trivet.flows.supervision import ensure_supervisor
 from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
 from trivet.model.frozen import frozen
@@ -66,15 +67,7 @@ def prepare(installation: Installation, ledger: Ledger, deploy: Deploy, progress
     restored = environments.restore_all(installation)
     for notice in restored.notices:
         progress.notice(notice)
-    if not machine.is_up():
-        altered = machine.up(installation.by)
-        count = len(machine.processes(None))
-        progress.step(
-            "run", f"started the supervisor{f', and with it {count} processes that ran before' if count else ''}"
-        )
-        for other, error in altered.items():
-            progress.notice(f"{other} was not started. {error.message}")
-    else:
+    if not ensure_supervisor(machine, installation, progress):
         _renew(machine, installation, progress)
     for told in settle(ledger, machine, deploy, installation.actor):
         progress.notice(told.note)

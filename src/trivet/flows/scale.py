@@ -1,10 +1,14 @@
-"""Scale, restart, stop, start: another formation, the same release. None of these makes a release."""
+"""Scale, restart, stop, start: another formation, the same release. None of these makes a release.
+
+A supervisor that is gone is started first. The caller has restored the environments.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from trivet.errors import Interrupted, SupervisorUnreachable
+from trivet.errors import Interrupted
 from trivet.flows.installation import Installation, Progress
+from trivet.flows.supervision import ensure_supervisor
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
 from trivet.run import Machine
@@ -13,6 +17,7 @@ from trivet.run import Machine
 def scale(installation: Installation, deploy: Deploy, changes: Mapping[str, int], progress: Progress) -> Formation:
     """That many processes of these types run. Raises: UnknownProcess, RunError."""
     with _asking(installation, deploy, "scale", progress) as machine:
+        ensure_supervisor(machine, installation, progress)
         progress.step("run", f"scaling {deploy}")
         return machine.scale(deploy, changes, installation.by)
 
@@ -20,12 +25,13 @@ def scale(installation: Installation, deploy: Deploy, changes: Mapping[str, int]
 def restart(installation: Installation, deploy: Deploy, process: str | None, progress: Progress) -> None:
     """All processes of the deploy (or this type or process) are new ones of the same release. Raises: RunError."""
     with _asking(installation, deploy, "restart", progress) as machine:
+        ensure_supervisor(machine, installation, progress)
         progress.step("run", f"restarting {process or deploy}")
         machine.restart(deploy, process, installation.by)
 
 
 def stop(installation: Installation, deploy: Deploy, progress: Progress) -> None:
-    """No process of the deploy runs, until `start`; its address answers 503."""
+    """No process of the deploy runs, until `start`; its address answers 503. None is started in order to be stopped."""
     with _asking(installation, deploy, "stop", progress) as machine:
         progress.step("run", f"stopping {deploy}")
         machine.stop(deploy, installation.by)
@@ -34,6 +40,7 @@ def stop(installation: Installation, deploy: Deploy, progress: Progress) -> None
 def start(installation: Installation, deploy: Deploy, progress: Progress) -> None:
     """The deploy's formation runs again."""
     with _asking(installation, deploy, "start", progress) as machine:
+        ensure_supervisor(machine, installation, progress)
         progress.step("run", f"starting {deploy}")
         machine.start(deploy, installation.by)
 
@@ -46,7 +53,7 @@ def _asking(installation: Installation, deploy: Deploy, what: str, progress: Pro
     it had taken over.
     """
     with installation.working_on(deploy, what, progress):
-        machine = _up(installation)
+        machine = Machine(installation.home)
         try:
             yield machine
         except KeyboardInterrupt as interrupt:
@@ -58,13 +65,3 @@ def _interrupted(machine: Machine, deploy: Deploy) -> Interrupted:
     counts = " ".join(f"{name}={count}" for name, count in machine.formation(deploy).counts.items())
     meant = "is stopped" if machine.is_stopped(deploy) else f"is meant to run {counts or 'web=1'}"
     return Interrupted(f"Interrupted; {deploy} {meant}.", hint="`trivet ps` shows what runs now.")
-
-
-def _up(installation: Installation) -> Machine:
-    machine = Machine(installation.home)
-    if not machine.is_up():
-        raise SupervisorUnreachable(
-            "The supervisor is not running, so nothing runs.",
-            hint="`trivet up` starts it, and with it everything that ran before.",
-        )
-    return machine

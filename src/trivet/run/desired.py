@@ -89,6 +89,14 @@ def write_stopped(home: Home, deploy: Deploy, *, stopped: bool) -> None:
         files.remove(path)
 
 
+def mean_stopped(home: Home, deploy: Deploy) -> bool:
+    """The deploy is to be stopped. False: it was already, or there is no release to run. Raises: MachineError."""
+    if is_stopped(home, deploy) or not (home.run(deploy) / "current").is_symlink():
+        return False
+    write_stopped(home, deploy, stopped=True)
+    return True
+
+
 def write_current(home: Home, deploy: Deploy, number: int) -> None:
     """This release is the one that runs. A folder that somebody has put in the link's place is kept beside it."""
     path = home.run(deploy) / "current"

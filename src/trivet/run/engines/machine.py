@@ -160,9 +160,14 @@ class Machine:
         self._ask({"do": "restart", "deploy": str(deploy), "process": process, "by": to_json(by)})
 
     def stop(self, deploy: Deploy, by: Act | None = None) -> None:
-        """No process of the deploy runs until `start`, also after a reboot; its address answers 503."""
+        """No process of the deploy runs until `start`, also after a reboot; its address answers 503.
+
+        A supervisor that is gone is started, and nothing of the deploy with it.
+        """
+        ran = not self.is_up() and desired.mean_stopped(self._home, deploy)
+        self.up(by)
         self._settle(deploy)
-        self._ask({"do": "stop", "deploy": str(deploy), "by": to_json(by)})
+        self._ask({"do": "stop", "deploy": str(deploy), "by": to_json(by), "ran": ran})
 
     def start(self, deploy: Deploy, by: Act | None = None) -> None:
         """The deploy's formation runs again. Raises: NothingReleased, AlteredLayer, RunError, Busy."""

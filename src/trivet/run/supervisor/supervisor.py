@@ -254,7 +254,7 @@ class Supervisor:
         verbs.restart(self._keeper_of(request), request["process"], _listener(client, request))
 
     def _stop(self, client: Client, request: Request) -> None:
-        verbs.stop(self._keeper_of(request), _listener(client, request))
+        verbs.stop(self._keeper_of(request), _listener(client, request), ran=bool(request.get("ran")))
 
     def _start(self, client: Client, request: Request) -> None:
         verbs.start(self._keeper_of(request), _listener(client, request))

@@ -133,10 +133,13 @@ def _unwritten(_phase: Phase, _reason: str) -> None:
     """Scaling has no intent: the formation alone says which processes are to run."""
 
 
-def stop(keeper: Keeper, listener: Listener) -> None:
-    """No process runs, until `start`: told None once all have ended. Raises: Busy, NothingReleased."""
+def stop(keeper: Keeper, listener: Listener, *, ran: bool) -> None:
+    """No process runs, until `start`: told None once all have ended. `ran`: it was meant to before we started.
+
+    Raises: Busy, NothingReleased.
+    """
     keeper.check_free()
-    number, ran = current_of(keeper), not keeper.is_stopped
+    number, ran = current_of(keeper), ran or not keeper.is_stopped
     desired.write_stopped(keeper.home, keeper.deploy, stopped=True)
     if ran:
         keeper.tell(Event(now(), EventKind.DEPLOY_STOPPED, number, by=listener.by))
