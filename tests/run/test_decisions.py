@@ -1,5 +1,7 @@
 """The decisions of the supervisor, as tables: nothing runs here."""
 
+from dataclasses import replace
+
 import pytest
 
 from trivet.model.run_plan import ProcessPlan
@@ -87,7 +89,14 @@ OLD, NEW = ("v1.web.1", "v1.worker.1"), ("v2.web.1", "v2.worker.1")
         pytest.param(None, OLD, (), Recovery((), OLD), False, id="stopped"),
         pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW), False, id="starting"),
         pytest.param(_intent(Phase.STARTING, NEW, OLD), OLD, OLD, Recovery(OLD, ()), False, id="starting, new died"),
-        pytest.param(_intent(Phase.SHIFTING, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD), True, id="shifting"),
+        pytest.param(_intent(Phase.SHIFTING, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW), False, id="shifting"),
+        pytest.param(
+            _intent(Phase.SHIFTING, NEW, OLD), NEW, NEW, Recovery(NEW, ()), True, id="shifting, the old is gone"
+        ),
+        pytest.param(_intent(Phase.SHIFTING, NEW, OLD), (), OLD, Recovery((), ()), False, id="shifting, a reboot"),
+        pytest.param(
+            _intent(Phase.SHIFTING, NEW, ()), (), NEW, Recovery((), ()), True, id="the first, shifting, a reboot"
+        ),
         pytest.param(_intent(Phase.SHIFTED, NEW, OLD), OLD + NEW, NEW, Recovery(NEW, OLD), True, id="shifted"),
         *(
             pytest.param(_intent(phase, NEW, OLD), OLD + NEW, OLD, Recovery(OLD, NEW), False, id=phase.value)
@@ -105,7 +114,15 @@ OLD, NEW = ("v1.web.1", "v1.worker.1"), ("v2.web.1", "v2.worker.1")
         pytest.param(
             _intent(Phase.WATCHING, NEW, OLD), NEW[:1], NEW, Recovery(NEW[:1], ()), True, id="watching, the old is gone"
         ),
-        pytest.param(_intent(Phase.WATCHING, NEW, OLD), (), NEW, Recovery((), ()), True, id="watching, a reboot"),
+        pytest.param(_intent(Phase.WATCHING, NEW, OLD), (), OLD, Recovery((), ()), False, id="watching, a reboot"),
+        pytest.param(
+            replace(_intent(Phase.SHIFTING, ("v1.web.1+1",), ("v1.web.1",)), release=1),
+            ("v1.web.1", "v1.web.1+1", "v1.worker.1"),
+            OLD,
+            Recovery(("v1.web.1+1", "v1.worker.1"), ("v1.web.1",)),
+            True,
+            id="restart of one, shifting",
+        ),
         pytest.param(
             _intent(Phase.STARTING, ("v1.web.1+1",), ("v1.web.1",)),
             ("v1.web.1", "v1.web.1+1", "v1.worker.1"),

@@ -47,7 +47,10 @@ def test_killed_before_the_shift_the_new_release_is_undone(shop: Shop) -> None:
 
 @pytest.mark.parametrize("moved", [False, True], ids=["link not moved yet", "link moved"])
 @pytest.mark.parametrize("phase", [Phase.SHIFTING, Phase.SHIFTED])
-def test_killed_while_or_after_shifting_the_new_release_is_finished(shop: Shop, phase: Phase, moved: bool) -> None:
+def test_killed_while_shifting_the_new_release_is_undone_and_afterwards_it_is_finished(
+    shop: Shop, phase: Phase, moved: bool
+) -> None:
+    meant, other = (1, 2) if phase is Phase.SHIFTING else (2, 1)
     shop.web(1, WEB)
     shop.ok(1)
     shop.web(2, SLEEPS_BEFORE + WEB)
@@ -63,12 +66,19 @@ def test_killed_while_or_after_shifting_the_new_release_is_finished(shop: Shop, 
         desired.write_current(shop.home, shop.deploy, 2)
     (shop.home.storage(shop.deploy) / "go").touch()
     shop.machine.up()
-    assert shop.fetch().startswith("v2 ")
+    assert shop.fetch().startswith(f"v{meant} ")
     ended = shop.machine.ended(shop.deploy, 2)
     assert ended is not None
-    assert (ended.succeeded, ended.address) == (True, shop.machine.address(shop.deploy))
-    wait_until(lambda: shop.pids() == {"v2.web.1": before["v2.web.1"]})
-    assert shop.machine.current(shop.deploy) == 2
+    if phase is Phase.SHIFTING:
+        assert (ended.succeeded, ended.reason) == (
+            False,
+            "interrupted: the supervisor ended before it had taken over",
+        )
+    else:
+        assert (ended.succeeded, ended.address) == (True, shop.machine.address(shop.deploy))
+    wait_until(lambda: shop.pids() == {f"v{meant}.web.1": before[f"v{meant}.web.1"]})
+    wait_until(lambda: processes.start_time(before[f"v{other}.web.1"] or 0) is None)
+    assert shop.machine.current(shop.deploy) == meant
 
 
 def test_killed_while_the_old_release_drains_it_is_still_waited_for_and_then_ended(shop: Shop) -> None:

@@ -111,7 +111,7 @@ class Trial:
     def head(self) -> str:
         """What was tried, in one line."""
         what = f"{self.change.name}, {self.change.kind}: {self.harm} at {self.target} ({self.at})"
-        return f"{what}, then {' '.join(self.following)}: {self.told.status}"
+        return f"{what}: the command ended with {self.told.status}, then came {' '.join(self.following)}"
 
 
 def _next(change: Change, target: int) -> tuple[str, ...]:

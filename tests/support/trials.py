@@ -86,7 +86,8 @@ class Trial:
 
     def __str__(self) -> str:
         at = f"{self.at.call} {self.at.what}" if self.at else "not reached"
-        lines = [f"{self.flow.name}: {self.fault} ({at}), then {' '.join(self.following)}: {self.told.status}"]
+        ended = f"the command ended with {self.told.status}, then came {' '.join(self.following)}"
+        lines = [f"{self.flow.name}: {self.fault} ({at}): {ended}"]
         return "\n".join((*lines, *(f"    {line}" for line in self.wrong), f"    said: {self.told.err!r}"))
 
 

@@ -108,6 +108,28 @@ def test_after_a_reboot_up_brings_the_environment_back(machine: Trivet, memory: 
     assert _environments(machine) == ["v1.json"]
 
 
+def test_after_a_reboot_in_the_watch_the_release_before_runs_with_its_environment(
+    machine: Trivet, memory: Memory
+) -> None:
+    machine.environment["TRIVET_WARM"] = "600"
+    intent = machine.home / "apps" / "shop" / "deploys" / "production" / "run" / "intent.json"
+    with machine.start("config", "set", "GREETING=new") as command:
+        eventually(lambda: intent.exists() and '"watching"' in intent.read_text(), what="the watch")
+        running = [process["pid"] for process in machine.processes()]
+        for pid in (machine.supervisor_pid, machine.door_pid, *running, command.pid):
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not machine.run("ps", "--json").json(), what="the end of all")
+    memory.unmount()
+    memory.mount()
+    assert machine.ok("up").out == "up: shop/production (1)\n"
+    assert _greeting(machine) == GREETING
+    machine.environment["TRIVET_WARM"] = "0"
+    told = (
+        "left v2 without an outcome; it failed: interrupted: when the supervisor came back, its processes no longer ran"
+    )
+    assert told in machine.ok("config", "set", "A=1").err
+
+
 def test_what_runs_goes_on_without_the_memory_and_every_command_mends_it(machine: Trivet, memory: Memory) -> None:
     before = machine.pids()
     memory.unmount()

@@ -31,17 +31,20 @@ class Restored:
 
 
 def restore_all(installation: Installation) -> Restored:
-    """Every deploy that is meant to run has the environment of its release, as far as that can be. Raises: MachineError."""
-    environments = Environments(installation.home)
+    """Every deploy that is meant to run has the environment of its release, as far as that can be.
+
+    So has the release that the supervisor may go back to. Raises: MachineError.
+    """
+    machine, environments = Machine(installation.home), Environments(installation.home)
     written: list[Deploy] = []
     locked: dict[Deploy, TrivetError] = {}
-    for deploy, number in Machine(installation.home).current_releases().items():
+    for deploy, number in (*machine.fallbacks().items(), *machine.current_releases().items()):
         try:
             if environments.restore(deploy, number):
                 written.append(deploy)
         except TrivetError as error:
             locked[deploy] = error
-    return Restored(tuple(written), locked)
+    return Restored(tuple(dict.fromkeys(written)), locked)
 
 
 def restore_unsupervised(installation: Installation, progress: Progress) -> None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from trivet.errors import InvalidName
+from trivet.errors import InvalidDocument, InvalidName
 from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.run import desired
 from trivet.run.released import current_release, read_release
+from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status, strays
 
 _RELEASE = re.compile(r"v([1-9][0-9]{0,8})")
@@ -22,10 +23,21 @@ def find_builds(home: Home) -> frozenset[tuple[AppName, str]]:
     return frozenset((build.app, build.id) for build in builds)
 
 
+def find_fallback(home: Home, deploy: Deploy) -> int | None:
+    """The release that a change, in flight or interrupted, may go back to. Raises: MachineError."""
+    try:
+        intent = intents.read(home.run(deploy) / "intent.json")
+    except InvalidDocument:  # it counts as absent, for the supervisor too
+        return None
+    return intent.before if intent is not None else None
+
+
 def _numbers(home: Home, deploy: Deploy) -> Iterator[int]:
     current = current_release(home, deploy)
     if current is not None:
         yield current
+    if (before := find_fallback(home, deploy)) is not None:
+        yield before
     yield from (each.release for each in status.read_all(home.run(deploy) / "status"))
 
 

@@ -215,6 +215,11 @@ class Machine:
         found = ((deploy, self._current_or_none(deploy)) for deploy in desired.find_deploys(self._home))
         return {deploy: number for deploy, number in found if number is not None}
 
+    def fallbacks(self) -> Mapping[Deploy, int]:
+        """The release that a change, in flight or interrupted, may go back to. Raises: MachineError."""
+        found = ((deploy, in_use.find_fallback(self._home, deploy)) for deploy in desired.find_deploys(self._home))
+        return {deploy: number for deploy, number in found if number is not None}
+
     def builds_in_use(self) -> frozenset[tuple[AppName, str]]:
         """App and id of every build that runs, is meant to run, or still has a process; told without any database.
 

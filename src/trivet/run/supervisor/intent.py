@@ -48,6 +48,11 @@ class Intent:
     address_before: Address | None = None
     reason: str = ""
 
+    @property
+    def replaces(self) -> bool:
+        """Whether another release is to make way: one that can be gone back to."""
+        return bool(self.drops) and self.before not in (None, self.release)
+
 
 @frozen
 class Recovery:
@@ -63,12 +68,17 @@ _UNDONE = frozenset((Phase.STARTING, Phase.CLEARING, Phase.REPLACING, Phase.REVE
 def finishes(intent: Intent | None, found: Iterable[str]) -> bool:
     """Whether the change is finished; else it is undone. `found` are the processes that run, and serve if they are to. Pure.
 
-    One that was watched is finished if all of the new is there, or if nothing of the old is, to go back to.
+    A release counts once it was watched. One that was to be is finished if all of it serves already, or some of it runs and
+    nothing of the old does; after a reboot nothing does, and the old is what is known to be good.
     """
     if intent is None or intent.phase in _UNDONE:
         return False
+    if intent.phase is Phase.SHIFTED or not intent.replaces:
+        return True
     there = frozenset(found)
-    return intent.phase is not Phase.WATCHING or there.issuperset(intent.starts) or there.isdisjoint(intent.drops)
+    if intent.phase is Phase.WATCHING and there.issuperset(intent.starts):
+        return True
+    return there.isdisjoint(intent.drops) and not there.isdisjoint(intent.starts)
 
 
 def recover(intent: Intent | None, found: Iterable[str], wanted: Iterable[str], *, finish: bool) -> Recovery:

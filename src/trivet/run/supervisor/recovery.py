@@ -36,7 +36,10 @@ from trivet.run.supervisor.verbs import bring_up
 from trivet.run.supervisor.yard import Yard
 
 INTERRUPTED = "interrupted: the supervisor ended before all of its processes were ready"
-WATCHED = "interrupted: when the supervisor came back, its processes no longer ran"
+_REASONS = {
+    Phase.SHIFTING: "interrupted: the supervisor ended before it had taken over",
+    Phase.WATCHING: "interrupted: when the supervisor came back, its processes no longer ran",
+}
 _ALTERED = "its build is not what was built; `trivet builds verify` names what was altered."
 _AGAIN_S = 5.0
 
@@ -81,7 +84,7 @@ def _write_meant(keeper: Keeper, intent: Intent, *, finish: bool) -> None:
     """What is meant to run, and where, is what the intent wanted; or again what was before, if it had shifted already."""
     if finish:
         number, address = intent.release, intent.address
-    elif intent.phase in (Phase.WATCHING, Phase.REVERTING) and intent.before is not None:
+    elif intent.phase in (Phase.SHIFTING, Phase.WATCHING, Phase.REVERTING) and intent.before is not None:
         number, address = intent.before, intent.address_before
     else:
         return
@@ -323,7 +326,7 @@ def _reason(intent: Intent) -> str:
     """Why the change was undone."""
     if intent.reason:
         return intent.reason
-    return WATCHED if intent.phase is Phase.WATCHING else INTERRUPTED
+    return _REASONS.get(intent.phase, INTERRUPTED)
 
 
 def _is_recorded(keeper: Keeper, release: int) -> bool:
