@@ -1,6 +1,7 @@
 """A supervisor in a mount namespace of its own, where control groups are as a test needs them."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ def supervised(home: Home, ground: str) -> Iterator[Machine]:
     """The home's supervisor runs, in the foreground of a shell that has made the ground; it is ended after the block."""
     with contextlib.suppress(FileExistsError):
         home.supervisor.mkdir(parents=True, mode=0o700)
+    options = (launch.ALLOW_MUTABLE,) if os.environ.get("TRIVET_ALLOW_MUTABLE") == "1" else ()
     argv = (
         "unshare",
         "--mount",
@@ -38,7 +40,7 @@ def supervised(home: Home, ground: str) -> Iterator[Machine]:
         "-c",
         f'{ground}; exec "$@"',
         "sh",
-        *launch.argv(home, f"{launch.VERSION}{code.installed()}"),
+        *launch.argv(home, f"{launch.VERSION}{code.installed()}", *options),
     )
     machine = Machine(home)
     with (home.supervisor / "ground.log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
@@ -46,6 +48,7 @@ def supervised(home: Home, ground: str) -> Iterator[Machine]:
             eventually(lambda: process.poll() is not None or machine.is_up(), what="a supervisor")
             if process.poll() is not None:
                 told = (home.supervisor / "ground.log").read_text()
+                assert told.startswith("unshare:"), told
                 pytest.skip(f"nobody may have a mount namespace here: {told}")
             yield machine
         finally:
