@@ -49,7 +49,7 @@ _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 def ps(app: str | None, deploy_name: str, everything: bool, watch: bool, as_json: bool) -> None:
     """List the processes of a deploy.
 
-    The memory is what is resident, of a process and of all that it has started.
+    The memory is of a process and of all that it has started.
 
     \b
     Examples:

@@ -36,7 +36,7 @@ _HEADINGS = ("PROCESS", "PID", "STATE", "CPU", "MEMORY", "RESTARTS", "UP", "REQU
 def top(app: str | None, deploy_name: str, everything: bool, interval_s: float, once: bool, as_json: bool) -> None:
     """Show what the processes use, and what comes in at the door.
 
-    CPU is of one core; memory is what is resident. Both are of a process and of all that it has started. Connections and
+    CPU is of one core. CPU and memory are of a process and of all that it has started. Connections and
     requests are those at the front door. It is drawn anew until q or Ctrl-C is pressed.
 
     \b

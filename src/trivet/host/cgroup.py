@@ -32,6 +32,14 @@ class Cgroup:
         return all(os.access(folder, os.F_OK) for folder in self.folders)
 
     @property
+    def number(self) -> int:
+        """No group has it that was made before or after; 0: it is gone."""
+        try:
+            return os.stat(self.folders[0]).st_ino  # noqa: PTH116
+        except OSError:
+            return 0
+
+    @property
     def legacy_entries(self) -> tuple[str, ...]:
         """The files into which a process writes "0" to be in the group."""
         return tuple(f"{folder}/cgroup.procs" for folder in dict.fromkeys(self.legacy.values()))
@@ -105,6 +113,24 @@ class Cgroup:
         """How many periods of its time were cut short by its limit of cores; None if nobody counts."""
         folder = self.legacy.get("cpu", self.unified)
         return None if folder is None else _read_counts(f"{folder}/cpu.stat").get("nr_throttled")
+
+    def cpu_s(self) -> float | None:
+        """The CPU time of all that has run in it so far; None if nobody counts."""
+        if self.unified is not None:
+            counted = _read_counts(f"{self.unified}/cpu.stat").get("usage_usec")
+            return None if counted is None else counted / 1e6
+        text = _read(f"{self.legacy['cpu']}/cpuacct.usage") if "cpu" in self.legacy else b""
+        return int(text) / 1e9 if text else None
+
+    def memory_bytes(self) -> int | None:
+        """The memory that it holds, but for pages of files that the kernel would give up first; None if nobody counts."""
+        name, inactive = "memory.current", "inactive_file"
+        if (folder := self.legacy.get("memory", self.unified)) is None:
+            return None
+        if "memory" in self.legacy:
+            name, inactive = "memory.usage_in_bytes", "total_inactive_file"
+        text = _read(f"{folder}/{name}")
+        return max(0, int(text) - _read_counts(f"{folder}/memory.stat").get(inactive, 0)) if text else None
 
     def watch_memory(self) -> int:
         """A descriptor that is readable once memory ran out in version 1; -1 where the kernel ends the group by itself.

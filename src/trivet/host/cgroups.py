@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trivet.host import hierarchies
 from trivet.host.cgroup import Cgroup
-from trivet.host.hierarchies import Base
+from trivet.host.hierarchies import Base, Mount
 from trivet.model.process import Limits
 from trivet.model.run import Means
 
@@ -22,11 +22,18 @@ def find_means() -> Means:
     return _means(unified, unified.controllers if unified is not None else frozenset(), legacy)
 
 
+def find_groups(home: Path, pids: Iterable[int]) -> Mapping[int, Cgroup]:
+    """The group of this home that each of these running processes is in, if it is in one; looks only."""
+    place, mounts = _place_of(home), hierarchies.find_mounts()
+    found = {pid: _find(place, pid, mounts) for pid in pids} if mounts else {}
+    return {pid: group for pid, group in found.items() if group is not None}
+
+
 class Cgroups:
     """The groups of one home's processes. Whoever makes it makes the home's folders, and may move to a leaf first."""
 
     def __init__(self, home: Path) -> None:
-        self._place = Path(_TOP) / _name_of(home)
+        self._place = _place_of(home)
         self._unified = hierarchies.find_unified()
         self._legacy = hierarchies.find_legacy()
         self._handed_on = self._open(self._unified) if self._unified is not None else frozenset()
@@ -49,10 +56,7 @@ class Cgroups:
 
     def find(self, pid: int) -> Cgroup | None:
         """The group of this home that a running process is in."""
-        middle = f"/{self._place}/"
-        own = {name: folder for name, folder in hierarchies.folders_of(pid).items() if middle in folder}
-        legacy = {name: folder for name, folder in own.items() if name in hierarchies.CONTROLLERS}
-        return Cgroup(own.get(""), legacy) if own else None
+        return _find(self._place, pid, hierarchies.find_mounts())
 
     def find_others(self, kept: Collection[str]) -> Iterator[tuple[str, Cgroup]]:
         """The groups that are there, but for these folders, each with its owner."""
@@ -108,6 +112,17 @@ class Cgroups:
         if base.is_own and base.controllers:
             _leave(base.folder)
         return _hand_on(base.folder, base.controllers)
+
+
+def _find(place: Path, pid: int, mounts: Iterable[Mount]) -> Cgroup | None:
+    middle = f"/{place}/"
+    own = {name: folder for name, folder in hierarchies.folders_of(pid, mounts).items() if middle in folder}
+    legacy = {name: folder for name, folder in own.items() if name in hierarchies.CONTROLLERS}
+    return Cgroup(own.get(""), legacy) if own else None
+
+
+def _place_of(home: Path) -> Path:
+    return Path(_TOP) / _name_of(home)
 
 
 def _name_of(home: Path) -> str:

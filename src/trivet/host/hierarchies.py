@@ -5,7 +5,7 @@ to one of them. https://docs.kernel.org/admin-guide/cgroup-v2.html, cgroup-v1/
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from trivet.model.frozen import frozen
@@ -28,7 +28,9 @@ class Base:
 
 
 @frozen
-class _Mount:
+class Mount:
+    """Where a hierarchy is mounted, and which of its groups is the topmost there."""
+
     point: Path
     root: str
     version: int
@@ -72,11 +74,16 @@ def own_groups(pid: str | int = "self") -> Mapping[str, str]:
     return {name: path for _, names, path in fields for name in names.split(",")}
 
 
-def folders_of(pid: int) -> Mapping[str, str]:
-    """The folder of the process's group in each hierarchy that is mounted here, by controller ("" for version 2)."""
+def find_mounts() -> tuple[Mount, ...]:
+    """Every hierarchy that is mounted here, and not under something else."""
+    return tuple(_mounts())
+
+
+def folders_of(pid: int, mounts: Iterable[Mount]) -> Mapping[str, str]:
+    """The folder of the process's group in each of these hierarchies, by controller ("" for version 2)."""
     groups = own_groups(pid)
     found: dict[str, str] = {}
-    for mount in _mounts():
+    for mount in mounts:
         for name in ("",) if mount.version == 2 else mount.controllers:
             folder = _below(mount, groups[name]) if name in groups else None
             if folder is not None:
@@ -84,7 +91,7 @@ def folders_of(pid: int) -> Mapping[str, str]:
     return found
 
 
-def _delegated(mount: _Mount) -> Base | None:
+def _delegated(mount: Mount) -> Base | None:
     folder = _below(mount, own_groups().get("", "/"))
     if folder is None:
         return None
@@ -110,7 +117,7 @@ def _can_be_written(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK) and os.access(folder / "cgroup.procs", os.W_OK)
 
 
-def _below(mount: _Mount, group: str) -> Path | None:
+def _below(mount: Mount, group: str) -> Path | None:
     """The group's folder; None if it lies outside of what is mounted."""
     root = mount.root.rstrip("/")
     if group != root and not group.startswith(f"{root}/"):
@@ -119,8 +126,7 @@ def _below(mount: _Mount, group: str) -> Path | None:
     return folder if (folder / "cgroup.procs").exists() else None
 
 
-def _mounts() -> Iterator[_Mount]:
-    """Every hierarchy that is mounted, and not under something else."""
+def _mounts() -> Iterator[Mount]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
@@ -128,4 +134,4 @@ def _mounts() -> Iterator[_Mount]:
             continue
         root, point = (each.replace("\\040", " ") for each in left.split()[3:5])
         if (Path(point) / "cgroup.procs").exists():
-            yield _Mount(Path(point), root, 2 if kind == "cgroup2" else 1, frozenset(options.split(",")))
+            yield Mount(Path(point), root, 2 if kind == "cgroup2" else 1, frozenset(options.split(",")))

@@ -17,7 +17,7 @@ from pathlib import Path
 from trivet.host.user import look_as_owner
 from trivet.model.frozen import frozen
 
-_STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD, _RSS_FIELD = 0, 2, 3, 19, 21  # after "(name) ", proc(5)
+_STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD = 0, 2, 3, 19  # after "(name) ", proc(5)
 _OWN_STAT_BYTES = 400
 _BLOCK_BYTES = 4096
 _STAT_BYTES = 4096  # 52 numbers and a name of 15 bytes
@@ -155,17 +155,6 @@ def signal_group(group: int, number: int) -> None:
 def session_members(session: int) -> tuple[int, ...]:
     """The numbers of the session's processes: all that a process of ours has started, unless it left the session."""
     return tuple(pid for pid in list_pids() if (fields := read_stat(pid)) and int(fields[_SESSION_FIELD]) == session)
-
-
-def memory_by_session() -> dict[int, int]:
-    """For every session its processes' resident bytes, summed."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    summed: dict[int, int] = {}
-    for pid in list_pids():
-        if fields := read_stat(pid):
-            session = int(fields[_SESSION_FIELD])
-            summed[session] = summed.get(session, 0) + int(fields[_RSS_FIELD]) * page
-    return summed
 
 
 def listening_ports(pids: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,13 +9,16 @@ from trivet.model.run import ProcessStatus
 class Usage:
     """What a process and all that it has started have used so far: CPU time, also of what has ended; and use now.
 
-    Memory is what is resident; pages that several of them share count for each. `open_files` is None if nobody may tell.
+    Memory is what their control group counts, or else what is resident; pages that several of them share then count for
+    each. `open_files` is None if nobody may tell. `counted_by` is another number if the CPU time is of another count, which
+    may have begun before this process; 0: it is the processes' own.
     """
 
     cpu_s: float = 0.0
     memory_bytes: int = 0
     processes: int = 0
     open_files: int | None = None
+    counted_by: int = 0
 
 
 @frozen

@@ -1,8 +1,9 @@
 """Readings of what processes use and what comes in at the front door; two of them, compared, are a load."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from trivet.host.cgroups import find_groups
 from trivet.host.clock import now
 from trivet.host.usage import usage_of
 from trivet.model.frozen import frozen
@@ -26,8 +27,13 @@ class Reading:
 
 def take_reading(home: Home, processes: tuple[ProcessStatus, ...]) -> Reading:
     """What these processes have used, and what the door has counted, until now."""
-    usage = usage_of([each.pid for each in processes if each.pid is not None])
-    return Reading(now(), time.monotonic(), processes, usage, ask_counts(home))
+    return Reading(now(), time.monotonic(), processes, measure(home, processes), ask_counts(home))
+
+
+def measure(home: Home, processes: Iterable[ProcessStatus]) -> Mapping[int, Usage]:
+    """What each of these processes has used with all that it has started, by pid."""
+    pids = [each.pid for each in processes if each.pid is not None]
+    return usage_of(pids, find_groups(home.root, pids))
 
 
 def compare(before: Reading, after: Reading) -> Load:
@@ -52,7 +58,7 @@ def _deploy(deploy: Deploy, before: Reading, after: Reading, over_s: float) -> D
 
 def _process(status: ProcessStatus, before: Reading, after: Reading, over_s: float) -> ProcessLoad:
     usage = after.usage.get(status.pid) if status.pid is not None else None
-    earlier = before.usage.get(status.pid, Usage()) if status.pid is not None else Usage()
+    earlier = _earlier(status.pid, usage, before) if usage is not None and status.pid is not None else Usage()
     backend, known = _backend(status, after), _backend(status, before)
     return ProcessLoad(
         status,
@@ -61,6 +67,13 @@ def _process(status: ProcessStatus, before: Reading, after: Reading, over_s: flo
         _rate(known.requests if known else 0, backend.requests, over_s) if backend else None,
         backend.in_flight if backend else None,
     )
+
+
+def _earlier(pid: int, usage: Usage, before: Reading) -> Usage:
+    """What the process had used; or what the one before had that was counted by the same group."""
+    if pid in before.usage or not usage.counted_by:
+        return before.usage.get(pid, Usage())
+    return next((each for each in before.usage.values() if each.counted_by == usage.counted_by), Usage())
 
 
 def _counts(reading: Reading, deploy: Deploy) -> DeployCounts | None:

@@ -31,6 +31,7 @@ from trivet.run.logs import read_lines
 from trivet.run.one_off import OneOff
 from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
+from trivet.run.readings import measure
 from trivet.run.released import check_runnable, current_release, read_environment, read_release
 from trivet.run.supervisor import link, status, strays
 from trivet.run.supervisor.start import Start, walls
@@ -178,9 +179,12 @@ class Machine:
     def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
         statuses = self._told_processes(deploy) if self.is_up() else self._found_processes(deploy)
-        memory = processes.memory_by_session() if statuses else {}
+        usage = measure(self._home, statuses)
         return tuple(
-            replace(each, memory_bytes=memory.get(each.pid) if each.pid is not None else None) for each in statuses
+            replace(
+                each, memory_bytes=usage[each.pid].memory_bytes if each.pid is not None and each.pid in usage else None
+            )
+            for each in statuses
         )
 
     def troubles(self) -> Mapping[Deploy, str]:

@@ -23,7 +23,10 @@ FAMILIES = {
     "trivet_process_restarts_total": ("counter", "Starts after a crash within this release."),
     "trivet_process_start_time_seconds": ("gauge", "When the process was started last, since the epoch."),
     "trivet_process_cpu_seconds_total": ("counter", f"CPU time {_OF_PROCESS}."),
-    "trivet_process_resident_memory_bytes": ("gauge", f"Resident memory {_OF_PROCESS}; shared pages count for each."),
+    "trivet_process_resident_memory_bytes": (
+        "gauge",
+        f"Memory {_OF_PROCESS}: as counted by its control group, or else resident.",
+    ),
     "trivet_process_open_fds": ("gauge", f"Open file descriptors {_OF_PROCESS}."),
     "trivet_process_members": ("gauge", "How many the process and all that it has started are."),
     "trivet_door_up": ("gauge", "1 if the front door answers, else 0."),

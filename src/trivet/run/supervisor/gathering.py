@@ -91,8 +91,13 @@ class Gathering:
                     self._add_process(process, labels)
                 found += chunk
                 yield
-        count = Count([process.status.pid for process, _ in found if process.status.pid is not None], files=True)
-        for pids in _chunks(list_pids()):
+        running = {process.status.pid: process.group for process, _ in found if process.status.pid is not None}
+        groups = {pid: group for pid, group in running.items() if group is not None}
+        count = Count(running, groups, files=True)
+        for pid in groups:
+            count.add_group_of(pid)
+            yield
+        for pids in _chunks(list_pids() if count.is_by_session else ()):
             count.add(pids)
             yield
         for chunk in _chunks(found):

@@ -44,9 +44,9 @@ class Hold:
         self._watched = -1
 
     @property
-    def folders(self) -> tuple[str, ...]:
-        """Those of its group."""
-        return self._group.folders if self._group is not None else ()
+    def group(self) -> Cgroup | None:
+        """What it and all that it has started are in."""
+        return self._group
 
     def begin(self) -> Cell | None:
         """What the process is to be started in; None: there is nothing. Raises: OSError."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trivet.errors import MachineError, TrivetError
 from trivet.host import processes, spawn
+from trivet.host.cgroup import Cgroup
 from trivet.host.clock import now
 from trivet.model.event import Event, EventKind
 from trivet.model.run import ProcessState
@@ -107,9 +108,9 @@ class Process:
         return self.status.name
 
     @property
-    def group_folders(self) -> tuple[str, ...]:
-        """Of its control group, if it has one."""
-        return self._hold.folders
+    def group(self) -> Cgroup | None:
+        """What it and all that it has started are in, if there are control groups."""
+        return self._hold.group
 
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""

@@ -120,7 +120,8 @@ def discard_groups(yard: Yard, keepers: Iterable[Keeper]) -> None:
 
     Not those of a deploy that could not be recovered.
     """
-    kept = {folder for keeper in keepers for process in keeper.all() for folder in process.group_folders}
+    groups = (process.group for keeper in keepers for process in keeper.all())
+    kept = {folder for group in groups if group is not None for folder in group.folders}
     unknown = {owner_of(keeper.deploy) for keeper in keepers if keeper.unread is not None}
     for owner, group in yard.cgroups.find_others(kept):
         if owner not in unknown:
