@@ -6,13 +6,15 @@ For whichever fuzzer brings the bytes: `scripts/fuzz-door` (atheris), or hypothe
 import h11
 
 from trivet.run.door.body import Body
+from trivet.run.door.fields import Fields
 from trivet.run.door.refusal import Refusal
 from trivet.run.door.request import Peer, Request, parse_request
 from trivet.run.door.response import Response, parse_response
 from trivet.run.door.upload import Upload
 
 _PEER = Peer("10.0.0.1")
-_ASKED = (Request(b"GET", is_http10=False), Request(b"HEAD", is_http10=False), Request(b"GET", is_http10=True))
+_OLD, _NEW = Fields(is_http10=True), Fields(is_http10=False)
+_ASKED = (Request(b"GET", _NEW), Request(b"HEAD", _NEW), Request(b"GET", _OLD))
 Reading = tuple[bytes, bytes, bytes]  # what the message says, its body, what is behind it
 
 
@@ -22,15 +24,15 @@ def check_request(data: bytes) -> None:
     if end == 3:
         return
     try:
-        request = parse_request(data[:end], _PEER)
+        request, head = parse_request(data[:end], _PEER)
         upload = Upload(request)
         passed, left = _in_two(upload, data[end:])
     except Refusal as refusal:
         _check_status(refusal, (400, 417, 501, 505))
         return
-    method, target, _ = request.head.split(b" ", 2)
+    method, target, _ = head.split(b" ", 2)
     assert method == request.method
-    theirs = _read(h11.Connection(h11.SERVER), request.head + passed)
+    theirs = _read(h11.Connection(h11.SERVER), head + passed)
     if not upload.is_done:
         assert theirs is None, "the door waits for more of a request that is whole"
         return
@@ -47,21 +49,23 @@ def check_answer(data: bytes) -> None:
         return
     for asked in _ASKED:
         try:
-            response = parse_response(data[:end], asked, closes=False)
-            passed = _take(response.body, data[end:])
+            response = parse_response(data[:end], asked)
+            body = response.make_body()
+            passed, _ = body.take(data[end:])
         except Refusal as refusal:
             _check_status(refusal, (400, 502))
             continue
         if not response.is_interim and not response.switches:
-            _compare(asked, response, passed)
+            _compare(asked, response, (body, passed))
 
 
-def _compare(asked: Request, response: Response, passed: bytes) -> None:
+def _compare(asked: Request, response: Response, taken: tuple[Body, bytes]) -> None:
+    body, passed = taken
     reader = h11.Connection(h11.CLIENT)
     reader.send(h11.Request(method=asked.method, target="/", headers=[("Host", "a")]))
     reader.send(h11.EndOfMessage())
     theirs = _read(reader, response.head + passed)
-    if response.body is not None and not response.body.done:
+    if not body.done:
         assert theirs is None, "the door waits for more of an answer that is whole"
         return
     assert theirs is not None, "the door takes an answer for whole that is not"
@@ -82,10 +86,6 @@ def _in_two(upload: Upload, body: bytes) -> tuple[bytes, bytes]:
     assert left == b""
     second, left = upload.take(body[half:])
     return first + second, left
-
-
-def _take(body: Body | None, data: bytes) -> bytes:
-    return b"" if body is None else body.take(data)[0]
 
 
 def _read(reader: h11.Connection, data: bytes) -> Reading | None:

@@ -65,6 +65,8 @@ def test_a_websocket_library_speaks_through_the_door(door: FrontDoor, echo: Serv
 def test_any_switch_becomes_two_streams_that_end_one_by_one(
     door: FrontDoor, serve: Serve, protocol: bytes, first: str
 ) -> None:
+    is_over = threading.Event()
+
     def handle(connection: socket.socket) -> None:
         head = read_until(connection, b"\r\n\r\n")
         assert b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n" in head
@@ -76,6 +78,7 @@ def test_any_switch_becomes_two_streams_that_end_one_by_one(
         else:
             assert read_all(connection) == b"from the client"
             connection.sendall(b"from the app")
+        is_over.set()
 
     door.route(serve(handle).port)
     with connect(door.address) as client:
@@ -86,6 +89,7 @@ def test_any_switch_becomes_two_streams_that_end_one_by_one(
         client.sendall(b"from the client")
         client.shutdown(socket.SHUT_WR)
         assert read_all(client) == (b"" if first == "app" else b"from the app")
+    assert is_over.wait(DEADLINE_S)
 
 
 def _peak_bytes(pid: int) -> int:

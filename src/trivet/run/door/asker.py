@@ -52,8 +52,8 @@ class Asker:
 
     request: Request
 
-    def may_repeat(self) -> bool:
-        """Whether the request could be sent again after it was lost on a connection that was about to be closed."""
+    def takes_any(self) -> bool:
+        """Whether any idle connection will do: were it about to be closed, the request could be sent again."""
         raise NotImplementedError
 
     def wants_fresh(self) -> bool:
@@ -88,8 +88,12 @@ class Asker:
         """Bytes of the answer go to the client. False: its side is congested, stop reading until `resume`."""
         raise NotImplementedError
 
-    def finished(self, *, closes: bool) -> None:
+    def finished(self) -> None:
         """The answer is whole."""
+        raise NotImplementedError
+
+    def finished_last(self) -> None:
+        """The answer is whole, and the client's connection ends with it."""
         raise NotImplementedError
 
     def switched(self) -> None:

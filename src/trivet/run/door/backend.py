@@ -67,7 +67,7 @@ class Backend(Pool):
 
     def serve(self, asker: Asker) -> None:
         """The request is on its way here. Raises: OSError: this backend takes none, nothing of it was sent."""
-        upstream = self._take_idle(asker)
+        upstream = self._idle.pop() if self._idle and asker.takes_any() else self._take_sure(asker)
         if upstream is not None and self._begin(upstream, asker):
             return
         upstream = Upstream(self._loop, self, self._connect())
@@ -97,19 +97,24 @@ class Backend(Pool):
         for upstream in list(self.busy):
             upstream.cut()
 
-    def release(self, upstream: Upstream, *, reusable: bool) -> None:
+    def release(self, upstream: Upstream) -> None:
         self.busy.discard(upstream)
-        if reusable and not self.is_leaving and len(self._idle) < _MOST_IDLE:
+        if self.is_leaving or len(self._idle) >= _MOST_IDLE:
+            upstream.close()
+        else:
             self._idle.append(upstream)
             self._loop.set_deadline(upstream, self._loop.now + _IDLE_S)
-        elif reusable:
-            upstream.close()
+        if self.is_leaving:
+            self.released(self)
+
+    def drop(self, upstream: Upstream) -> None:
+        self.busy.discard(upstream)
         if self.is_leaving:
             self.released(self)
 
     def lose(self, upstream: Upstream) -> None:
         self.cut_off += upstream in self.busy
-        self.release(upstream, reusable=False)
+        self.drop(upstream)
 
     def refused(self) -> None:
         self.refused_until = self._loop.now + _REFUSED_S
@@ -129,14 +134,10 @@ class Backend(Pool):
         self.requests += 1
         return True
 
-    def _take_idle(self, asker: Asker) -> Upstream | None:
-        """An idle connection for this request. None: a new one is safer."""
-        if asker.wants_fresh() or not self._idle:
+    def _take_sure(self, asker: Asker) -> Upstream | None:
+        """An idle connection that will not be closed just now, for what can be sent only once; None: a new one is safer."""
+        if not self._idle or asker.wants_fresh():
             return None
-        return self._idle.pop() if asker.may_repeat() else self._take_sure()
-
-    def _take_sure(self) -> Upstream | None:
-        """An idle connection that will not be closed just now, for a request that can be sent only once."""
         for upstream in list(self._idle):
             age_s = self._loop.now - (upstream.deadline - _IDLE_S)
             if age_s < _SETTLED_S:

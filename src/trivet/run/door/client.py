@@ -5,11 +5,11 @@ from select import EPOLLIN, EPOLLOUT
 
 from trivet.run.door.asker import Asker, Carrier, Loss
 from trivet.run.door.deploy import HOLD_S, Deploy
-from trivet.run.door.loop import NEVER, Loop, Watched
+from trivet.run.door.loop import NEVER, Loop
 from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
-from trivet.run.door.request import Peer, Request, end_of_head, parse_request
-from trivet.run.door.stream import READ_BYTES, Stream
+from trivet.run.door.request import Peer, end_of_head, parse_request
+from trivet.run.door.stream import NO_WAIT, READ_BYTES, Stream
 from trivet.run.door.upload import NO_UPLOAD, Upload
 
 _HEAD_S = 30.0  # from a request's first byte to the end of its head
@@ -21,7 +21,7 @@ _MOST_REPEATS = 2
 _HEAD, _BUSY, _SWITCHED, _FLUSHING, _LINGERING, _GONE = range(6)
 
 
-class Client(Watched, Asker):
+class Client(Stream, Asker):
     """One connection and its present request.
 
     HEAD: no request, or part of a head. BUSY: a request is under way. SWITCHED: a stream of bytes. FLUSHING: the
@@ -36,36 +36,51 @@ class Client(Watched, Asker):
         "_carrier",
         "_deploy",
         "_ended",
-        "_loop",
+        "_head",
         "_peer",
         "_relayed",
         "_repeats",
         "_state",
-        "_stream",
         "_upload",
         "request",
     )
 
-    def __init__(self, loop: Loop, deploy: Deploy, connection: socket.socket, peer: Peer) -> None:
-        super().__init__()
-        self._loop = loop
+    def __init__(self, loop: Loop, deploy: Deploy, connection: socket.SocketType, peer: Peer) -> None:
+        super().__init__(loop, connection)
         self._deploy = deploy
         self._peer = peer
-        self._stream = Stream(loop, connection, self)
         self._state = _HEAD
-        self._buffer = b""
+        self._buffer = self._head = b""
         self._ended = self._backend_ended = False
         self._carrier: Carrier | None = None
         deploy.clients.add(self)
         loop.set_deadline(self, loop.now + _HEAD_S)
+
+    def begin(self) -> None:
+        """What came with the connection, as mostly the first request has, is read."""
+        self.ready(EPOLLIN)
 
     # what the loop calls
 
     def ready(self, mask: int) -> None:
         if mask & EPOLLOUT:
             self._flush()
-        if mask & ~EPOLLOUT and self._state != _GONE:
-            self._read(mask)
+            if mask == EPOLLOUT or self._state == _GONE:
+                return
+        try:
+            data = self._socket.recv(READ_BYTES, NO_WAIT)
+        except BlockingIOError:
+            if not mask & EPOLLIN:
+                self._vanish()
+        except OSError:
+            self._vanish()
+        else:
+            if not data:
+                self._end()
+            elif self._state == _HEAD and not self._buffer:
+                self._parse(data, 0)
+            else:
+                self.receive(data)
 
     def fail(self) -> None:
         self._vanish()
@@ -83,22 +98,25 @@ class Client(Watched, Asker):
 
     # what deploys and upstreams call
 
-    def may_repeat(self) -> bool:
-        return self._upload.is_empty and self.request.is_repeatable
+    def takes_any(self) -> bool:
+        return self.request.is_repeatable and self._upload.is_empty and not self._repeats
 
     def wants_fresh(self) -> bool:
         return self._repeats > 0
 
     def must_close(self) -> bool:
         is_last = self._ended and not self._buffer
-        return not self.request.keep_alive or is_last or self._deploy.is_closed or not self.has_asked()
+        upload = self._upload
+        has_asked = upload.is_empty or upload.is_done
+        return not (self.request.keep_alive and has_asked) or is_last or self._deploy.is_closed
 
     def has_asked(self) -> bool:
-        return self._upload.is_done
+        return self._upload.is_empty or self._upload.is_done
 
     def outgoing(self, carrier: Carrier) -> bytes:
         self._carrier = carrier
-        return self.request.head + self._upload.kept
+        upload = self._upload
+        return self._head if upload.is_empty else self._head + upload.kept
 
     def wait(self) -> None:
         if self.deadline == NEVER:
@@ -117,28 +135,34 @@ class Client(Watched, Asker):
     def relay(self, data: bytes) -> bool:
         self._relayed = True
         try:
-            if self._stream.write(data):
+            if self.write(data):
                 return True
         except OSError:
             self._vanish()
             return True
         self._watch_progress()
-        return not self._stream.is_congested
+        return not self.is_congested
 
-    def finished(self, *, closes: bool) -> None:
+    def finished(self) -> None:
         self._carrier = None
-        if closes:
-            self._finish()
-        elif self._stream.unsent:
+        if self._out:
             self._state = _FLUSHING
         else:
             self._next()
+
+    def finished_last(self) -> None:
+        self._carrier = None
+        asked_for = not self.request.keep_alive and not self._buffer and self.has_asked()
+        if (asked_for or self._ended) and not self._out:
+            self._vanish()
+        else:
+            self._linger()
 
     def switched(self) -> None:
         self._state = _SWITCHED
         data, self._buffer = self._buffer, b""
         if not self._ended:
-            self._stream.resume()
+            self.listen()
         self._forward(data)
 
     def ended(self) -> None:
@@ -148,7 +172,7 @@ class Client(Watched, Asker):
             self._linger()
             return
         try:
-            self._stream.finish()
+            self.finish()
         except OSError:
             self._vanish()
 
@@ -161,7 +185,7 @@ class Client(Watched, Asker):
         elif not self._relayed:
             self.refuse(502, "The app closed the connection before it answered.")
         elif loss.is_endless:
-            self._stream.reset()
+            self.reset()
             self._vanish()
         else:
             self._linger()
@@ -169,7 +193,7 @@ class Client(Watched, Asker):
     def misanswered(self, refusal: Refusal) -> None:
         self._carrier = None
         if self._relayed:
-            self._stream.reset()
+            self.reset()
             self._vanish()
         else:
             self.refuse(502, refusal.text)
@@ -178,10 +202,11 @@ class Client(Watched, Asker):
         self._say(answer(status, text, with_body=self.request.method != b"HEAD"))
 
     def is_at_rest(self) -> bool:
-        return self._state == _HEAD and not (self._buffer or self._ended or self._stream.unsent)
+        return self._state == _HEAD and not (self._buffer or self._ended or self.unsent)
 
     def part(self) -> Parted:
-        parted = Parted(self._stream.release(), self._peer, self.deadline - self._loop.now)
+        left_s = self.deadline - self._loop.now
+        parted = Parted(self.release(), self._peer, left_s)
         self._vanish()
         return parted
 
@@ -190,19 +215,6 @@ class Client(Watched, Asker):
             self._linger()
 
     # reading
-
-    def _read(self, mask: int) -> None:
-        try:
-            data = self._stream.read()
-        except OSError:
-            self._vanish()
-            return
-        if data:
-            self.receive(data)
-        elif data is not None:
-            self._end()
-        elif not mask & EPOLLIN:
-            self._vanish()
 
     def receive(self, data: bytes) -> None:
         """The client has sent this."""
@@ -215,12 +227,12 @@ class Client(Watched, Asker):
         elif self._state != _LINGERING:
             self._buffer += data
             if len(self._buffer) >= READ_BYTES:
-                self._stream.pause()
+                self.pause()
 
     def _end(self) -> None:
         """The client sends no more; it may still want its answer."""
         self._ended = True
-        self._stream.pause()
+        self.pause()
         if self._state == _SWITCHED and not self._backend_ended:
             if self._carrier is not None:
                 self._carrier.finish_sending()
@@ -235,30 +247,24 @@ class Client(Watched, Asker):
             if end is None:
                 self._await_head(data)
                 return
-            request = parse_request(data[:end], self._peer)
+            self.request, self._head = request, _ = parse_request(data[:end], self._peer)
         except Refusal as refusal:
             self._refuse_unread(refusal)
             return
-        self._buffer = data[end:]
-        self._begin(request)
+        self._buffer = data = data[end:]
+        self._state = _BUSY
+        self.deadline = NEVER
+        self._repeats = 0
+        self._accepted = self._relayed = False
+        self._upload = Upload(request) if request.has_body else NO_UPLOAD[request.is_repeatable]
+        self._deploy.requests += 1
+        if not data or self._take_body(data):
+            self._deploy.dispatch(self)
 
     def _await_head(self, data: bytes) -> None:
         if data and not self._buffer:
             self._loop.set_deadline(self, self._loop.now + _HEAD_S)
         self._buffer = data
-
-    def _begin(self, request: Request) -> None:
-        self.request = request
-        self._state = _BUSY
-        self.deadline = NEVER
-        self._repeats = 0
-        self._accepted = self._relayed = False
-        has_body = request.chunked or request.length
-        self._upload = Upload(request) if has_body else NO_UPLOAD[request.is_repeatable]
-        self._deploy.requests += 1
-        data = self._buffer
-        if not data or self._take_body(data):
-            self._deploy.dispatch(self)
 
     # the request's body
 
@@ -280,17 +286,17 @@ class Client(Watched, Asker):
             self._upload.forget()
             self._forward(passed)
         elif self._upload.is_full:
-            self._stream.pause()
+            self.pause()
         return True
 
     def _forward(self, data: bytes) -> None:
         if data and self._carrier is not None and not self._carrier.send(data):
-            self._stream.pause()
+            self.pause()
 
     def _read_on(self) -> None:
         if self._state == _SWITCHED or (self._state == _BUSY and not self.has_asked()):
             if not self._ended:
-                self._stream.resume()
+                self.listen()
             self._watch_progress()
 
     def _can_repeat(self) -> bool:
@@ -298,8 +304,8 @@ class Client(Watched, Asker):
 
     def _watch_progress(self) -> None:
         """The deadline is that of whatever waits for the client; what waits for the backend has none here."""
-        reads_body = self._state == _BUSY and not self.has_asked() and self._stream.is_reading
-        if self._stream.unsent or (self._accepted and reads_body):
+        reads_body = self._state == _BUSY and not self.has_asked() and self.is_reading
+        if self.unsent or (self._accepted and reads_body):
             self._loop.set_deadline(self, self._loop.now + _STALL_S)
         elif self._accepted:
             self.deadline = NEVER
@@ -308,7 +314,7 @@ class Client(Watched, Asker):
 
     def _flush(self) -> None:
         try:
-            drained = self._stream.flush()
+            drained = self.flush()
         except OSError:
             self._vanish()
             return
@@ -328,28 +334,22 @@ class Client(Watched, Asker):
             self._linger()
             return
         self._loop.set_deadline(self, self._loop.now + _IDLE_S)
-        if not self._ended:
-            self._stream.resume()
-        data, self._buffer = self._buffer, b""
+        self._head = b""  # a connection at rest keeps no head in memory
+        if not (self._wants or self._ended):
+            self.listen()
+        data = self._buffer
         if data:
+            self._buffer = b""
             self._parse(data, 0)
         if self._ended and self._state == _HEAD:  # half a request will never be whole
             self._vanish()
-        elif self._state == _HEAD:
-            self._deploy.rested(self)
-
-    def _finish(self) -> None:
-        """The connection ends after this answer."""
-        asked_for = not self.request.keep_alive and not self._buffer and self.has_asked()
-        if (asked_for or self._ended) and not self._stream.unsent:
-            self._vanish()
-        else:
-            self._linger()
+        elif self._state == _HEAD and self._deploy.on_rest is not None:
+            self._deploy.on_rest(self)
 
     def _say(self, data: bytes) -> None:
         self._deploy.refused += 1
         try:
-            self._stream.write(data)
+            self.write(data)
         except OSError:
             self._vanish()
             return
@@ -366,23 +366,23 @@ class Client(Watched, Asker):
         self._state = _LINGERING
         self._buffer = b""
         try:
-            self._stream.finish()
+            self.finish()
         except OSError:
             self._vanish()
             return
-        if self._ended and not self._stream.unsent:
+        if self._ended and not self.unsent:
             self._vanish()
             return
         if not self._ended:
-            self._stream.resume()
-        self._loop.set_deadline(self, self._loop.now + (_STALL_S if self._stream.unsent else _LINGER_S))
+            self.listen()
+        self._loop.set_deadline(self, self._loop.now + (_STALL_S if self.unsent else _LINGER_S))
 
     def _let_go(self) -> None:
         """No backend works on the request any more, and it waits for none."""
         carrier, self._carrier = self._carrier, None
         if carrier is not None:
             carrier.abandon()
-        elif self._state == _BUSY:
+        elif self._state == _BUSY and self._deploy.held:
             self._deploy.unhold(self)
 
     def _vanish(self) -> None:
@@ -391,6 +391,5 @@ class Client(Watched, Asker):
             return
         self._let_go()
         self._state = _GONE
-        self._loop.cancel(self)
-        self._stream.close()
+        self.close()
         self._deploy.forget(self)

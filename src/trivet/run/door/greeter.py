@@ -12,7 +12,7 @@ from trivet.run.door.refusal import Refusal, answer
 _WITHIN_S = 10.0
 _LINGER_S = 5.0
 
-Admit = Callable[[socket.socket, Origin, bytes], None]
+Admit = Callable[[socket.SocketType, Origin, bytes], None]
 
 
 class Greeter(Watched):
@@ -23,7 +23,7 @@ class Greeter(Watched):
 
     __slots__ = ("_admit", "_buffer", "_connection", "_is_refused", "_loop", "_over")
 
-    def __init__(self, loop: Loop, connection: socket.socket, over: Callable[[], None], admit: Admit) -> None:
+    def __init__(self, loop: Loop, connection: socket.SocketType, over: Callable[[], None], admit: Admit) -> None:
         super().__init__()
         self._loop = loop
         self._connection = connection

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
-from functools import partial
+from functools import lru_cache, partial
 from select import EPOLLIN
 
 from trivet.run.door.client import Client
@@ -16,6 +16,7 @@ from trivet.run.door.request import Peer
 _SHORT = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 _BATCH = 64
 _PAUSE_S = 0.1
+_MOST_PEERS_RECALLED = 512
 
 
 class Room:
@@ -45,6 +46,7 @@ class Listener(Watched):
         self._room = room
         self._deploy = deploy
         self.socket = listening
+        self._kind = int(listening.family), int(listening.type), listening.proto
         self._is_open = True
         self._is_watched = False
         _prepare(listening)
@@ -57,7 +59,8 @@ class Listener(Watched):
             return
         for _ in range(min(left, _BATCH)):
             try:
-                connection, address = self.socket.accept()
+                # what accept() is made of; it would ask anew, each time, what kind of socket this is
+                descriptor, address = self.socket._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -65,7 +68,7 @@ class Listener(Watched):
                     raise
                 self._pause(f"no connection can be accepted: {error.strerror}")
                 return
-            self._admit(connection, address[0])
+            self._admit(socket.SocketType(*self._kind, descriptor), address[0])
 
     def fail(self) -> None:
         """An error while accepting concerns that connection; the door stays open."""
@@ -76,6 +79,7 @@ class Listener(Watched):
     def close(self) -> None:
         """The door's own copy of the socket is closed."""
         self._is_open = False
+        self.pause()  # others have the socket, too
         self._loop.close(self.socket)
 
     def pause(self) -> None:
@@ -89,20 +93,22 @@ class Listener(Watched):
             self._is_watched = True
             self._loop.watch(self.socket.fileno(), EPOLLIN, self)
 
-    def _admit(self, connection: socket.socket, address: str) -> None:
+    def _admit(self, connection: socket.SocketType, address: str) -> None:
         try:
-            connection.settimeout(0)
             if self._deploy.is_proxied:
+                connection.settimeout(0)
                 Greeter(self._loop, connection, self._deploy.greeted, partial(self._admit_origin, address))
                 self._deploy.greeting += 1
-            else:
-                Client(self._loop, self._deploy, connection, Peer(address))
+                return
+            client = Client(self._loop, self._deploy, connection, _peer(address))
         except OSError:  # gone already
             connection.close()
+            return
+        client.begin()
 
-    def _admit_origin(self, address: str, connection: socket.socket, origin: Origin, data: bytes) -> None:
+    def _admit_origin(self, address: str, connection: socket.SocketType, origin: Origin, data: bytes) -> None:
         """The load balancer at this address has told whose connection it is, and sent this much of a request."""
-        peer = Peer(address) if origin.address is None else Peer(origin.address, is_told=True, is_tls=origin.is_tls)
+        peer = _peer(address) if origin.address is None else Peer(origin.address, is_told=True, is_tls=origin.is_tls)
         client = Client(self._loop, self._deploy, connection, peer)
         if data:
             client.receive(data)
@@ -113,6 +119,12 @@ class Listener(Watched):
         self._room.report(f"{why}; trying again shortly")
         self.pause()
         self._loop.call_at(self._loop.now + _PAUSE_S, self.resume)
+
+
+@lru_cache(_MOST_PEERS_RECALLED)
+def _peer(address: str) -> Peer:
+    """Who is there, in the same words as for the last connection from there."""
+    return Peer(address)
 
 
 def _prepare(listening: socket.socket) -> None:

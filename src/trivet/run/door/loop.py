@@ -48,7 +48,7 @@ class Loop:
         self._slots: list[int] = []
         self._calls: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
-        self._closing: list[socket.socket] = []
+        self._closing: list[socket.SocketType] = []
         self._running = True
 
     def watch(self, fd: int, mask: int, watched: Watched) -> None:
@@ -65,9 +65,13 @@ class Loop:
         if self._watched.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def close(self, connection: socket.socket) -> None:
-        """The socket is forgotten now and closed after this round: its number cannot come back within it."""
-        self.forget(connection.fileno())
+    def close(self, connection: socket.SocketType) -> None:
+        """The socket is forgotten now and closed after this round: its number cannot come back within it.
+
+        It is this process's alone: with its end the kernel watches it no more. One that another process has, too, is
+        to be forgotten first (`forget`).
+        """
+        self._watched.pop(connection.fileno(), None)
         self._closing.append(connection)
 
     def set_deadline(self, watched: Watched, deadline: float) -> None:

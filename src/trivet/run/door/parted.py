@@ -13,7 +13,7 @@ class Parted:
 
     __slots__ = ("connection", "left_s", "peer")
 
-    def __init__(self, connection: socket.socket, peer: Peer, left_s: float) -> None:
+    def __init__(self, connection: socket.SocketType, peer: Peer, left_s: float) -> None:
         self.connection = connection
         self.peer = peer
         self.left_s = left_s

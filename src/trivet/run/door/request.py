@@ -1,43 +1,23 @@
 """A request's head: checked by RFC 9112, and rewritten for the backend. Pure; never guesses.
 
-The published smuggling cases live here: whatever two parsers could read in two ways is refused.
+Its first line and what it may be are here, its fields in `fields.py`.
 """
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-from trivet.run.door.grammar import (
-    FIELD_LINE,
-    HEAD_END,
-    MOST_HEAD_BYTES,
-    TOKEN,
-    breaks_a_head,
-    parse_length,
-    spans_of,
-    tokens,
-    without,
-)
+from trivet.run.door.fields import Fields, check_host, is_well_formed, read_fields
+from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, TOKEN, breaks_a_head, spans_of, without
 from trivet.run.door.refusal import Refusal
 
-_REQUEST = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/1\.([01])\r\n(?:" + FIELD_LINE + rb")*+\r\n")
-_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])\r\n")
+# Up to the version's last digit; the group behind the method is there if the target is not a path.
+_LINE = re.compile(rb"(" + TOKEN + rb") (?:/|([\x21-\x7e]))[\x21-\x7e]*+ HTTP/1\.(?=[01]\r\n)")
+_ANY_LINE = re.compile(rb"" + TOKEN + rb" [\x21-\x7e]++ HTTP/([0-9])\.([0-9])\r\n")
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]++)([/?][^#]*+)?", re.IGNORECASE)
-_SLASH = 47
-_HOST = re.compile(rb"[-A-Za-z0-9._~%!$&'()*+;=:\[\]]*+")
-# Names with "_" reach a CGI-like app (WSGI, Rack) as the same variable as those with "-".
-_FIELDS = re.compile(
-    rb"\r\n(host|connection|content[-_]length|transfer[-_]encoding|upgrade|keep-alive|proxy-connection|te"
-    rb"|http2-settings|expect|x[-_]forwarded[-_](?:for|proto|host)): *+([^\r]*+)",
-    re.IGNORECASE,
-)
-_PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_AMBIGUOUS = frozenset({b"content_length", b"transfer_encoding"})
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
-_ESSENTIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization"})
-_CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})  # RFC 9110 §9.2.2
-
-Span = tuple[int, int]
+_MOST_RECALLED = 512
+_MOST_RECALLED_BYTES = 2048
 
 
 class Peer:
@@ -69,27 +49,22 @@ class Peer:
 
 
 class Request:
-    """What the relay must know of a request; `head` is what the backend is sent, `length` counts the body's bytes.
+    """What the relay must know of a request, its target apart; never changed once it is made, and the same for many.
 
-    Plain slots instead of a frozen dataclass: one is made for every request, and `dataclasses` alone would cost the
-    process 1.5 MB.
+    `is_repeatable`: it may be sent twice (idempotent). `is_ordinary`: its answer is framed as those to most requests are.
     """
 
-    __slots__ = ("chunked", "head", "is_http10", "keep_alive", "length", "method", "upgrades")
+    __slots__ = ("fields", "has_body", "is_http10", "is_ordinary", "is_repeatable", "keep_alive", "method", "upgrades")
 
-    def __init__(self, method: bytes, *, is_http10: bool) -> None:
+    def __init__(self, method: bytes, fields: Fields) -> None:
         self.method = method
-        self.is_http10 = is_http10
-        self.keep_alive = not is_http10
-        self.upgrades = False
-        self.chunked = False
-        self.length = 0
-        self.head = b""
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether it may be sent twice (idempotent)."""
-        return self.method in _REPEATABLE
+        self.fields = fields
+        self.is_http10 = fields.is_http10
+        self.keep_alive = fields.keep_alive
+        self.upgrades = fields.upgrades
+        self.has_body = fields.chunked or fields.length > 0
+        self.is_repeatable = method in _REPEATABLE
+        self.is_ordinary = not (method == b"HEAD" or self.is_http10 or self.upgrades)
 
 
 def end_of_head(data: bytes, seen: int) -> int | None:
@@ -104,119 +79,58 @@ def end_of_head(data: bytes, seen: int) -> int | None:
     return None
 
 
-def parse_request(head: bytes, peer: Peer) -> Request:
-    """The request that this head, its closing empty line included, stands for. Raises: Refusal.
+def parse_request(head: bytes, peer: Peer) -> tuple[Request, bytes]:
+    """The request that this head, its closing empty line included, stands for; and the head that the backend is sent.
+
+    Raises: Refusal.
 
     It goes on in the client's own version: a backend must not answer HTTP/1.0 in chunks, so none are undone here.
     """
-    match = _REQUEST.fullmatch(head)
-    if match is None:
+    line = _LINE.match(head)
+    if line is None:
         raise _why_not(head)
-    method, target, minor = match.groups()
-    if method == b"CONNECT":
-        raise Refusal(501, "CONNECT is not supported.")
-    if target[0] != _SLASH:
-        head = _to_origin_form(head, method, target)
-    found, cuts = _find_fields(head)
-    request = Request(method, is_http10=minor == b"0")
-    host = _check_host(found, request)
-    if len(found) > 1 or request.is_http10:  # Host alone, as most requests have it, frames nothing
-        _frame(request, found)
-    if cuts:
-        added = _read_connection(request, found, head, cuts) + _forwarded(peer, found, host)
-        request.head = without(head, cuts) + added + b"\r\n"
-    else:
-        request.head = head[:-2] + peer.fields + host + b"\r\n\r\n"
-    return request
+    method, other = line.groups()
+    version_at = line.end()
+    if other is not None or method == b"CONNECT":
+        head = _to_origin_form(head, method, version_at)
+        version_at = head.index(b" HTTP/1.") + len(b" HTTP/1.")
+    block = head[version_at:]
+    request = _recall(method, block) if len(block) <= _MOST_RECALLED_BYTES else _read(method, block)
+    fields = request.fields
+    if fields.forwarded is None:
+        return request, head[:version_at] + fields.passed_on + peer.fields + fields.host + HEAD_END
+    return request, head[:version_at] + fields.passed_on + _forwarded(peer, fields.forwarded, fields.host)
 
 
-def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[Span]]:
-    found: dict[bytes, bytes] = {}
-    cuts = []
-    for match in _FIELDS.finditer(head):
-        name = match[1].lower()
-        value = match[2].rstrip(b" ")  # a tab stays: not everybody takes it for a space, and the field is passed on
-        if name in _PASSED_ON:
-            if name in found:
-                raise Refusal(400, f"The field {name.decode()} is there more than once.")
-        else:
-            value = value.strip(b" \t")
-            cuts.append(match.span())
-            if name in found:
-                value = found[name] + b", " + value
-        found[name] = value
-    return found, cuts
+def _read(method: bytes, block: bytes) -> Request:
+    return Request(method, read_fields(block))
 
 
-def _check_host(found: dict[bytes, bytes], request: Request) -> bytes:
-    host = found.get(b"host")
-    if host is None:
-        if not request.is_http10:
-            raise Refusal(400, "The request has no Host field.")
-        return b""
-    if _HOST.fullmatch(host) is None:
-        raise Refusal(400, "The Host field is not a host and a port.")
-    return host
+# Clients say the same with every request of a connection, its target apart. What is read depends on nothing but these bytes,
+# so what was read once is still true; what was refused is not kept: it is read, and refused, anew.
+_recall = lru_cache(_MOST_RECALLED)(_read)
 
 
-def _frame(request: Request, found: dict[bytes, bytes]) -> None:
-    """The request's length is known, in the one way RFC 9112 §6.3 leaves. Raises: Refusal."""
-    if not _AMBIGUOUS.isdisjoint(found):
-        raise Refusal(400, "A field's name is written with an underscore to look like another.")
-    if found.get(b"expect", b"100-continue").lower() != b"100-continue":
-        raise Refusal(417, "The only Expect that is understood here is 100-continue.")
-    length = found.get(b"content-length")
-    coding = found.get(b"transfer-encoding")
-    if coding is not None:
-        if length is not None:
-            raise Refusal(400, "Both Content-Length and Transfer-Encoding are there.")
-        if request.is_http10 or coding.lower() != b"chunked":
-            raise Refusal(400, "The only Transfer-Encoding a request may have here is chunked, in HTTP/1.1.")
-        request.chunked = True
-    elif length is not None:
-        parsed = parse_length(length)
-        if parsed is None:
-            raise Refusal(400, "The Content-Length is not a number.")
-        request.length = parsed
-
-
-def _read_connection(request: Request, found: dict[bytes, bytes], head: bytes, cuts: list[Span]) -> bytes:
-    """The options of the Connection field are applied; returns the fields to add for an upgrade. Extends `cuts`."""
-    if found.get(b"connection", b"").lower() == b"keep-alive" and b"upgrade" not in found:
-        return b""
-    options = tokens(found.get(b"connection", b""))
-    if b"close" in options:
-        request.keep_alive = False
-    named = [option for option in options if option not in _CONNECTION_OPTIONS and option not in found]
-    if not _ESSENTIAL.isdisjoint(options):
-        raise Refusal(400, "The Connection field names a field that must reach the app.")
-    if named:
-        cuts += spans_of(head, named)
-        cuts.sort()
-    protocol = found.get(b"upgrade", b"")
-    # HTTP/2 in clear text would be a second way past the framing here: never passed on
-    if b"upgrade" in options and protocol and b"h2c" not in protocol.lower() and not request.is_http10:
-        request.upgrades = True
-        return b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n"
-    return b""
-
-
-def _forwarded(peer: Peer, found: dict[bytes, bytes], host: bytes) -> bytes:
-    if _FORWARDED.isdisjoint(found):
-        return peer.fields + host + b"\r\n"
+def _forwarded(peer: Peer, found: Mapping[bytes, bytes], host: bytes) -> bytes:
+    """The X-Forwarded fields of a request that has some already."""
     before = found.get(b"x-forwarded-for")
     chain = before + b", " + peer.address if before else peer.address
     scheme = found.get(b"x-forwarded-proto") if peer.is_local else None
     asked = found.get(b"x-forwarded-host") if peer.is_local else None
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n\r\n" % (
         chain,
         scheme or peer.scheme,
         asked or host,
     )
 
 
-def _to_origin_form(head: bytes, method: bytes, target: bytes) -> bytes:
-    """The head as it would be with a path alone: `http://host/path` is split as RFC 9112 §3.2.2 says."""
+def _to_origin_form(head: bytes, method: bytes, version_at: int) -> bytes:
+    """The head as it would be with a path alone: `http://host/path` is split as RFC 9112 §3.2.2 says. Raises: Refusal."""
+    if not is_well_formed(head[version_at:]):
+        raise _why_not(head)
+    if method == b"CONNECT":
+        raise Refusal(501, "CONNECT is not supported.")
+    target = head[len(method) + 1 : version_at - len(b" HTTP/1.")]
     if target == b"*" and method == b"OPTIONS":
         return head
     match = _ABSOLUTE.fullmatch(target)
@@ -230,17 +144,17 @@ def _to_origin_form(head: bytes, method: bytes, target: bytes) -> bytes:
         raise Refusal(400, "The field host is there more than once.")
     if not hosts and b" HTTP/1.1\r\n" in head:
         raise Refusal(400, "The request has no Host field.")
-    if hosts and _HOST.fullmatch(head[hosts[0][0] + 7 : hosts[0][1]].strip(b" ")) is None:
-        raise Refusal(400, "The Host field is not a host and a port.")
+    if hosts:
+        check_host(head[hosts[0][0] + 7 : hosts[0][1]].strip(b" "))
     after_target = len(method) + 1 + len(target)
     rest = without(head, hosts)[after_target:]
     return method + b" " + path + rest + b"Host: " + match[1] + b"\r\n\r\n"
 
 
 def _why_not(head: bytes) -> Refusal:
-    line = _REQUEST_LINE.match(head)
+    line = _ANY_LINE.match(head)
     if line is None:
         return Refusal(400, "The request line cannot be read.")
-    if (line[3], line[4]) not in ((b"1", b"0"), (b"1", b"1")):
+    if line.groups() not in ((b"1", b"0"), (b"1", b"1")):
         return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here.")
     return Refusal(400, "A header field breaks the rules of RFC 9112.")

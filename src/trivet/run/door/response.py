@@ -1,8 +1,10 @@
 """A backend's answer's head: checked as strictly as a request's, and rewritten for the client. Pure."""
 
 import re
+from functools import lru_cache
 
 from trivet.run.door.body import Body, Chunked, Fixed, UntilClose
+from trivet.run.door.fields import Fields
 from trivet.run.door.grammar import FIELD_LINE, TEXT, parse_length, spans_of, tokens, without
 from trivet.run.door.refusal import Refusal
 from trivet.run.door.request import Request
@@ -17,39 +19,51 @@ _CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
 _SWITCHING = 101
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
+_MOST_RECALLED = 512
+_MOST_RECALLED_BYTES = 2048
+_IN_CHUNKS, _UNTIL_CLOSE = -1, -2
+_ORDINARY = Request(b"GET", Fields(is_http10=False))
 
 
 class Response:
-    """What the relay must know of an answer. `body` is None when there is none.
+    """What the relay must know of an answer; never changed once it is made. `size`: so many bytes of a body follow, if it
+    is not negative.
 
-    `keep_alive`: the backend leaves the connection open. `closes`: the client's connection ends with this answer.
+    `keep_alive`: the backend leaves the connection open. `closes`: its length is told by closing, so we must close, too.
+    `is_interim`: a 1xx, the real answer is still to come. `switches`: the connection becomes a stream of bytes.
     """
 
-    __slots__ = ("body", "closes", "head", "keep_alive", "status")
+    __slots__ = ("closes", "head", "is_interim", "keep_alive", "size", "status", "switches")
 
     def __init__(self, status: int) -> None:
         self.status = status
-        self.body: Body | None = None
+        self.switches = status == _SWITCHING
+        self.is_interim = status < 200 and not self.switches
+        self.size = 0
         self.keep_alive = True
         self.closes = False
         self.head = b""
 
     @property
-    def is_interim(self) -> bool:
-        """A 1xx: the real answer is still to come."""
-        return self.status < 200 and self.status != _SWITCHING
+    def last_head(self) -> bytes:
+        """The head of an answer that the client's connection ends with."""
+        return self.head[:-2] + b"Connection: close\r\n\r\n"
 
-    @property
-    def switches(self) -> bool:
-        """The connection becomes a stream of bytes."""
-        return self.status == _SWITCHING
+    def make_body(self) -> Body:
+        """A framer for the body that follows."""
+        if self.size >= 0:
+            return Fixed(self.size)
+        return Chunked() if self.size == _IN_CHUNKS else UntilClose()
 
 
-def parse_response(head: bytes, request: Request, *, closes: bool) -> Response:
-    """The answer that this head, its closing empty line included, gives to the request. Raises: Refusal.
+def parse_response(head: bytes, request: Request) -> Response:
+    """The answer that this head, its closing empty line included, gives to the request. Raises: Refusal."""
+    if request.is_ordinary and len(head) <= _MOST_RECALLED_BYTES:
+        return _recall(head)
+    return _read(head, request)
 
-    `closes`: the client's connection is to end with it, whatever the backend says.
-    """
+
+def _read(head: bytes, request: Request) -> Response:
     match = _RESPONSE.fullmatch(head)
     if match is None:
         raise Refusal(502, "The app's answer breaks the rules of HTTP.")
@@ -63,15 +77,19 @@ def parse_response(head: bytes, request: Request, *, closes: bool) -> Response:
         _read_connection(response, found[b"connection"], head, cuts)
     if response.status == _NO_CONTENT or response.is_interim:
         cuts = sorted(cuts + spans_of(head, list(_FRAMING & found.keys()))) if _FRAMING & found.keys() else cuts
-    response.closes = closes or isinstance(response.body, UntilClose)
+    response.closes = response.size == _UNTIL_CLOSE
     if cuts:
         head = without(head, cuts) + b"\r\n"
     if match[1] == b"0":
         head = b"HTTP/1.1" + head[8:]
-    if response.closes and not response.is_interim:
-        head = head[:-2] + b"Connection: close\r\n\r\n"
     response.head = head
     return response
+
+
+@lru_cache(_MOST_RECALLED)
+def _recall(head: bytes) -> Response:
+    """One app's answers are often alike, and what was read once is still true: for every ordinary request, the same."""
+    return _read(head, _ORDINARY)
 
 
 def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[tuple[int, int]]]:
@@ -92,7 +110,7 @@ def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[tuple[int, int]]
 
 
 def _frame(response: Response, request: Request, found: dict[bytes, bytes], *, is_http10: bool) -> None:
-    """The body's framer is set, as RFC 9112 §6.3 says. Raises: Refusal."""
+    """The body's size is set, as RFC 9112 §6.3 says. Raises: Refusal."""
     length = found.get(b"content-length")
     coding = found.get(b"transfer-encoding")
     if coding is not None and (length is not None or is_http10):
@@ -107,11 +125,9 @@ def _frame(response: Response, request: Request, found: dict[bytes, bytes], *, i
     if coding is not None:
         if request.is_http10:
             raise Refusal(502, "The app's answer is in chunks, which the request's HTTP/1.0 does not know.")
-        response.body = Chunked()
-    elif length is not None:
-        response.body = Fixed(size) if size else None
+        response.size = _IN_CHUNKS
     else:
-        response.body = UntilClose()
+        response.size = _UNTIL_CLOSE if length is None else size
 
 
 def _read_connection(response: Response, value: bytes, head: bytes, cuts: list[tuple[int, int]]) -> None:

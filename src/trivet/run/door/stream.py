@@ -1,4 +1,4 @@
-"""A connected TCP socket that never blocks: it keeps what could not be sent yet, and knows which events it waits for.
+"""A connected socket that never blocks: it keeps what could not be sent yet, and knows which events it waits for.
 
 Errors of the other end come out as OSError, the end of its data as b"".
 """
@@ -10,23 +10,26 @@ from trivet.run.door.loop import Loop, Watched
 
 READ_BYTES = 65536  # larger buffers come from mmap each time and halve the rate
 CONGESTED_BYTES = 262144
+# Said with every call, so that no socket has to be told not to block: one system call less for each connection.
+NO_WAIT = socket.MSG_DONTWAIT
 
 
-class Stream:
-    """One end of a relay. `owner` is told of events; `unsent` counts the bytes that wait."""
+class Stream(Watched):
+    """One end of a relay; what it is the end of, says the subclass. `unsent` counts the bytes that wait.
 
-    __slots__ = ("_loop", "_mask", "_out", "_owner", "_socket", "_wants", "closed", "shut")
+    One object for a connection, not two that know each other: idle ones are smaller, and none is left to the collector.
+    """
 
-    def __init__(self, loop: Loop, connection: socket.socket, owner: Watched) -> None:
+    __slots__ = ("_loop", "_mask", "_out", "_socket", "_wants", "closed", "shut")
+
+    def __init__(self, loop: Loop, connection: socket.SocketType) -> None:
+        super().__init__()
         self._loop = loop
         self._socket = connection
-        self._owner = owner
         self._out: bytearray | None = None
-        self._wants = EPOLLIN
-        self._mask = EPOLLIN
-        self.shut = False
-        self.closed = False
-        loop.watch(connection.fileno(), EPOLLIN, owner)
+        self._wants = self._mask = EPOLLIN
+        self.shut = self.closed = False
+        loop.watch(connection.fileno(), EPOLLIN, self)
 
     @property
     def unsent(self) -> int:
@@ -44,7 +47,7 @@ class Stream:
     def read(self) -> bytes | None:
         """What has arrived; b"" at the end, None when there is nothing now. Raises: OSError."""
         try:
-            return self._socket.recv(READ_BYTES)
+            return self._socket.recv(READ_BYTES, NO_WAIT)
         except BlockingIOError:
             return None
 
@@ -54,7 +57,7 @@ class Stream:
             self._out += data
             return False
         try:
-            sent = self._socket.send(data)
+            sent = self._socket.send(data, NO_WAIT)
         except BlockingIOError:
             sent = 0
         if sent == len(data):
@@ -65,7 +68,7 @@ class Stream:
     def write_now(self, data: bytes) -> bool:
         """Whether the kernel took the data or its first part; then the rest is kept, else nothing. Raises: OSError."""
         try:
-            sent = self._socket.send(data)
+            sent = self._socket.send(data, NO_WAIT)
         except BlockingIOError:
             return False
         if sent < len(data):
@@ -82,7 +85,7 @@ class Stream:
         """What waited is sent as far as possible; True once nothing waits. Raises: OSError."""
         if self._out:
             try:
-                sent = self._socket.send(memoryview(self._out)[:READ_BYTES])
+                sent = self._socket.send(memoryview(self._out)[:READ_BYTES], NO_WAIT)
             except BlockingIOError:
                 return False
             del self._out[:sent]
@@ -95,12 +98,12 @@ class Stream:
         return True
 
     def pause(self) -> None:
-        """Nothing is read until `resume`."""
+        """Nothing is read until `listen`."""
         if self._wants:
             self._wants = 0
             self._update()
 
-    def resume(self) -> None:
+    def listen(self) -> None:
         """What arrives is read again."""
         if not self._wants:
             self._wants = EPOLLIN
@@ -116,7 +119,7 @@ class Stream:
     def is_silent(self) -> bool:
         """Whether the other end has neither sent anything nor closed."""
         try:
-            self._socket.recv(1, socket.MSG_PEEK)
+            self._socket.recv(1, socket.MSG_PEEK | NO_WAIT)
         except BlockingIOError:
             return True
         except OSError:
@@ -128,17 +131,20 @@ class Stream:
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def close(self) -> None:
-        """The socket is closed; what still waited is lost."""
+        """The socket is closed, and its deadline gone; what still waited is lost."""
         if not self.closed:
             self.closed = True
             self._out = None
             self._mask = 0
+            self._loop.cancel(self)
             self._loop.close(self._socket)
 
-    def release(self) -> socket.socket:
+    def release(self) -> socket.SocketType:
         """The socket, which is the caller's from here on; nothing is read from it or sent to it here any more."""
         self.closed = True
+        self._loop.cancel(self)
         self._loop.forget(self._socket.fileno())
+        self._socket.settimeout(0)  # earlier versions of the door expect that
         return self._socket
 
     def reset(self) -> None:
@@ -158,7 +164,7 @@ class Stream:
             return
         fd = self._socket.fileno()
         if not self._mask:
-            self._loop.watch(fd, mask, self._owner)
+            self._loop.watch(fd, mask, self)
         elif not mask:
             self._loop.forget(fd)
         else:

@@ -1,6 +1,7 @@
 """A request's body on its way to a backend, and as much of it as is kept to send the request again."""
 
 from trivet.run.door.body import Body, Chunked, Fixed
+from trivet.run.door.fields import Fields
 from trivet.run.door.request import Request
 from trivet.run.door.stream import READ_BYTES
 
@@ -12,8 +13,8 @@ class Upload:
 
     def __init__(self, request: Request) -> None:
         self._body: Body | None = None
-        if request.chunked or request.length:
-            self._body = Chunked() if request.chunked else Fixed(request.length)
+        if request.has_body:
+            self._body = Chunked() if request.fields.chunked else Fixed(request.fields.length)
         self.is_empty = self._body is None
         self._is_repeatable = request.is_repeatable
         self._kept: bytes | None = b""
@@ -53,4 +54,4 @@ class Upload:
 
 
 # For most requests: nothing of it changes, so it is not made for each of them. By whether the request may be repeated.
-NO_UPLOAD = (Upload(Request(b"POST", is_http10=False)), Upload(Request(b"GET", is_http10=False)))
+NO_UPLOAD = tuple(Upload(Request(method, Fields(is_http10=False))) for method in (b"POST", b"GET"))

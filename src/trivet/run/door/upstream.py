@@ -7,10 +7,12 @@ from select import EPOLLIN, EPOLLOUT
 from trivet.run.door.asker import Asker, Carrier, Loss
 from trivet.run.door.body import Body, Fixed, UntilClose
 from trivet.run.door.grammar import HEAD_END, MOST_HEAD_BYTES, breaks_a_head
-from trivet.run.door.loop import NEVER, Loop, Watched
+from trivet.run.door.loop import NEVER, Loop
 from trivet.run.door.refusal import Refusal
 from trivet.run.door.response import Response, parse_response
-from trivet.run.door.stream import Stream
+from trivet.run.door.stream import NO_WAIT, READ_BYTES, Stream
+
+_MUCH = 4096  # bytes, from which on a copy costs more than the view that saves it
 
 
 class Pool:
@@ -18,8 +20,12 @@ class Pool:
 
     __slots__ = ()
 
-    def release(self, upstream: "Upstream", *, reusable: bool) -> None:
-        """The upstream has no request any more; it is reusable, or closed."""
+    def release(self, upstream: "Upstream") -> None:
+        """The upstream has no request any more, and can take another one."""
+        raise NotImplementedError
+
+    def drop(self, upstream: "Upstream") -> None:
+        """The upstream is closed, and has no request any more."""
         raise NotImplementedError
 
     def lose(self, upstream: "Upstream") -> None:
@@ -35,7 +41,7 @@ class Pool:
         raise NotImplementedError
 
 
-class Upstream(Watched, Carrier):
+class Upstream(Stream, Carrier):
     """A connection to a backend; `begin` gives it a request."""
 
     __slots__ = (
@@ -43,82 +49,87 @@ class Upstream(Watched, Carrier):
         "_begun",
         "_body",
         "_buffer",
+        "_closes",
         "_connecting",
-        "_loop",
         "_pool",
         "_response",
-        "_stream",
     )
 
-    def __init__(self, loop: Loop, pool: Pool, connection: socket.socket) -> None:
-        super().__init__()
-        self._loop = loop
+    def __init__(self, loop: Loop, pool: Pool, connection: socket.SocketType) -> None:
+        super().__init__(loop, connection)
         self._pool = pool
         self._asker: Asker | None = None
-        self._stream = Stream(loop, connection, self)
         self._connecting = True
-        self._forget_answer()
+        self._begun = self._closes = False
+        self._buffer = b""  # part of an answer's head
+        self._response: Response | None = None
+        self._body: Body | None = None
 
     def begin(self, asker: Asker) -> None:
         """The request is on its way, or waits for the connection. Raises: OSError: nothing of it was taken."""
         self.deadline = NEVER
         self._asker = asker
-        self._forget_answer()
-        if self._stream.write_now(asker.outgoing(self)):
+        self._begun = False
+        self._response = self._body = None
+        if self.write_now(asker.outgoing(self)):
             self._connecting = False
             asker.accepted()
         elif self._connecting:
-            self._stream.await_connection()
+            self.await_connection()
             asker.wait()
         else:
             raise ConnectionResetError("an idle connection takes no request")
 
     def send(self, data: bytes) -> bool:
         try:
-            self._stream.write(data)
+            self.write(data)
         except OSError:
             self._salvage()
             return True
-        return not self._stream.is_congested
+        return not self.is_congested
 
     def finish_sending(self) -> None:
         try:
-            self._stream.finish()
+            self.finish()
         except OSError:
             self._lose()
 
     def resume(self) -> None:
         if not self._connecting:
-            self._stream.resume()
-
-    def is_silent(self) -> bool:
-        """Whether an idle connection can take a request: the backend has neither sent anything nor closed."""
-        return self._stream.is_silent()
+            self.listen()
 
     def abandon(self) -> None:
         self._asker = None
         self.close()
-        self._pool.release(self, reusable=False)
+        self._pool.drop(self)
 
     def cut(self) -> None:
         """The request is taken away from the backend."""
         self._lose()
 
-    def close(self) -> None:
-        """The connection is closed; nobody is told."""
-        self._loop.cancel(self)
-        self._stream.close()
-
     def ready(self, mask: int) -> None:
         if self._asker is None:
             self.expire()
-        elif self._connecting:
+            return
+        if self._connecting:
             self._connect()
+            return
+        if mask & EPOLLOUT:
+            self._flush()
+            if mask == EPOLLOUT or self.closed:
+                return
+        try:
+            data = self._socket.recv(READ_BYTES, NO_WAIT)
+        except BlockingIOError:
+            if not mask & EPOLLIN:
+                self._lose()
+        except OSError:
+            self._lose()
         else:
-            if mask & EPOLLOUT:
-                self._flush()
-            if mask & ~EPOLLOUT and not self._stream.closed and self._asker is not None:
-                self._read(mask)
+            if data:
+                self._receive(data)
+            else:
+                self._end()
 
     def fail(self) -> None:
         self._lose()
@@ -129,59 +140,38 @@ class Upstream(Watched, Carrier):
             self._pool.forget_idle(self)
             self.close()
 
-    def _forget_answer(self) -> None:
-        self._begun = False
-        self._buffer = b""
-        self._response: Response | None = None
-        self._body: Body | None = None
-
     def _connect(self) -> None:
         asker = self._asker
         if asker is None:
             return
         try:
-            if self._stream.connect_error() or not self._stream.write_now(asker.outgoing(self)):
+            if self.connect_error() or not self.write_now(asker.outgoing(self)):
                 raise ConnectionRefusedError(ECONNREFUSED, "the backend takes no connection")
         except OSError:
             self._pool.refused()
             self._drop(Loss(reached=False))
             return
         self._connecting = False
-        self._stream.resume()
+        self.listen()
         asker.accepted()
 
     def _flush(self) -> None:
         try:
-            drained = self._stream.flush()
+            drained = self.flush()
         except OSError:
             self._salvage()
             return
         if drained and self._asker is not None:
             self._asker.drained()
 
-    def _read(self, mask: int) -> None:
-        try:
-            data = self._stream.read()
-        except OSError:
-            self._lose()
-            return
-        if data:
-            self._begun = True
-            self._receive(data)
-        elif data is not None:
-            self._end()
-        elif not mask & EPOLLIN:
-            self._lose()
-
     def _salvage(self) -> None:
         """The backend takes no more of the request; what it had answered by then is still relayed."""
         while self._asker is not None:
             try:
-                data = self._stream.read()
+                data = self.read()
             except OSError:
                 data = None
             if data:
-                self._begun = True
                 self._receive(data)
             elif data is None:
                 self._lose()
@@ -193,6 +183,7 @@ class Upstream(Watched, Carrier):
         asker = self._asker
         if asker is None:
             return
+        self._begun = True
         try:
             if self._response is None:
                 self._receive_head(asker, self._buffer + data if self._buffer else data)
@@ -201,11 +192,12 @@ class Upstream(Watched, Carrier):
             else:
                 passed, left = self._body.take(data)
                 self._relay(asker, passed)
-                self._complete_if_done(asker, left)
+                if self._body.done and self._asker is asker:
+                    self._complete(asker, self._response, left)
         except Refusal as refusal:
             self._asker = None
             self.close()
-            self._pool.release(self, reusable=False)
+            self._pool.drop(self)
             asker.misanswered(refusal)
 
     def _receive_head(self, asker: Asker, data: bytes) -> None:
@@ -215,33 +207,42 @@ class Upstream(Watched, Carrier):
             if end == 3 or end - start > MOST_HEAD_BYTES:
                 self._await_head(data[start:])
                 return
-            response = parse_response(data[start:end], asker.request, closes=asker.must_close())
+            response = parse_response(data[start:end], asker.request)
             start = end
             if not response.is_interim:
                 break
             if not asker.request.is_http10:
                 self._relay(asker, response.head)
-        self._buffer = b""
+        if self._buffer:
+            self._buffer = b""
         self._response = response
-        self._body = response.body
         if response.switches:
             asker.switched()
             self._relay(asker, response.head + data[start:])
-            return
-        self._begin_body(asker, response, memoryview(data)[start:])
-
-    def _begin_body(self, asker: Asker, response: Response, data: memoryview) -> None:
-        """The head and what came of the body with it are relayed at once, copied no oftener than that takes."""
-        body, left = response.body, b""
-        if body is None:
-            left = bytes(data)
-            self._relay(asker, response.head)
-        elif isinstance(body, Fixed) and body.take_all(len(data)):
-            self._relay(asker, response.head + data)
         else:
-            passed, left = body.take(bytes(data))
-            self._relay(asker, response.head + passed)
-        self._complete_if_done(asker, left)
+            self._begin_body(asker, response, data, start)
+
+    def _begin_body(self, asker: Asker, response: Response, data: bytes, start: int) -> None:
+        """The head and what came of the body with it are relayed at once, copied no oftener than that takes."""
+        self._closes = response.closes or asker.must_close()
+        head = response.last_head if self._closes else response.head
+        count, left = len(data) - start, b""
+        if response.size == count:  # as most answers come: whole, in one piece
+            asker.relay(head + data[start:] if count < _MUCH else head + memoryview(data)[start:])
+        elif response.size == 0:
+            left = data[start:]
+            self._relay(asker, head)
+        else:
+            self._body = body = response.make_body()
+            if isinstance(body, Fixed) and body.take_all(count):
+                self._relay(asker, head + memoryview(data)[start:])
+            else:
+                passed, left = body.take(data[start:])
+                self._relay(asker, head + passed)
+            if not body.done:
+                return
+        if self._asker is asker:
+            self._complete(asker, response, left)
 
     def _await_head(self, data: bytes) -> None:
         if len(data) > MOST_HEAD_BYTES:
@@ -253,23 +254,21 @@ class Upstream(Watched, Carrier):
     def _relay(self, asker: Asker, data: bytes) -> None:
         """The client may vanish while it is sent to: then this connection is closed already."""
         if data and self._asker is asker and not asker.relay(data):
-            self._stream.pause()
+            self.pause()
 
-    def _complete_if_done(self, asker: Asker, left: bytes) -> None:
-        body, response = self._body, self._response
-        if self._asker is not asker or response is None or (body is not None and not body.done):
-            return
-        reusable = response.keep_alive and not left and asker.has_asked() and not self._stream.unsent
-        self._complete(asker, reusable=reusable, closes=response.closes)
-
-    def _complete(self, asker: Asker, *, reusable: bool, closes: bool) -> None:
+    def _complete(self, asker: Asker, response: Response, left: bytes) -> None:
         self._asker = None
-        if reusable:
-            self._stream.resume()
+        if response.keep_alive and not (left or self._out) and asker.has_asked():
+            if not self._wants:
+                self.listen()
+            self._pool.release(self)
         else:
             self.close()
-        self._pool.release(self, reusable=reusable)
-        asker.finished(closes=closes)
+            self._pool.drop(self)
+        if self._closes:
+            asker.finished_last()
+        else:
+            asker.finished()
 
     def _end(self) -> None:
         """The backend has no more to send."""
@@ -277,10 +276,13 @@ class Upstream(Watched, Carrier):
         if asker is None:
             return
         if response is not None and response.switches:
-            self._stream.pause()
+            self.pause()
             asker.ended()
         elif isinstance(self._body, UntilClose):
-            self._complete(asker, reusable=False, closes=True)
+            self._asker = None
+            self.close()
+            self._pool.drop(self)
+            asker.finished_last()
         else:
             self._lose()
 
@@ -295,6 +297,6 @@ class Upstream(Watched, Carrier):
         if loss.reached:
             self._pool.lose(self)
         else:
-            self._pool.release(self, reusable=False)
+            self._pool.drop(self)
         if asker is not None:
             asker.lost(loss)
