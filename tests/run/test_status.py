@@ -1,6 +1,7 @@
 """Status files: written over what was there, at any length, also by a process that was just forked."""
 
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def test_a_status_is_all_that_its_file_says_however_long_the_one_before_was(tmp_
         write(tmp_path, status)
         assert list(read_all(tmp_path)) == [status]
         assert [path.name for path in tmp_path.iterdir()] == ["v1.web.1.json"]
+
+
+def test_a_status_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write(tmp_path, STATUS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_announces_itself_and_nothing_is_mistaken_for_its_number(tmp_path: Path) -> None:

@@ -126,9 +126,12 @@ def _create(path: str, text: bytes) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, text.ljust(_USUAL_BYTES))
+        os.rename(temporary, path)  # noqa: PTH104
+    except OSError:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)  # noqa: PTH104
 
 
 def remove(folder: Path, status: Status) -> None:
