@@ -15,6 +15,7 @@ from support.command import Trivet
 from support.installation import install, set_version
 from trivet.errors import SupervisorUnreachable
 from trivet.host import processes
+from trivet.model.event import EventKind
 from trivet.model.process import ProcessType
 from trivet.run.door import link as door_link
 
@@ -186,6 +187,42 @@ def test_a_new_front_door_that_cannot_begin_leaves_the_old_one_at_work(shop: Sho
     _installed(shop, tmp_path, "0.2.1").ok("up")
     wait_until(lambda: _door_version(shop) == "0.2.1")
     assert shop.fetch().startswith("v1 ")
+
+
+# Every document and every answer has fields that this version does not know, at every depth.
+OF_A_LATER_VERSION = """
+
+_known_to_json = to_json
+
+
+def to_json(value):
+    made = _known_to_json(value)
+    if dataclasses.is_dataclass(value):
+        made["of_a_later_version"] = {"more": [1]}
+    return made
+"""
+
+
+def test_what_a_later_version_writes_and_says_is_understood_as_far_as_it_is_known(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    _installed(shop, tmp_path, "99.0.0", {"model/document.py": OF_A_LATER_VERSION}).ok("up")
+    shop.shop(2)
+    rolled = shop.ok(2)
+    assert (_version(shop), rolled.succeeded, rolled.release) == ("99.0.0", True, 2)
+    assert shop.machine.ended(shop.deploy, 2) == rolled
+    assert shop.machine.scale(shop.deploy, {"worker": 2}).count("worker") == 2
+    shop.machine.restart(shop.deploy, "worker.1")
+    assert EventKind.LOST not in {event.kind for event in shop.machine.events(shop.deploy)}
+    before = shop.pids()
+    assert sorted(before) == ["v2.web.1", "v2.worker.1", "v2.worker.2"]
+    assert b"of_a_later_version" in (shop.home.run(shop.deploy) / "status" / "v2.worker.2.json").read_bytes()
+    kill(shop.supervisor_pid())
+    wait_until(lambda: not shop.machine.is_up())
+    assert {each.pid for each in shop.machine.processes(shop.deploy)} == set(before.values())
+    shop.machine.up()
+    assert (_version(shop), shop.pids()) == ("0.1.0", before)
+    assert shop.fetch().startswith("v2 ")
 
 
 def test_while_a_roll_out_is_in_flight_the_old_supervisor_stays(shop: Shop, tmp_path: Path) -> None:

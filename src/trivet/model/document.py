@@ -1,7 +1,7 @@
 """Values as JSON documents, strictly: what is read back is checked field by field against the type.
 
 Supported: str, int, float, bool, None, StrEnum, frozen dataclasses, `tuple[T, ...]`, `Mapping[str, T]`, `T | None`.
-Unknown fields are refused; absent fields take the dataclass's default.
+Unknown fields are refused (`any_version` leaves them out); absent fields take the dataclass's default.
 """
 
 import dataclasses
@@ -31,15 +31,19 @@ def canonical(value: object) -> str:
 
 def read_document(kind: type[T], text: str | bytes, *, name: str) -> T:
     """The value that `write_document` wrote; bytes are UTF-8. Raises: InvalidDocument, naming `name` and the field."""
+    return from_json(kind, load_json(text, name=name), name=name)
+
+
+def load_json(text: str | bytes, *, name: str) -> object:
+    """The data that the text stands for. Raises: InvalidDocument."""
     try:
-        data = json.loads(text if isinstance(text, str) else text.decode())
+        return json.loads(text if isinstance(text, str) else text.decode())
     except UnicodeDecodeError as error:
         raise _invalid(name, f"it is not text (byte {error.start})") from error
     except ValueError as error:
         raise _invalid(name, f"it is not JSON ({error})") from error
     except RecursionError as error:
         raise _invalid(name, "it is nested too deeply") from error
-    return from_json(kind, data, name=name)
 
 
 def from_json(kind: type[T], data: object, *, name: str) -> T:
@@ -111,7 +115,7 @@ def _decode_mapping(kind: Any, data: object, name: str) -> object:
 def _decode_dataclass(kind: Any, data: object, name: str) -> object:
     if not isinstance(data, dict):
         raise _invalid(name, "an object expected")
-    hints = _field_types(kind)
+    hints = field_types(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := sorted(set(data) - set(fields)):
         raise _invalid(name, f"unknown field {unknown[0]!r}")
@@ -121,7 +125,7 @@ def _decode_dataclass(kind: Any, data: object, name: str) -> object:
 
 
 @functools.cache
-def _field_types(kind: type) -> dict[str, Any]:
+def field_types(kind: type) -> dict[str, Any]:
     """Resolved once a type: a list of 10,000 releases is read in half the time."""
     return typing.get_type_hints(kind)
 

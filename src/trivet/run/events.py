@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from trivet.errors import InvalidDocument
 from trivet.host import files
-from trivet.model.document import canonical, read_document, to_json
+from trivet.model.any_version import read_any_version
+from trivet.model.document import canonical, to_json
 from trivet.model.event import Event, EventKind
 from trivet.model.home import Home
 from trivet.model.names import Deploy
@@ -78,7 +79,7 @@ def parse_lines(data: bytes, path: Path, at: str = "") -> Iterator[Event]:
         if not line.strip() or not line.endswith(b"\n"):
             continue
         try:
-            event = read_document(Event, line, name="an event")
+            event = read_any_version(Event, line, name="an event")
         except InvalidDocument:
             event = Event(at, EventKind.LOST, how=f"a line of run/events/{path.name} cannot be read")
         at = event.at

@@ -1,7 +1,7 @@
 """Which builds are in use: what runs, what would after a start, and what an old process or a one-off still works with."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from trivet.errors import InvalidDocument, InvalidName
 from trivet.model.home import Home
@@ -21,6 +21,12 @@ def find_builds(home: Home) -> frozenset[tuple[AppName, str]]:
     releases |= {each for each in _with_processes(home) if each[0] in deploys}
     builds = (read_release(home, deploy, number).build for deploy, number in releases)
     return frozenset((build.app, build.id) for build in builds)
+
+
+def find_fallbacks(home: Home) -> Mapping[Deploy, int]:
+    """The release that each deploy may go back to, of those in a change. Raises: MachineError."""
+    found = ((deploy, find_fallback(home, deploy)) for deploy in desired.find_deploys(home))
+    return {deploy: number for deploy, number in found if number is not None}
 
 
 def find_fallback(home: Home, deploy: Deploy) -> int | None:

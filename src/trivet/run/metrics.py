@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trivet.model.document import from_json
+from trivet.model.any_version import from_any_version
 from trivet.model.endpoint import Endpoint
 from trivet.model.frozen import frozen
 from trivet.model.home import Home
@@ -26,7 +26,7 @@ def read_metrics(home: Home) -> str:
 
 def read_place(home: Home) -> Place:
     """Where metrics are served. Raises: SupervisorUnreachable."""
-    return from_json(Place, _ask(home, "metrics_place"), name="the place")
+    return from_any_version(Place, _ask(home, "metrics_place"), name="the place")
 
 
 def serve_metrics(home: Home, endpoint: Endpoint) -> None:

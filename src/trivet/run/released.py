@@ -17,7 +17,7 @@ _CURRENT = re.compile(r"\.\./releases/v([1-9][0-9]{0,8})")
 def read_release(home: Home, deploy: Deploy, number: int) -> Release:
     """The release. Raises: UnknownRelease, InvalidDocument, MachineError."""
     path = home.release(deploy, number) / "release.json"
-    release = documents.read(Release, path, name=f"v{number}/release.json")
+    release = documents.read_exactly(Release, path, name=f"v{number}/release.json")
     if release is None:
         raise UnknownRelease(
             f"{deploy} has no release v{number} on this machine: {path} is missing.",
@@ -29,7 +29,7 @@ def read_release(home: Home, deploy: Deploy, number: int) -> Release:
 def read_environment(home: Home, deploy: Deploy, number: int) -> Config:
     """The config of the release, with its values. Raises: RunError, InvalidDocument, MachineError."""
     path = home.environment(deploy, number)
-    config = documents.read(Config, path, name=f"env/{deploy}/v{number}.json")
+    config = documents.read_exactly(Config, path, name=f"env/{deploy}/v{number}.json")
     if config is None:
         raise RunError(
             f"The environment of v{number} of {deploy} is not there: {path} is missing.",

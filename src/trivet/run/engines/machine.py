@@ -11,8 +11,9 @@ from trivet.host import files, processes
 from trivet.host.cgroups import find_means
 from trivet.host.integrity import Inspection
 from trivet.host.sandbox import Sandbox, Sealing
+from trivet.model.any_version import from_any_version
 from trivet.model.build import Build
-from trivet.model.document import from_json, to_json
+from trivet.model.document import to_json
 from trivet.model.event import Event
 from trivet.model.formation import Formation
 from trivet.model.home import Home
@@ -108,13 +109,13 @@ class Machine:
         self._settle(deploy)
         where = {"deploy": str(deploy), "address": to_json(address)}
         request = {"do": "roll_out", "number": number, **where, "warm_s": warm.read_warm_s(os.environ)}
-        return from_json(RollOut, self._ask(request, report=report), name="the roll-out")
+        return from_any_version(RollOut, self._ask(request, report=report), name="the roll-out")
 
     def watch(self, deploy: Deploy, number: int, seconds: float) -> Failure | None:
         """What went wrong first with the release, which serves, within so many seconds; None: nothing."""
         request = {"do": "watch", "deploy": str(deploy), "number": number, "seconds": seconds}
         answer = self._ask(request, within_s=seconds + _SILENCE_S)
-        return from_json(Failure | None, answer, name="what was seen")  # type: ignore[arg-type]  # a type form
+        return from_any_version(Failure | None, answer, name="what was seen")  # type: ignore[arg-type]  # a type form
 
     def abort(self, deploy: Deploy) -> None:
         """A roll-out in flight is undone, if nothing of it serves yet; `ended` tells what became of it."""
@@ -140,7 +141,7 @@ class Machine:
         self._settle(deploy)
         self._check_current(deploy)
         answer = self._ask({"do": "scale", "deploy": str(deploy), "changes": dict(changes), "by": to_json(by)})
-        return from_json(Formation, answer, name="the formation")
+        return from_any_version(Formation, answer, name="the formation")
 
     def is_stopped(self, deploy: Deploy) -> bool:
         """Whether somebody has stopped the deploy and nobody has started it since."""
@@ -221,8 +222,7 @@ class Machine:
 
     def fallbacks(self) -> Mapping[Deploy, int]:
         """The release that a change, in flight or interrupted, may go back to. Raises: MachineError."""
-        found = ((deploy, in_use.find_fallback(self._home, deploy)) for deploy in desired.find_deploys(self._home))
-        return {deploy: number for deploy, number in found if number is not None}
+        return in_use.find_fallbacks(self._home)
 
     def builds_in_use(self) -> frozenset[tuple[AppName, str]]:
         """App and id of every build that runs, is meant to run, or still has a process; told without any database.
@@ -269,7 +269,8 @@ class Machine:
         """
         self._check_current(deploy)
         request = {"do": "run_scheduled", "deploy": str(deploy), "name": name, "by": to_json(by)}
-        return from_json(ScheduledRun, self._ask(request, within_s=_LONGEST_RUN_S, report=report), name="the run")
+        answer = self._ask(request, within_s=_LONGEST_RUN_S, report=report)
+        return from_any_version(ScheduledRun, answer, name="the run")
 
     def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
         """The exit status of the command, run in the release's environment, attached to our terminal or files.
@@ -318,7 +319,7 @@ class Machine:
         """What this machine holds processes to their limits with, and ends them with."""
         if not self.is_up():
             return find_means()
-        return from_json(Means, self._ask({"do": "means"}), name="the means")
+        return from_any_version(Means, self._ask({"do": "means"}), name="the means")
 
     def _ask(self, request: Mapping[str, object], *, within_s: float = _SILENCE_S, report: Report | None = None) -> Any:
         return link.ask(self._home, request, within_s=within_s, report=report)
@@ -329,7 +330,7 @@ class Machine:
 
     def _told_processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         answer = self._ask({"do": "processes", "deploy": str(deploy) if deploy is not None else None})
-        return from_json(tuple[ProcessStatus, ...], answer, name="the processes")
+        return from_any_version(tuple[ProcessStatus, ...], answer, name="the processes")
 
     def _found_processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         deploys = desired.find_deploys(self._home) if deploy is None else (deploy,)

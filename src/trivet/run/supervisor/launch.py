@@ -4,7 +4,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from trivet.model.document import canonical, read_document
+from trivet.model.any_version import read_any_version
+from trivet.model.document import canonical
 from trivet.model.home import Home
 from trivet.model.release import Act
 
@@ -35,7 +36,7 @@ def environment_saying(by: Act | None) -> Mapping[str, str]:
 def said_by(environment: Mapping[str, str]) -> Act | None:
     """Who starts the supervisor that has this environment, if they said. Raises: InvalidDocument."""
     text = environment.get(_BY)
-    return None if text is None else read_document(Act, text, name=_BY)
+    return None if text is None else read_any_version(Act, text, name=_BY)
 
 
 def socket_path(home: Home) -> Path:

@@ -12,7 +12,7 @@ from trivet.errors import Busy, RunError, TrivetError
 from trivet.host.clock import now
 from trivet.host.files import refused
 from trivet.host.spawn import Command
-from trivet.model.document import from_json
+from trivet.model.any_version import from_any_version
 from trivet.model.event import Event, EventKind
 from trivet.model.home import Home
 from trivet.model.names import Deploy, parse_deploy
@@ -278,11 +278,11 @@ class Supervisor:
 
 
 def _address(request: Request) -> Address | None:
-    return from_json(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
+    return from_any_version(Address | None, request["address"], name="address")  # type: ignore[arg-type]  # a type form
 
 
 def _by(request: Request) -> Act | None:
-    return from_json(Act | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
+    return from_any_version(Act | None, request.get("by"), name="by")  # type: ignore[arg-type]  # a type form
 
 
 def _listener(client: Client, request: Request) -> Listener:
