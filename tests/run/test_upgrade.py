@@ -175,6 +175,27 @@ def test_a_new_supervisor_that_ends_in_the_middle_is_replaced_by_the_old_one(sho
     assert "took over from 0.1.0; nothing was restarted" in mended.ok("up").out
 
 
+def test_a_new_supervisor_that_hangs_in_the_middle_is_replaced_by_the_old_one(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    address = shop.ok(1).address
+    assert address is not None
+    _installed(shop, tmp_path, "0.2.0", {"run/supervisor/succession.py": "\n_RUNS_WITHIN_S = 1.0\n"}).ok("up")
+    before, supervisor = shop.pids(), shop.supervisor_pid()
+    hangs = "\nimport os, signal\ndef recover(*_):\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    hanging = _installed(shop, tmp_path, "0.3.0", {"run/supervisor/recovery.py": hangs})
+    with Load(address.port, gets_only=True) as load:
+        done = hanging.run("up")
+        load.wait_for(50)
+    assert (done.status, done.out) == (40, "")
+    assert "it was ended by SIGKILL. The one that ran, of Trivet 0.2.0, goes on." in done.err
+    assert "trivet: the new supervisor does not answer: timed out\n" in _log(shop)
+    assert load.failures == []
+    assert (shop.pids(), shop.supervisor_pid(), _version(shop)) == (before, supervisor, "0.2.0")
+    kill(before["v1.web.1"] or 0)
+    wait_until(lambda: shop.pids()["v1.web.1"] not in (None, before["v1.web.1"]))
+    assert "took over from 0.2.0; nothing was restarted" in _installed(shop, tmp_path, "0.3.1").ok("up").out
+
+
 def test_a_new_front_door_that_cannot_begin_leaves_the_old_one_at_work(shop: Shop, tmp_path: Path) -> None:
     shop.shop(1)
     shop.ok(1)
