@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ports import HOST, free_port, wait_for_port
 from trivet.errors import SupervisorUnreachable
 from trivet.model.home import Home
 from trivet.run.door import launch, link
@@ -33,7 +34,6 @@ SECONDS = 2
 CONNECTIONS = 32
 IDLE = 500
 DEADLINE_S = 10.0
-HOST = "127.0.0.1"
 
 LOADS = {
     "keep-alive": ("/", ()),
@@ -149,7 +149,7 @@ def main() -> None:
 
 def _start_doors(folder: Path, stack: ExitStack) -> dict[str, Door]:
     """The doors by name; all end with the stack."""
-    app, ours, *others = (_free_port() for _ in range(5))
+    app, ours, *others = (free_port() for _ in range(5))
     ports = {"folder": folder, "host": HOST, "app": app}
     (folder / "app.conf").write_text(APP.format(**ports))
     doors = {"no door": Door(app, stack.enter_context(_running(("nginx", "-p", str(folder), "-c", "app.conf"), app)))}
@@ -199,15 +199,7 @@ def _connect(home: Home) -> link.DoorLink:
 def _running(argv: tuple[str, ...], port: int) -> Iterator[int]:
     """The command runs inside the block, and listens on the port from its beginning; the pid that does its work."""
     with _process(argv) as pid:
-        deadline = time.monotonic() + DEADLINE_S
-        while True:
-            try:
-                socket.create_connection((HOST, port), timeout=1).close()
-                break
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
+        wait_for_port(port)
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         yield int(children[0]) if children else pid  # the one worker
 
@@ -279,11 +271,6 @@ def _open_idle(door: Door, count: int) -> Callable[[], None]:
             connection.close()
 
     return close
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

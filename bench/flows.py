@@ -7,7 +7,6 @@ Goal: under 300 ms each. The app's own time is measured in the same run: the sam
 
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from measure import interleave, print_milliseconds
+from ports import free_port
 from shop import Shop, make_shop
 
 ROUNDS = 11
@@ -49,9 +49,7 @@ def main() -> None:
 
 
 def _start_alone(shop: Shop) -> float:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     started = time.perf_counter()
     environment = {**os.environ, "PORT": str(port)}
     with subprocess.Popen(("python3", "server.py"), cwd=shop.repository, env=environment) as process:

@@ -31,6 +31,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from ports import HOST, free_port, wait_for_port
 from shop import Shop, make_shop
 from trivet.host import reuseport
 
@@ -38,7 +39,6 @@ ROUNDS = 9
 SECONDS = 2
 CONNECTIONS = 32
 DEADLINE_S = 10.0
-HOST = "127.0.0.1"
 LOADS = {"keep-alive": (), "a connection per request": ("-H", "Connection: close")}
 
 SHARES: dict[str, tuple[int, ...]] = {"alone": (), "in a group": (1,), "in a group, one of three": (1, 2, 3)}
@@ -93,12 +93,12 @@ def _shuffled(candidates: Mapping[str, Callable[[], float]]) -> dict[str, list[f
 
 @contextmanager
 def _bare(folder: Path) -> Iterator[int]:
-    place, port = folder / "bare", _free_port()
+    place, port = folder / "bare", free_port()
     place.mkdir()
     (place / "app.conf").write_text(CONF.replace("FOLDER", str(place)).replace("PORT", str(port)))
     process = subprocess.Popen(("nginx", "-p", str(place), "-c", str(place / "app.conf")))
     try:
-        _await(port)
+        wait_for_port(port)
         yield port
     finally:
         process.terminate()
@@ -107,7 +107,7 @@ def _bare(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _deployed(folder: Path, name: str, settings: str, *, processes: int) -> Iterator[int]:
-    place, port = folder / name, _free_port()
+    place, port = folder / name, free_port()
     place.mkdir()
     shop: Shop = make_shop(place)
     shop.commit(
@@ -121,7 +121,7 @@ def _deployed(folder: Path, name: str, settings: str, *, processes: int) -> Iter
     try:
         shop.trivet("deploy", "--port", str(port))
         shop.trivet("scale", f"web={processes}")
-        _await(port)
+        wait_for_port(port)
         yield port
     finally:
         shop.trivet("down")
@@ -131,18 +131,6 @@ def _own_port(place: Path) -> int:
     """Where the one process listens that the front door relays to."""
     (status,) = (place / "home").glob("apps/*/deploys/*/run/status/v*.web.1.json")
     return int(json.loads(status.read_text())["port"])
-
-
-def _await(port: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-            break
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _requests_per_second(port: int, load: str) -> float:
@@ -192,11 +180,6 @@ def _print_table(load: str, figures: dict[str, list[float]]) -> None:
     for name, rates in figures.items():
         median = statistics.median(rates)
         print(f"{name:<34} {median:9.0f} {min(rates):9.0f} {max(rates):9.0f} {median / direct:10.3f}")
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

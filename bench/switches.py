@@ -31,13 +31,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ports import HOST, free_port, wait_for_port
 from support.command import Trivet, eventually
 from support.load import Load, Tally
 from support.loaded import APPS, Loaded
 from support.repository import Repository
-from support.switches import Switching, choose_turns
+from support.switches import Row, Switching, choose_turns
 
-HOST = "127.0.0.1"
 SWITCHES = 20
 WORKERS_END_WITHIN_S = 10.0
 DEADLINE_S = 60.0
@@ -145,7 +145,7 @@ class BehindNginx(Restarted):
         self._configure()
         self._nginx = subprocess.Popen((*self._argv(), "-g", "daemon off;"))
         try:
-            eventually(lambda: _listens(self.door), what="nginx")
+            wait_for_port(self.door)
             yield
         finally:
             self._nginx.terminate()
@@ -187,7 +187,7 @@ class BehindHaproxy(Restarted):
         path.write_text(_filled(HAPROXY, self._folder, self.door, self._now.port))
         haproxy = subprocess.Popen(("haproxy", "-db", "-q", "-f", str(path)))
         try:
-            eventually(lambda: _listens(self.door), what="haproxy")
+            wait_for_port(self.door)
             yield
         finally:
             haproxy.terminate()
@@ -264,7 +264,7 @@ def _switch_with_trivet(app: Loaded, seed: int, answers: int) -> Tally:
         switching = Switching(trivet, repository, app, seed, answers)
         try:
             with Load(switching.begin(), seed) as load:
-                for turn in choose_turns(seed, deploys=10, rollbacks=5, failures=5, kills=2):
+                for turn in choose_turns(seed, Row(10, 5, 5, kills=2)):
                     switching.take(turn, load)
                 tally = load.stop()
         finally:
@@ -307,20 +307,6 @@ def _told(tally: Tally) -> str:
 
 def _filled(text: str, folder: Path, door: int, app: int) -> str:
     return text.replace("FOLDER", str(folder)).replace("DOOR", str(door)).replace("APP", str(app))
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Switches in a row by the real `trivet` command, under load: deploys, rollbacks, failed deploys, killed supervisors."""
+"""Switches in a row by the real `trivet` command, under load: deploys, rollbacks, failed deploys, killed supervisors.
+
+And what else changes the processes that run: another config, a restart, another formation.
+"""
 
 import contextlib
 import os
@@ -32,14 +35,25 @@ class Turn:
     killed: str = ""
 
 
-def choose_turns(seed: int, *, deploys: int, rollbacks: int, failures: int, kills: int) -> tuple[Turn, ...]:
-    """So many of each, in an order by chance that begins with a deploy; every other kill falls into a deploy. Pure."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How many of each there are. `others`: "config", "restart", "scale"; `kills` fall on some of the turns."""
+
+    deploys: int = 1
+    rollbacks: int = 1
+    failures: int = 1
+    kills: int = 0
+    others: tuple[str, ...] = ()
+
+
+def choose_turns(seed: int, row: Row) -> tuple[Turn, ...]:
+    """In an order by chance that begins with a deploy; every other kill falls into a deploy. Pure."""
     chance = random.Random(seed)
-    bad = list(islice(cycle(chance.sample(list(BAD), len(BAD))), failures))
-    rest = ["deploy"] * (deploys - 1) + ["rollback"] * rollbacks + bad
+    bad = list(islice(cycle(chance.sample(list(BAD), len(BAD))), row.failures))
+    rest = ["deploy"] * (row.deploys - 1) + ["rollback"] * row.rollbacks + bad + list(row.others)
     chance.shuffle(rest)
     turns = [Turn("deploy"), *(Turn(what) for what in rest)]
-    for number in range(kills):
+    for number in range(row.kills):
         killed = "before" if number % 2 == 0 else "during"
         free = [
             at for at, turn in enumerate(turns) if not turn.killed and (killed == "before" or turn.what == "deploy")
@@ -65,6 +79,7 @@ class Switching:
         default_factory=set
     )  # what users may have seen: all but releases that were found bad in time
     commits: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         self.chance = random.Random(f"{self.seed} places")
@@ -86,6 +101,14 @@ class Switching:
             self._roll_back()
         elif turn.what == "deploy":
             self._deploy(load if turn.killed == "during" else None)
+        elif turn.what == "config":
+            self.trivet.ok("config", "set", f"COMMITS={self.commits}")
+            self._note(self._newest(), self._newest())
+        elif turn.what == "restart":
+            self.trivet.ok("restart")
+        elif turn.what == "scale":
+            self.processes = 3 - self.processes
+            self.trivet.ok("scale", f"web={self.processes}")
         else:
             self._fail(turn.what)
         load.wait_for(f"v{self.serving}", self.answers)

@@ -12,14 +12,16 @@ from support.command import Trivet
 from support.load import Load, Tally
 from support.loaded import APPS
 from support.repository import Repository
-from support.switches import Switching, choose_turns
+from support.switches import Row, Switching, choose_turns
 from support.toolchains import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-WHOLE = {"deploys": 10, "rollbacks": 5, "failures": 5, "kills": 2}
-SHORT = {"deploys": 1, "rollbacks": 1, "failures": 1, "kills": 0}
-IN_A_ROW = ("one that drops its connections",)  # all of them: bench/switches.py
+ROWS = {  # at length, for all of them: bench/switches.py
+    "one that drops its connections": Row(10, 5, 5, kills=2, others=("config", "scale", "restart", "scale")),
+    "gunicorn sync, inherited socket": Row(2, 2, 1, kills=2, others=("scale", "restart", "config")),
+    "gunicorn threads, inherited socket": Row(2, 1, 1, kills=1, others=("restart",)),
+}
 ANSWERS = 450  # after each turn, at least: more than 20,000 in all
 SEEDS = 1_000_000
 
@@ -43,7 +45,7 @@ def test_no_request_is_lost_over_switches_in_a_row(readable: Trivet, repository:
     seed = random.randrange(SEEDS)
     print(f"seed {seed}")  # pytest shows it with a failure
     switching = Switching(readable, repository, APPS[name], seed, ANSWERS)
-    turns = choose_turns(seed, **(WHOLE if name in IN_A_ROW else SHORT))
+    turns = choose_turns(seed, ROWS.get(name, Row()))
     with Load(switching.begin(), seed) as load:
         for turn in turns:
             switching.take(turn, load)
