@@ -103,7 +103,11 @@ class Backend(Pool):
             upstream.close()
         else:
             self._idle.append(upstream)
-            self._loop.set_deadline(upstream, self._loop.now + _IDLE_S)
+            deadline = self._loop.now + _IDLE_S
+            if upstream.filed_at <= deadline:  # it will be looked at in time
+                upstream.deadline = deadline
+            else:
+                self._loop.set_deadline(upstream, deadline)
         if self.is_leaving:
             self.released(self)
 

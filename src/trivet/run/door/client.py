@@ -3,69 +3,72 @@
 import socket
 from select import EPOLLIN, EPOLLOUT
 
-from trivet.run.door.asker import Asker, Carrier, Loss
+from trivet.run.door.asker import Carrier, Loss
 from trivet.run.door.deploy import HOLD_S, Deploy
 from trivet.run.door.loop import NEVER, Loop
 from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
 from trivet.run.door.request import Peer, end_of_head, parse_request
-from trivet.run.door.stream import NO_WAIT, READ_BYTES, Stream
+from trivet.run.door.stream import NO_WAIT, READ_BYTES
 from trivet.run.door.upload import NO_UPLOAD, Upload
+from trivet.run.door.visit import BUSY, FLUSHING, GONE, HEAD, LINGER_S, LINGERING, STALL_S, SWITCHED, Visit
 
 _HEAD_S = 30.0  # from a request's first byte to the end of its head
 _IDLE_S = 75.0  # between two requests
-_STALL_S = 60.0  # without a byte of a body read, or of an answer taken
-_LINGER_S = 5.0  # for a client to see the end before the connection is gone
 _MOST_REPEATS = 2
 
-_HEAD, _BUSY, _SWITCHED, _FLUSHING, _LINGERING, _GONE = range(6)
 
-
-class Client(Stream, Asker):
-    """One connection and its present request.
-
-    HEAD: no request, or part of a head. BUSY: a request is under way. SWITCHED: a stream of bytes. FLUSHING: the
-    answer is whole but not sent. LINGERING: all is said, the client has not closed yet (closing first would make the
-    kernel reset the connection, and the answer be lost: RFC 9112 §9.6).
-    """
+class Client(Visit):
+    """One connection and its present request."""
 
     __slots__ = (
         "_accepted",
         "_backend_ended",
-        "_buffer",
-        "_carrier",
-        "_deploy",
-        "_ended",
         "_head",
         "_peer",
         "_relayed",
         "_repeats",
-        "_state",
         "_upload",
         "request",
     )
 
     def __init__(self, loop: Loop, deploy: Deploy, connection: socket.SocketType, peer: Peer) -> None:
-        super().__init__(loop, connection)
-        self._deploy = deploy
+        super().__init__(loop, deploy, connection)
         self._peer = peer
-        self._state = _HEAD
-        self._buffer = self._head = b""
-        self._ended = self._backend_ended = False
-        self._carrier: Carrier | None = None
-        deploy.clients.add(self)
-        loop.set_deadline(self, loop.now + _HEAD_S)
+        self._head = b""
+        self._backend_ended = False
 
     def begin(self) -> None:
-        """What came with the connection, as mostly the first request has, is read."""
+        """What came with the connection, as mostly the first request has, is read; and then what comes.
+
+        While a request without a body is under way, only the client's end could come: mostly the answer is there sooner,
+        and the kernel need not be asked at all.
+        """
         self.ready(EPOLLIN)
+        if self._state == BUSY and self._upload.is_empty:
+            self._loop.call_later(self._look)
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        """What comes is read."""
+        if self._state == HEAD:
+            self._loop.set_deadline(self, self._loop.now + _HEAD_S)
+        self._look()
+
+    def _look(self) -> None:
+        if not (self._mask or self.closed):
+            try:
+                self._update()
+            except OSError:  # the kernel can watch no more
+                self._vanish()
 
     # what the loop calls
 
     def ready(self, mask: int) -> None:
         if mask & EPOLLOUT:
             self._flush()
-            if mask == EPOLLOUT or self._state == _GONE:
+            if mask == EPOLLOUT or self._state == GONE:
                 return
         try:
             data = self._socket.recv(READ_BYTES, NO_WAIT)
@@ -77,20 +80,17 @@ class Client(Stream, Asker):
         else:
             if not data:
                 self._end()
-            elif self._state == _HEAD and not self._buffer:
+            elif self._state == HEAD and not self._buffer:
                 self._parse(data, 0)
             else:
                 self.receive(data)
 
-    def fail(self) -> None:
-        self._vanish()
-
     def expire(self) -> None:
-        if self._state == _HEAD and self._buffer:
+        if self._state == HEAD and self._buffer:
             self._refuse_unread(Refusal(408, "The request's head did not come in time."))
-        elif self._state == _HEAD:
+        elif self._state == HEAD:
             self._linger()
-        elif self._state == _BUSY and not self._accepted:
+        elif self._state == BUSY and not self._accepted:
             self._let_go()
             self.refuse(503, "No process of this app takes connections.")
         else:
@@ -146,7 +146,7 @@ class Client(Stream, Asker):
     def finished(self) -> None:
         self._carrier = None
         if self._out:
-            self._state = _FLUSHING
+            self._state = FLUSHING
         else:
             self._next()
 
@@ -159,7 +159,7 @@ class Client(Stream, Asker):
             self._linger()
 
     def switched(self) -> None:
-        self._state = _SWITCHED
+        self._state = SWITCHED
         data, self._buffer = self._buffer, b""
         if not self._ended:
             self.listen()
@@ -202,7 +202,7 @@ class Client(Stream, Asker):
         self._say(answer(status, text, with_body=self.request.method != b"HEAD"))
 
     def is_at_rest(self) -> bool:
-        return self._state == _HEAD and not (self._buffer or self._ended or self.unsent)
+        return self._state == HEAD and not (self._buffer or self._ended or self.unsent)
 
     def part(self) -> Parted:
         left_s = self.deadline - self._loop.now
@@ -211,20 +211,20 @@ class Client(Stream, Asker):
         return parted
 
     def retire(self) -> None:
-        if self._state == _HEAD and not self._buffer:
+        if self._state == HEAD and not self._buffer:
             self._linger()
 
     # reading
 
     def receive(self, data: bytes) -> None:
         """The client has sent this."""
-        if self._state == _HEAD:
+        if self._state == HEAD:
             self._parse(self._buffer + data if self._buffer else data, len(self._buffer))
-        elif self._state == _BUSY and not self.has_asked():
+        elif self._state == BUSY and not self.has_asked():
             self._receive_body(data)
-        elif self._state == _SWITCHED:
+        elif self._state == SWITCHED:
             self._forward(data)
-        elif self._state != _LINGERING:
+        elif self._state != LINGERING:
             self._buffer += data
             if len(self._buffer) >= READ_BYTES:
                 self.pause()
@@ -233,10 +233,10 @@ class Client(Stream, Asker):
         """The client sends no more; it may still want its answer."""
         self._ended = True
         self.pause()
-        if self._state == _SWITCHED and not self._backend_ended:
+        if self._state == SWITCHED and not self._backend_ended:
             if self._carrier is not None:
                 self._carrier.finish_sending()
-        elif self._state in (_HEAD, _LINGERING, _SWITCHED) or (self._state == _BUSY and not self.has_asked()):
+        elif self._state in (HEAD, LINGERING, SWITCHED) or (self._state == BUSY and not self.has_asked()):
             self._vanish()
 
     def _parse(self, data: bytes, seen: int) -> None:
@@ -252,7 +252,7 @@ class Client(Stream, Asker):
             self._refuse_unread(refusal)
             return
         self._buffer = data = data[end:]
-        self._state = _BUSY
+        self._state = BUSY
         self.deadline = NEVER
         self._repeats = 0
         self._accepted = self._relayed = False
@@ -294,7 +294,7 @@ class Client(Stream, Asker):
             self.pause()
 
     def _read_on(self) -> None:
-        if self._state == _SWITCHED or (self._state == _BUSY and not self.has_asked()):
+        if self._state == SWITCHED or (self._state == BUSY and not self.has_asked()):
             if not self._ended:
                 self.listen()
             self._watch_progress()
@@ -304,9 +304,9 @@ class Client(Stream, Asker):
 
     def _watch_progress(self) -> None:
         """The deadline is that of whatever waits for the client; what waits for the backend has none here."""
-        reads_body = self._state == _BUSY and not self.has_asked() and self.is_reading
+        reads_body = self._state == BUSY and not self.has_asked() and self.is_reading
         if self.unsent or (self._accepted and reads_body):
-            self._loop.set_deadline(self, self._loop.now + _STALL_S)
+            self._loop.set_deadline(self, self._loop.now + STALL_S)
         elif self._accepted:
             self.deadline = NEVER
 
@@ -318,78 +318,34 @@ class Client(Stream, Asker):
         except OSError:
             self._vanish()
             return
-        if self._state in (_BUSY, _SWITCHED):
+        if self._state in (BUSY, SWITCHED):
             self._watch_progress()
         if drained and self._carrier is not None:
             self._carrier.resume()
-        if drained and self._state == _FLUSHING:
+        if drained and self._state == FLUSHING:
             self._next()
-        elif drained and self._state == _LINGERING:
-            self._loop.set_deadline(self, self._loop.now + _LINGER_S)
+        elif drained and self._state == LINGERING:
+            self._loop.set_deadline(self, self._loop.now + LINGER_S)
 
     def _next(self) -> None:
         """The connection is ready for another request; perhaps one has come already."""
-        self._state = _HEAD
+        self._state = HEAD
         if self._deploy.is_closed or (self._ended and not self._buffer):
             self._linger()
             return
-        self._loop.set_deadline(self, self._loop.now + _IDLE_S)
+        deadline = self._loop.now + _IDLE_S
+        if self.filed_at <= deadline:  # it will be looked at in time
+            self.deadline = deadline
+        else:
+            self._loop.set_deadline(self, deadline)
         self._head = b""  # a connection at rest keeps no head in memory
-        if not (self._wants or self._ended):
+        if not self._mask & EPOLLIN and not self._ended:
             self.listen()
         data = self._buffer
         if data:
             self._buffer = b""
             self._parse(data, 0)
-        if self._ended and self._state == _HEAD:  # half a request will never be whole
+        if self._ended and self._state == HEAD:  # half a request will never be whole
             self._vanish()
-        elif self._state == _HEAD and self._deploy.on_rest is not None:
+        elif self._state == HEAD and self._deploy.on_rest is not None:
             self._deploy.on_rest(self)
-
-    def _say(self, data: bytes) -> None:
-        self._deploy.refused += 1
-        try:
-            self.write(data)
-        except OSError:
-            self._vanish()
-            return
-        self._linger()
-
-    def _refuse_unread(self, refusal: Refusal) -> None:
-        self._buffer = b""
-        self._say(answer(refusal.status, refusal.text))
-
-    def _linger(self) -> None:
-        """All that is to be said is on its way: wait for the client to close, reading without listening."""
-        if self._state == _GONE:
-            return
-        self._state = _LINGERING
-        self._buffer = b""
-        try:
-            self.finish()
-        except OSError:
-            self._vanish()
-            return
-        if self._ended and not self.unsent:
-            self._vanish()
-            return
-        if not self._ended:
-            self.listen()
-        self._loop.set_deadline(self, self._loop.now + (_STALL_S if self.unsent else _LINGER_S))
-
-    def _let_go(self) -> None:
-        """No backend works on the request any more, and it waits for none."""
-        carrier, self._carrier = self._carrier, None
-        if carrier is not None:
-            carrier.abandon()
-        elif self._state == _BUSY and self._deploy.held:
-            self._deploy.unhold(self)
-
-    def _vanish(self) -> None:
-        """The connection is closed, from whichever state."""
-        if self._state == _GONE:
-            return
-        self._let_go()
-        self._state = _GONE
-        self.close()
-        self._deploy.forget(self)

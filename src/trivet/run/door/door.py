@@ -108,6 +108,7 @@ class Door:
             parted.connection.close()
             return
         client = Client(self._loop, deploy, parted.connection, parted.peer)
+        client.rest()
         self._loop.set_deadline(client, self._loop.now + parted.left_s)
         deploy.rested(client)
 

@@ -94,22 +94,21 @@ class Listener(Watched):
             self._loop.watch(self.socket.fileno(), EPOLLIN, self)
 
     def _admit(self, connection: socket.SocketType, address: str) -> None:
+        if not self._deploy.is_proxied:
+            Client(self._loop, self._deploy, connection, _peer(address)).begin()
+            return
         try:
-            if self._deploy.is_proxied:
-                connection.settimeout(0)
-                Greeter(self._loop, connection, self._deploy.greeted, partial(self._admit_origin, address))
-                self._deploy.greeting += 1
-                return
-            client = Client(self._loop, self._deploy, connection, _peer(address))
+            connection.settimeout(0)
+            Greeter(self._loop, connection, self._deploy.greeted, partial(self._admit_origin, address))
+            self._deploy.greeting += 1
         except OSError:  # gone already
             connection.close()
-            return
-        client.begin()
 
     def _admit_origin(self, address: str, connection: socket.SocketType, origin: Origin, data: bytes) -> None:
         """The load balancer at this address has told whose connection it is, and sent this much of a request."""
         peer = _peer(address) if origin.address is None else Peer(origin.address, is_told=True, is_tls=origin.is_tls)
         client = Client(self._loop, self._deploy, connection, peer)
+        client.rest()
         if data:
             client.receive(data)
         else:

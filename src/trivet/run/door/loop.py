@@ -11,6 +11,7 @@ from time import monotonic
 
 NEVER = float("inf")
 _BATCH = 256
+_SOON_S = 0.005
 
 
 class Watched:
@@ -49,6 +50,7 @@ class Loop:
         self._calls: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._closing: list[socket.SocketType] = []
+        self._later: list[Callable[[], None]] = []
         self._running = True
 
     def watch(self, fd: int, mask: int, watched: Watched) -> None:
@@ -94,6 +96,10 @@ class Loop:
         self._order += 1
         heapq.heappush(self._calls, (when, self._order, call))
 
+    def call_later(self, call: Callable[[], None]) -> None:
+        """The call is made after the next round, or in 5 ms if nothing happens until then."""
+        self._later.append(call)
+
     def stop(self) -> None:
         """`run` returns after this round."""
         self._running = False
@@ -102,7 +108,10 @@ class Loop:
         """Events are handed out until `stop`."""
         watched = self._watched
         while self._running:
-            events = self._epoll.poll(self._timeout_s(), _BATCH)
+            later = self._later
+            if later:
+                self._later = []
+            events = self._epoll.poll(_SOON_S if later else self._timeout_s(), _BATCH)
             self.now = monotonic()
             for fd, mask in events:
                 one = watched.get(fd)
@@ -111,6 +120,8 @@ class Loop:
                         one.ready(mask)
                     except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
                         self._trouble(one, error)
+            for call in later:
+                self._attempt(call)
             if self._closing:
                 self._close_all()
             if self._slots or self._calls:

@@ -6,7 +6,7 @@ Errors of the other end come out as OSError, the end of its data as b"".
 import socket
 from select import EPOLLIN, EPOLLOUT
 
-from trivet.run.door.loop import Loop, Watched
+from trivet.run.door.loop import NEVER, Loop, Watched
 
 READ_BYTES = 65536  # larger buffers come from mmap each time and halve the rate
 CONGESTED_BYTES = 262144
@@ -16,6 +16,8 @@ NO_WAIT = socket.MSG_DONTWAIT
 
 class Stream(Watched):
     """One end of a relay; what it is the end of, says the subclass. `unsent` counts the bytes that wait.
+
+    It waits for nothing until `listen` or `await_connection`.
 
     One object for a connection, not two that know each other: idle ones are smaller, and none is left to the collector.
     """
@@ -27,9 +29,9 @@ class Stream(Watched):
         self._loop = loop
         self._socket = connection
         self._out: bytearray | None = None
-        self._wants = self._mask = EPOLLIN
+        self._wants = EPOLLIN
+        self._mask = 0
         self.shut = self.closed = False
-        loop.watch(connection.fileno(), EPOLLIN, self)
 
     @property
     def unsent(self) -> int:
@@ -79,7 +81,7 @@ class Stream(Watched):
         """The owner is called once the connection stands or has failed."""
         self._wants = 0
         self._mask = EPOLLOUT
-        self._loop.change(self._socket.fileno(), EPOLLOUT)
+        self._loop.watch(self._socket.fileno(), EPOLLOUT, self)
 
     def flush(self) -> bool:
         """What waited is sent as far as possible; True once nothing waits. Raises: OSError."""
@@ -104,9 +106,9 @@ class Stream(Watched):
             self._update()
 
     def listen(self) -> None:
-        """What arrives is read again."""
-        if not self._wants:
-            self._wants = EPOLLIN
+        """What arrives is read, from now on or again."""
+        self._wants = EPOLLIN
+        if not self._mask & EPOLLIN:
             self._update()
 
     def finish(self) -> None:
@@ -136,7 +138,8 @@ class Stream(Watched):
             self.closed = True
             self._out = None
             self._mask = 0
-            self._loop.cancel(self)
+            if self.filed_at != NEVER:
+                self._loop.cancel(self)
             self._loop.close(self._socket)
 
     def release(self) -> socket.SocketType:

@@ -73,6 +73,8 @@ class Upstream(Stream, Carrier):
         self._response = self._body = None
         if self.write_now(asker.outgoing(self)):
             self._connecting = False
+            if not self._mask:
+                self.listen()
             asker.accepted()
         elif self._connecting:
             self.await_connection()
