@@ -10,10 +10,10 @@ from functools import partial
 from trivet.model.event import EventKind
 from trivet.model.names import Deploy
 from trivet.model.run import Drain
-from trivet.run.supervisor.busy import held_connections
 from trivet.run.supervisor.doorkeeper import Doorkeeper
 from trivet.run.supervisor.loop import Alarm
 from trivet.run.supervisor.process import Process
+from trivet.run.supervisor.traffic import held_connections
 from trivet.run.supervisor.yard import Yard
 
 
@@ -26,6 +26,7 @@ class Departure:
         self._deploy = deploy
         self._gone = gone
         self._draining: dict[Process, Alarm] = {}
+        self._told: set[Process] = set()  # heirs, to end
 
     def let_go(
         self,
@@ -68,9 +69,10 @@ class Departure:
 
     def _end_heir(self, process: Process, idle: Callable[[Drain], None]) -> None:
         """It is told to end, and counts as idle once it has: what it held by then has ended, or is cut with it."""
-        if (alarm := self._draining.get(process)) is None or process.is_stopping:
+        if (alarm := self._draining.get(process)) is None or process in self._told:
             return
         alarm.cancel()
+        self._told.add(process)
         held, left = held_connections(process.status), 0
 
         def count() -> None:
@@ -90,6 +92,7 @@ class Departure:
         if (alarm := self._draining.pop(process, None)) is None:
             return
         alarm.cancel()
+        self._told.discard(process)
         party.waiting.discard(process)
         party.drain += drain
         if drain != Drain():

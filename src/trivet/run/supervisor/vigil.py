@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from trivet.run.supervisor.busy import answers_others
 from trivet.run.supervisor.gate import Question, judge_answer, patience_s
 from trivet.run.supervisor.loop import Action, Alarm, Loop
 from trivet.run.supervisor.process import Process
+from trivet.run.supervisor.traffic import answers_others
 
 FAILURES_IN_A_ROW = 3
 _FAILING_S = 1.0  # and for so long: however often it is asked, what is over sooner is no reason to go back

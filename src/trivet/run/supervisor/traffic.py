@@ -1,4 +1,4 @@
-"""Whether a process that leaves a check unanswered is hung, or only has no time for it.
+"""What goes on at a process's port: whether it answers anybody, and how many connections it holds.
 
 A server whose threads all have a kept connection takes no new one, a health check no more than another, as long as these
 are asked. Seen from the check it is the same as one that hangs; seen by its users it is well.
