@@ -42,8 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_network] = Network()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file stay together, in one worker; those that fetch all share one."""
+    """Tests of one file stay together, in one worker; those that fetch all share one. Before xdist reads the groups."""
     for item in items:
         group = "fetches" if item.get_closest_marker("fetches") else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
