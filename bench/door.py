@@ -4,7 +4,7 @@
     .venv/bin/python bench/door.py [ROUNDS]
 
 The app behind every door is one nginx worker that answers from memory, so the door is what is measured. One wrk thread,
-32 connections, medians of five interleaved rounds of two seconds; every door has one thread. About four minutes.
+32 connections, medians of five interleaved rounds of two seconds; every door has one thread. About five minutes.
 
 Goals: at least 0.7 of what HAProxy manages with keep-alive connections and 3 times what Caddy does; at least what HAProxy
 manages with a connection per request and with 64 KiB answers; at most 1 kB for an idle connection.
@@ -51,16 +51,28 @@ LOADS = {
             "Sec-Fetch-Mode: navigate",
         ),
     ),
+    "keep-alive, no two heads alike": ("/each", ()),
     "a connection per request": ("/", ("Connection: close",)),
     "64 KiB answers, keep-alive": ("/large", ()),
 }
 
+# What wrk asks at a path with a script: there each request's fields are unlike all others, and the app's answers, too.
+SCRIPTS = {
+    "/each": """
+local count = 0
+request = function()
+  count = count + 1
+  return wrk.format("GET", "/each?" .. count, {["X-Request-Id"] = "request-" .. count})
+end
+"""
+}
 APP = """
 daemon off; worker_processes 1; pid app.pid; error_log stderr crit;
 events {{ worker_connections 4096; }}
 http {{ access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   keepalive_requests 1000000; open_file_cache max=10;
-  server {{ listen {host}:{app}; root {folder}; location = / {{ return 200 "Hello, World!"; }} }} }}
+  server {{ listen {host}:{app}; root {folder}; location = / {{ return 200 "Hello, World!"; }}
+    location = /each {{ add_header X-Request-Id $request_id; return 200 "Hello, World!"; }} }} }}
 """
 NGINX = """
 daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;
@@ -217,9 +229,10 @@ def _process(argv: tuple[str, ...]) -> Iterator[int]:
 def _run(door: Door, load: str) -> Run:
     path, fields = LOADS[load]
     options = [argument for field in fields for argument in ("-H", field)]
+    options += ["-s", "/dev/stdin"] if path in SCRIPTS else []
     argv = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--latency", *options, f"http://{HOST}:{door.port}{path}")
     before = door.cpu_s()
-    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, input=SCRIPTS.get(path, ""))
     spent_s = door.cpu_s() - before
     if "Non-2xx" in done.stdout:
         sys.exit(done.stdout)

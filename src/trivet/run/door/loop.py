@@ -108,9 +108,7 @@ class Loop:
         """Events are handed out until `stop`."""
         watched = self._watched
         while self._running:
-            later = self._later
-            if later:
-                self._later = []
+            later, self._later = self._later, []
             events = self._epoll.poll(_SOON_S if later else self._timeout_s(), _BATCH)
             self.now = monotonic()
             for fd, mask in events:
