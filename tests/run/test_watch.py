@@ -217,7 +217,7 @@ def _kept(shop: Shop, count: int) -> Iterator[Counter[str]]:
 
 def test_a_release_that_answers_its_users_and_so_has_no_time_for_its_check_is_not_gone_back_from(shop: Shop) -> None:
     _web(1, shop, WEB)
-    _web(2, shop, BUSY, warm_s=3.0, **IMPATIENT)
+    _web(2, shop, BUSY, warm_s=1.5, **IMPATIENT)
     shop.ok(1)
     with _kept(shop, 2) as answers:
         rolled = _roll_out(shop, 2)
