@@ -95,7 +95,8 @@ class Listener(Watched):
 
     def _admit(self, connection: socket.SocketType, address: str) -> None:
         if not self._deploy.is_proxied:
-            Client(self._loop, self._deploy, connection, _peer(address)).begin()
+            client = Client(self._loop, self._deploy, connection, _peer(address))
+            self._loop.guard(client, client.begin)
             return
         try:
             connection.settimeout(0)

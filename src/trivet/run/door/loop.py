@@ -100,6 +100,13 @@ class Loop:
         """The call is made after the next round, or in 5 ms if nothing happens until then."""
         self._later.append(call)
 
+    def guard(self, watched: Watched, call: Callable[[], None]) -> None:
+        """The call is made; an error of ours in it is this one's end, and no trouble of the others."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - the loop outlives any one connection
+            self._trouble(watched, error)
+
     def stop(self) -> None:
         """`run` returns after this round."""
         self._running = False
