@@ -352,6 +352,23 @@ def test_killed_while_it_watched_the_next_supervisor_goes_back_if_the_new_releas
     assert _is_untouched(shop, {"v1.web.1": before["v1.web.1"]})
 
 
+def test_after_a_power_cut_in_the_watch_the_release_before_is_kept_and_runs_again(shop: Shop) -> None:
+    before = _watched(shop)
+    shop.end(*before.values())
+    for path in (shop.home.run(shop.deploy) / "status").iterdir():
+        path.unlink()  # status files are not synced
+    assert shop.machine.current(shop.deploy) == 2
+    assert len(shop.machine.builds_in_use()) == 2
+    assert shop.machine.fallbacks() == {shop.deploy: 1}
+    shop.machine.up()
+    assert set(shop.pids()) == {"v1.web.1"}
+    ended = shop.machine.ended(shop.deploy, 2)
+    assert ended is not None
+    assert (ended.succeeded, shop.machine.current(shop.deploy)) == (False, 1)
+    assert shop.fetch().startswith("v1 ")
+    assert shop.machine.fallbacks() == {}
+
+
 def test_killed_while_it_went_back_the_next_supervisor_goes_back_for_the_same_reason(shop: Shop) -> None:
     before = _watched(shop)
     path = shop.home.run(shop.deploy) / "intent.json"
