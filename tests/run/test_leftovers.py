@@ -39,7 +39,7 @@ from pathlib import Path
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run import Machine
-sys.exit(Machine(Home(Path(sys.argv[1]))).run_once(Deploy("shop", "production"), 1, sys.argv[2]))
+sys.exit(Machine(Home(Path(sys.argv[1]))).run_once(Deploy("shop", "production"), 1, (sys.argv[2],), None).status)
 """
 
 

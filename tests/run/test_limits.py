@@ -6,12 +6,15 @@ import pytest
 
 from run.shop import PYTHON, Shop, wait_until
 from support.grounds import BOTH, LEGACY, NONE, supervised
-from trivet.host.cgroups import Cgroups
+from trivet.host.cgroups import Cgroups, find_means
 from trivet.model.event import EventKind
 from trivet.model.home import Home
+from trivet.model.output import Part
 from trivet.model.process import Limits, ProcessType
 from trivet.model.run import Means, ProcessState
+from trivet.run import Call
 from trivet.run.leftovers import clear_away_groups
+from trivet.run.one_off import Ended
 
 GO = "import os, signal, time\ngo = os.environ['TRIVET_STORAGE'] + '/go'\nwhile not os.path.exists(go): time.sleep(0.01)\n"
 GREEDY = (
@@ -149,6 +152,48 @@ def test_nothing_is_left_of_the_control_groups_of_what_has_ended(held: Shop) -> 
     wait_until(lambda: not group.is_there)
     held.machine.down()
     assert list(groups.find_others(())) == []
+
+
+def _need_here(controller: str) -> None:
+    """For what is run by a command, without the supervisor."""
+    if controller not in find_means().controllers:
+        pytest.skip(f"nobody here may have the {controller} controller")
+
+
+def _types(*types: ProcessType) -> tuple[ProcessType, ...]:
+    return (*types, ProcessType("web", f"{PYTHON} w.py", limits=Limits(memory_bytes=64_000_000, files=40, processes=7)))
+
+
+def test_the_release_command_is_held_to_its_limits_and_told_as_out_of_memory(quiet_shop: Shop) -> None:
+    _need_here("memory")
+    command = ProcessType("release", f"{PYTHON} w.py", limits=Limits(memory_bytes=64_000_000))
+    quiet_shop.release(1, {"w.py": "kept = bytearray(300_000_000)\nprint('took it all')"}, _types(command))
+    ran = quiet_shop.machine.run_part(quiet_shop.deploy, 1, Call(Part.RELEASE), lambda _: None)
+    assert ran is not None
+    assert ran.last == ()
+    assert ran.output.out_of_memory == "limit 64 MB"
+    assert ran.output.told == "ran out of memory (limit 64 MB) and ended with exit status 137"
+    assert quiet_shop.machine.outputs(quiet_shop.deploy, 1)[0].output == ran.output
+
+
+@pytest.mark.parametrize(("code", "controller", "told"), [(FORKS, "pids", "11 7\n"), (OPENS, "", "24 39\ndone\n")])
+def test_a_one_off_is_held_to_the_limits_of_a_process_type(
+    quiet_shop: Shop, code: str, controller: str, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if controller:
+        _need_here(controller)
+    quiet_shop.release(1, {"w.py": code.rpartition("signal.pause()")[0]}, _types())
+    (*_, kind) = quiet_shop.machine.process_types(quiet_shop.deploy, 1)
+    ended = quiet_shop.machine.run_once(quiet_shop.deploy, 1, (), kind)
+    assert ended == Ended(0)
+    assert told in capfd.readouterr().out
+    assert list(Cgroups(quiet_shop.home.root).find_others(())) == []
+
+
+def test_a_one_off_without_a_process_type_has_no_limits(quiet_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    quiet_shop.release(1, {"w.py": "kept = bytearray(100_000_000)\nprint('took it all')"}, _types())
+    assert quiet_shop.machine.run_once(quiet_shop.deploy, 1, (f"{PYTHON} w.py",), None) == Ended(0)
+    assert capfd.readouterr().out == "took it all\n"
 
 
 def test_a_group_that_is_still_to_be_cleared_away_is_nobody_elses(home: Home) -> None:

@@ -14,8 +14,9 @@ import pytest
 from run.shop import DEADLINE_S, PYTHON, WORKER, Shop, wait_until
 from trivet.errors import RunError, UnknownRelease
 from trivet.host import processes
+from trivet.host.cgroups import Cgroups, find_means
 from trivet.model.output import Part
-from trivet.model.process import ProcessType
+from trivet.model.process import Limits, ProcessType
 from trivet.run import Call
 
 CLIENT = """
@@ -25,7 +26,7 @@ from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.run import Machine
 home, command = Path(sys.argv[1]), tuple(sys.argv[2:])
-sys.exit(Machine(Home(home)).run_once(Deploy("shop", "production"), 1, command))
+sys.exit(Machine(Home(home)).run_once(Deploy("shop", "production"), 1, command, None).status)
 """
 
 RELEASE_CLIENT = """
@@ -42,13 +43,14 @@ sys.exit(ran.output.status)
 
 
 def _client(shop: Shop, *command: str, code: str = CLIENT) -> "subprocess.Popen[str]":
+    kept = {name: os.environ[name] for name in ("PATH", "TRIVET_ALLOW_MUTABLE") if name in os.environ}
     return subprocess.Popen(
         (sys.executable, "-c", code, str(shop.home.root), *command),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "SECRET": "mine"},
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "SECRET": "mine", **kept},
     )
 
 
@@ -181,6 +183,26 @@ def test_the_folder_of_a_living_one_off_is_left_alone_by_a_new_supervisor(releas
     assert (out.count("run-"), err) == (1, "")
 
 
+def test_a_one_off_in_a_group_of_its_own_is_left_alone_by_a_new_supervisor(quiet_shop: Shop) -> None:
+    """It clears away the groups of all that is not its own."""
+    kind = ProcessType("release", "echo ready; read x < $TRIVET_STORAGE/go; echo done", limits=Limits(processes=9))
+    quiet_shop.release(1, {}, (kind, ProcessType("worker", f"{PYTHON} worker.py")))
+    quiet_shop.home.storage(quiet_shop.deploy).mkdir(parents=True)
+    gate = quiet_shop.home.storage(quiet_shop.deploy) / "go"
+    os.mkfifo(gate)
+    with gate.open("r+b", buffering=0) as opened, _client(quiet_shop, code=RELEASE_CLIENT) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        groups = {group.folders[0].rpartition("/")[2] for _, group in Cgroups(quiet_shop.home.root).find_others(())}
+        quiet_shop.machine.up()
+        quiet_shop.machine.down()  # and what it clears away is gone
+        opened.write(b"go\n")
+        out, err = client.communicate(timeout=DEADLINE_S)
+    assert (client.returncode, out, err) == (0, "done\n", "")
+    assert len(groups) == ("pids" in find_means().controllers)
+    assert list(Cgroups(quiet_shop.home.root).find_others(())) == []
+
+
 def _on_a_terminal(shop: Shop, code: str) -> tuple[int, int]:
     """Pid of a client that runs this Python as a one-off, and the terminal that it has."""
     pid, terminal = pty.fork()
@@ -230,14 +252,14 @@ def test_a_one_off_has_our_terminal_and_ctrl_c_reaches_it_once(released: Shop) -
 
 def test_a_one_off_of_a_release_that_is_not_there_is_refused(released: Shop) -> None:
     with pytest.raises(UnknownRelease, match="has no release v9"):
-        released.machine.run_once(released.deploy, 9, "true")
+        released.machine.run_once(released.deploy, 9, ("true",), None)
 
 
 def test_a_one_off_whose_folder_is_gone_is_refused(released: Shop) -> None:
     build = released.home.bundle(released.deploy.app, f"{1:012x}")
     build.rename(build.with_name("moved"))
     with pytest.raises(RunError) as raised:
-        released.machine.run_once(released.deploy, 1, "true")
+        released.machine.run_once(released.deploy, 1, ("true",), None)
     assert raised.value.message == (f"The build 000000000001 of v1 is not on this machine: {build / 'app'} is missing.")
     assert raised.value.hint == "Deploy its commit again: trivet deploy cccccccc"
 

@@ -481,7 +481,7 @@ def test_an_app_has_none_of_roots_powers_but_to_reach_its_code_where_others_may_
 @needs_landlock
 def test_a_one_off_is_sealed_as_well(shop: Shop) -> None:
     shop.release(1, {"code.py": "1\n"}, {"worker": "sleep 600"})
-    assert shop.machine.run_once(shop.deploy, 1, "echo evil 2>/dev/null > code.py") != 0
+    assert shop.machine.run_once(shop.deploy, 1, ("echo evil 2>/dev/null > code.py",), None).status != 0
     assert (shop.home.bundle(shop.deploy.app, f"{1:012x}") / "app" / "code.py").read_text() == "1\n"
 
 

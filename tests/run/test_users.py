@@ -241,7 +241,7 @@ from trivet.model.home import Home
 from trivet.model.names import parse_deploy
 from trivet.run import Machine
 try:
-    Machine(Home(Path(sys.argv[1]))).run_once(parse_deploy("shop/production"), 1, "true")
+    Machine(Home(Path(sys.argv[1]))).run_once(parse_deploy("shop/production"), 1, ("true",), None)
 except MachineError as error:
     print(error.message, error.hint, sep="\\n")
 """

@@ -6,6 +6,7 @@ from support.apps import SETTINGS, shop
 from support.command import Trivet, eventually
 from support.grounds import BOTH, NONE, supervised
 from support.repository import Repository
+from trivet.host.cgroups import find_means
 from trivet.model.home import Home
 
 LIMITS = (
@@ -46,3 +47,34 @@ def test_a_process_that_ran_out_of_memory_is_told_as_that_wherever_it_is_shown(
         assert "ran out of memory (limit 64 MB)" in trivet.ok("events").out
         (worker,) = trivet.processes(process="worker.1")
         assert worker["last_exit"] == "out of memory (limit 64 MB)"
+
+
+def test_what_people_run_is_limited_as_they_say_and_told_so(trivet: Trivet, repository: Repository) -> None:
+    repository.commit({**shop(settings=SETTINGS + LIMITS), "worker.py": WAITS + GREEDY})
+    trivet.ok("deploy")
+    unknown = trivet.run("run", "--as", "wroker")
+    assert (unknown.status, unknown.out) == (40, "")
+    assert unknown.err == ("error: v1 of shop/production has no process type 'wroker'.\nhint:  It has: web, worker.\n")
+    nothing = trivet.run("run")
+    assert (nothing.status, nothing.out) == (2, "")
+    assert nothing.err == (
+        "error: Missing argument 'COMMAND...'.\nhint:  `trivet run --help` shows how, with examples.\n"
+    )
+    assert trivet.ok("run", "--as", "worker", "ulimit -n; ulimit -Hn").out == "100\n100\n"
+    (trivet.home / "apps/shop/deploys/production/storage/go").touch()
+    if "memory" not in find_means().controllers:
+        pytest.skip("nobody here may have the memory controller")
+    greedy = trivet.run("run", "--as", "worker")
+    assert (greedy.status, greedy.out) == (137, "taking\n")
+    assert greedy.err == "note     the command ran out of memory (limit 64 MB)\n"
+    limits = '\n[processes.release.limits]\nmemory = "64MB"\n'
+    procfile = "web: python3 server.py\nrelease: exec python3 -c 'bytearray(300_000_000)'\n"
+    repository.commit(shop(procfile=procfile, settings='app = "shop"\n' + limits))
+    failed = trivet.run("deploy")
+    assert failed.status == 40
+    assert failed.err.endswith(
+        "error: The release command of v2 ran out of memory (limit 64 MB) and ended with exit status 137: "
+        "exec python3 -c 'bytearray(300_000_000)'\n"
+        "hint:  v1 still serves, untouched; what the command itself has done stays done. If it needs more, say so: "
+        "[processes.release.limits] memory in trivet.toml; `trivet releases output v2` has all that it wrote.\n"
+    )

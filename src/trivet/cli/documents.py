@@ -120,6 +120,7 @@ def output_document(kept: "KeptOutput") -> Document:
         "ended_at": output.ended_at,
         "status": output.status,
         "timed_out": output.is_timed_out,
+        "out_of_memory": output.out_of_memory,
         "left_out_bytes": output.left_out_bytes,
         "marker": output.marker,
         "fault": output.fault,

@@ -28,7 +28,7 @@ from trivet.flows import environments, overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.events import Scope, open_journals
 from trivet.flows.installation import Installation
-from trivet.flows.run_once import run_once
+from trivet.flows.run_once import OneOff, run_once
 from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
@@ -142,11 +142,27 @@ def _show(lines: Iterable[LogLine], *, as_json: bool) -> None:
 )
 @deploy_options
 @click.option("--release", "number", type=RELEASE, help="The release to run in; default: the running one.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
-def run(app: str | None, deploy_name: str, number: int | None, command: tuple[str, ...]) -> None:
+@click.option(
+    "--as",
+    "kind",
+    metavar="TYPE",
+    shell_complete=suggestions.process_types,
+    help="With the limits of this process type; without a COMMAND, its own.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    app: str | None,
+    deploy_name: str,
+    number: int | None,
+    kind: str | None,
+    command: tuple[str, ...],
+) -> None:
     """Run a one-off command in a release.
 
-    It has the release's code and config, and may write only where its processes may.
+    It has the release's code and config, and may write only where its processes may. It has no limits, unless --as names
+    a process type that has some in trivet.toml.
 
     The command has this terminal if there is one, gets the signals that this command gets, and its exit status is handed on.
 
@@ -154,11 +170,15 @@ def run(app: str | None, deploy_name: str, number: int | None, command: tuple[st
     Examples:
       trivet run python manage.py shell
       trivet run --release v3 env
+      trivet run --as worker python manage.py import
+      trivet run --as worker
     """
+    if not command and kind is None:
+        raise click.MissingParameter(ctx=ctx, param=next(each for each in ctx.command.params if each.name == "command"))
     place = installation()
     deploy = known_deploy(place, app, deploy_name)
     with environments.lent(place, deploy, number):
-        status = run_once(place, deploy, command, number)
+        status = run_once(place, deploy, OneOff(command, number, kind), lambda note: print_notes((note,)))
     sys.exit(status)
 
 

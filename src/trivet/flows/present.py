@@ -3,7 +3,7 @@
 from trivet.errors import UnknownProcess
 from trivet.model.names import Deploy
 from trivet.model.process import ProcessType, find_process_type, runnable
-from trivet.model.run import ProcessState
+from trivet.model.run import Means, ProcessState
 from trivet.run import Machine
 
 
@@ -17,6 +17,14 @@ def describe_present(machine: Machine, deploy: Deploy) -> str:
     if not machine.is_up():
         return f"nothing runs, since the supervisor is down; `trivet up` brings v{number} back"
     return f"v{number} is still the current release; no process of it runs, as before"
+
+
+def tell_unheld(means: Means, process: ProcessType) -> str | None:
+    """Which of the process type's limits these means do not enforce; None: there is none."""
+    if not (unheld := means.unheld(process.limits)):
+        return None
+    what = f"{' and '.join(unheld)} of {process.name} {'is' if len(unheld) == 1 else 'are'} not limited"
+    return f"{what}: this machine has no control groups for that (trivet doctor)"
 
 
 def check_types_kept(

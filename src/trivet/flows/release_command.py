@@ -2,7 +2,8 @@
 
 from trivet.errors import ReleaseCommandFailed
 from trivet.flows.installation import Progress
-from trivet.flows.present import describe_present
+from trivet.flows.present import describe_present, tell_unheld
+from trivet.host.cgroups import find_means
 from trivet.model.names import RELEASE_PROCESS
 from trivet.model.output import Output, Part
 from trivet.model.process import find_process_type
@@ -16,6 +17,8 @@ def run_release_command(machine: Machine, release: Release, progress: Progress) 
     if process is None:
         return
     progress.step("release", f"release command: {process.command}")
+    if unheld := tell_unheld(find_means(), process):
+        progress.notice(unheld)
     ran = machine.run_part(release.deploy, release.number, Call(Part.RELEASE), progress.output)
     if ran is None or ran.output.is_good:
         return
@@ -37,4 +40,6 @@ def _told(output: Output, release: Release) -> str:
 def _advice(output: Output) -> str:
     if output.is_timed_out:
         return "If it needs longer, say so: [release] timeout in trivet.toml"
+    if output.out_of_memory is not None and output.out_of_memory.startswith("limit"):
+        return "If it needs more, say so: [processes.release.limits] memory in trivet.toml"
     return "Mend it and deploy again"

@@ -9,7 +9,7 @@ from trivet.flows import domains, environments
 from trivet.flows.hooks import Hooks
 from trivet.flows.installation import Installation, Progress, refusal
 from trivet.flows.notify import News, deliver, queue
-from trivet.flows.present import describe_present
+from trivet.flows.present import describe_present, tell_unheld
 from trivet.flows.release_command import run_release_command
 from trivet.flows.schema import ask_schema
 from trivet.flows.settle import attest, outcome_of, settle, with_schema
@@ -18,6 +18,7 @@ from trivet.model.checkpoint import Checkpoint
 from trivet.model.config import Config
 from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
+from trivet.model.process import runnable
 from trivet.model.release import Draft, Outcome, Release, State
 from trivet.model.run import Address, RollOut
 from trivet.release import Ledger, Sign
@@ -173,10 +174,9 @@ class Releasing:
     def _tell_unheld(self, release: Release) -> None:
         """Limits that this machine does not enforce are told, at every roll-out."""
         means = self.machine.means()
-        for process in release.processes:
-            if unheld := means.unheld(process.limits):
-                what = f"{' and '.join(unheld)} of {process.name} {'is' if len(unheld) == 1 else 'are'} not limited"
-                self.progress.notice(f"{what}: this machine has no control groups for that (trivet doctor)")
+        for process in runnable(release.processes):
+            if unheld := tell_unheld(means, process):
+                self.progress.notice(unheld)
 
     def _failed(self, release: Release, roll_out: RollOut) -> RollOutFailed:
         return RollOutFailed(

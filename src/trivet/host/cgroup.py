@@ -109,6 +109,11 @@ class Cgroup:
             return most >= limit
         return bool(self._memory_events("oom"))
 
+    def where_memory_ran_out(self, limits: Limits) -> str:
+        """Once the kernel has ended some of it for want of memory: "limit 64 MB", or "of the machine"."""
+        is_own = limits.memory_bytes is not None and self.reached_memory_limit()
+        return f"limit {limits.memory}" if is_own else "of the machine"
+
     def throttled(self) -> int | None:
         """How many periods of its time were cut short by its limit of cores; None if nobody counts."""
         folder = self.legacy.get("cpu", self.unified)

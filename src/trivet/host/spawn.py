@@ -55,10 +55,13 @@ class Command:
 
 @frozen
 class Cell:
-    """The control group of a child: it is in it before it does anything, and so is all that it starts."""
+    """The control group of a child: it is in it before it does anything, and so is all that it starts.
+
+    It is born there by the cloner, which only a process with one thread may have; else (None) it goes there by itself.
+    """
 
     group: Cgroup
-    cloner: Cloner
+    cloner: Cloner | None
 
 
 @frozen
@@ -172,10 +175,10 @@ def _fork_into(cell: Cell | None) -> tuple[int, tuple[str, ...]]:
     """As `os.fork`, and which files the child has still to write itself into."""
     if cell is None:
         return os.fork(), ()
-    group = cell.group
+    group, cloner = cell.group, cell.cloner
     if group.unified is None:
         return os.fork(), group.legacy_entries
-    pid, is_in = cell.cloner.fork(group.unified)
+    pid, is_in = cloner.fork(group.unified) if cloner is not None else (os.fork(), False)
     return pid, group.legacy_entries if is_in else (f"{group.unified}/cgroup.procs", *group.legacy_entries)
 
 

@@ -30,6 +30,7 @@ class Output:
     `status` is its exit status, 128 + n for signal n; None while it runs, and for ever if whoever ran it was ended. One that
     `is_timed_out` took too long and was ended. `left_out_bytes` of its output, in the middle, are not kept. `marker` is what
     the schema goes by, if this is the command that was asked for it and the answer can be used; `fault` says why it cannot.
+    `out_of_memory` says where memory ran out for it: "limit 64 MB", or "of the machine".
     """
 
     part: Part
@@ -41,6 +42,7 @@ class Output:
     left_out_bytes: int = 0
     marker: str | None = None
     fault: str | None = None
+    out_of_memory: str | None = None
 
     @property
     def is_good(self) -> bool:
@@ -53,7 +55,8 @@ class Output:
             return "took too long and was ended"
         if self.status is None:
             return "did not end by itself" if self.ended_at else "was not seen to end"
-        return f"ended with exit status {self.status}"
+        why = f"ran out of memory ({self.out_of_memory}) and " if self.out_of_memory else ""
+        return f"{why}ended with exit status {self.status}"
 
 
 @frozen

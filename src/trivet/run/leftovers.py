@@ -22,12 +22,12 @@ def one_off_folder(root: Path, pid: int) -> Path:
 
 
 def is_of_one_off(folder: Path) -> bool:
-    """Whether the temporary folder is a one-off's."""
+    """Whether the temporary folder, or that of a control group, is a one-off's."""
     return folder.name.startswith(_ONE_OFF)
 
 
 def has_owner(folder: Path) -> bool:
-    """Whether the process still runs that has started the one-off of this temporary folder."""
+    """Whether the process still runs that has started the one-off of this folder."""
     pid, _, started = folder.name.removeprefix(_ONE_OFF).partition(".")
     return pid.isascii() and pid.isdecimal() and str(processes.start_time(int(pid))) == started
 

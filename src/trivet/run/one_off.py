@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trivet.errors import RunError
@@ -14,9 +14,11 @@ from trivet.host import files, processes, spawn
 from trivet.host.descendants import reaping
 from trivet.model.frozen import frozen
 from trivet.model.home import Home
+from trivet.model.process import Limits
 from trivet.model.release import Release
 from trivet.run import desired
 from trivet.run.capture import Capture
+from trivet.run.cell import Hold, holding
 from trivet.run.command import shell_argv
 from trivet.run.enclosure import Enclosure, Place
 from trivet.run.leftovers import clear_away, one_off_folder
@@ -32,7 +34,8 @@ _KILLED_AFTER_MS = 5000
 class OneOff:
     """What is to be run, and of which release. `environment` is without what differs by process.
 
-    It `answers` if what it writes to its standard output is asked for, apart from its error output.
+    It `answers` if what it writes to its standard output is asked for, apart from its error output. `limits` hold for it and
+    all that it starts.
     """
 
     home: Home
@@ -41,6 +44,18 @@ class OneOff:
     argv: tuple[str, ...]
     process: str
     answers: bool = False
+    limits: Limits = Limits()
+
+
+@frozen
+class Ended:
+    """How it ended: its exit status, 128 + n for signal n; None if it took too long and was ended.
+
+    `want` says where memory ran out for it ("limit 64 MB"), if the kernel has ended any of it for that.
+    """
+
+    status: int | None
+    want: str | None = None
 
 
 @frozen
@@ -63,8 +78,8 @@ def command_argv(command: tuple[str, ...] | str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", 'exec "$@"', "sh", *command)
 
 
-def run_attached(one_off: OneOff, enclosure: Enclosure) -> int:
-    """The exit status of the command, with our own standard input, output and error; 128 + n for signal n.
+def run_attached(one_off: OneOff, enclosure: Enclosure) -> Ended:
+    """How the command ended, with our own standard input, output and error.
 
     On a terminal it shares our session and group; else it leads its own. All that it has started ends with it. Signals that
     others send us are passed on; what the terminal sends reaches it by itself.
@@ -72,15 +87,15 @@ def run_attached(one_off: OneOff, enclosure: Enclosure) -> int:
     manner = Manner((0, 1, 2), not sys.stdin.isatty(), signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
     try:
-        with _started(one_off, enclosure, manner) as child:
+        with _started(one_off, enclosure, manner) as (child, hold):
             _pass_signals_on(child)
-            return _exit_status(child)
+            return Ended(_exit_status(child), hold.want)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run_captured(one_off: OneOff, enclosure: Enclosure, capture: Capture, timeout_s: float) -> int | None:
-    """The exit status; None if it did not end within this time, and was ended. The capture has all that it wrote.
+def run_captured(one_off: OneOff, enclosure: Enclosure, capture: Capture, timeout_s: float) -> Ended:
+    """How it ended, within this time. The capture has all that it wrote.
 
     It and all it started are gone when this returns or raises, and it does not outlive us. What it writes to its error
     output comes through the same pipe as the rest, unless the rest is an answer.
@@ -88,10 +103,11 @@ def run_captured(one_off: OneOff, enclosure: Enclosure, capture: Capture, timeou
     with _open_pipes(2 if one_off.answers else 1) as pipes:
         answer, other = pipes.writing[0], pipes.writing[-1]
         manner = Manner((pipes.null, answer, other), own_session=True, parting_signal=signal.SIGKILL, own_pipes=True)
-        with _started(one_off, enclosure, manner) as child:
+        with _started(one_off, enclosure, manner) as (child, hold):
             pipes.close_theirs()  # else the output would never end
             reading = {descriptor: one_off.answers and index == 0 for index, descriptor in enumerate(pipes.reading)}
-            return _exit_status(child) if capture.copy(reading, child.pidfd, timeout_s) else None
+            status = _exit_status(child) if capture.copy(reading, child.pidfd, timeout_s) else None
+            return Ended(status, hold.want)
 
 
 @dataclass(slots=True)
@@ -126,7 +142,7 @@ def _open_pipes(count: int) -> Iterator[_Pipes]:
 
 
 @contextmanager
-def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[spawn.Child]:
+def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[tuple[spawn.Child, Hold]]:
     desired.make_folders(one_off.home, one_off.release.deploy)
     temporary = _make_temporary(one_off.home)
     try:
@@ -135,15 +151,15 @@ def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[
         if place.user is not None and manner.own_pipes:
             for descriptor in manner.descriptors[1:]:
                 place.user.may_write(descriptor)  # programs open /dev/stdout
-        with reaping():
+        with reaping(), holding(one_off.home, release.deploy, temporary.name, one_off.limits) as hold:
             command, confinement = (
-                _command(one_off, manner, place, temporary),
+                replace(_command(one_off, manner, place, temporary), cell=hold.cell),
                 _confinement(enclosure, manner, place, temporary),
             )
             child = spawn.spawn(command, confinement)
             try:
                 _check_started(one_off, child)
-                yield child
+                yield child, hold
             finally:
                 _end(child, whole_group=manner.own_session)
     finally:
@@ -164,7 +180,9 @@ def _command(one_off: OneOff, manner: Manner, place: Place, temporary: Path) -> 
     if not manner.own_session and "TERM" in os.environ:
         environment["TERM"] = os.environ["TERM"]  # says what the terminal understands; nothing else is the caller's
     folder = app_folder(one_off.home, one_off.release)
-    return spawn.Command(one_off.argv, environment, folder, manner.descriptors, own_session=manner.own_session)
+    most = one_off.limits.files
+    start = (one_off.argv, environment, folder, manner.descriptors)
+    return spawn.Command(*start, own_session=manner.own_session, most_files=most)
 
 
 def _confinement(enclosure: Enclosure, manner: Manner, place: Place, temporary: Path) -> spawn.Confinement:

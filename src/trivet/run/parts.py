@@ -15,7 +15,7 @@ from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.names import Deploy
 from trivet.model.output import HOOKS_FOLDER, Output, Part
-from trivet.model.process import find_process_type
+from trivet.model.process import Limits, find_process_type
 from trivet.model.release import Release
 from trivet.model.schema import read_marker, schema_command
 from trivet.run import outputs
@@ -23,7 +23,7 @@ from trivet.run.capture import Capture
 from trivet.run.command import shell_argv
 from trivet.run.enclosure import Enclosure
 from trivet.run.log_files import append_to_log
-from trivet.run.one_off import OneOff, run_captured
+from trivet.run.one_off import Ended, OneOff, run_captured
 from trivet.run.plan import log_path, release_environment
 from trivet.run.released import check_runnable, read_environment, read_release
 
@@ -75,10 +75,10 @@ class Parts:
         kept = outputs.begin(self._home, self._release.deploy, self._release.number, output)
         try:
             capture = Capture(_Sink(kept, self._log(call.part)).write, report_line)
-            status = run_captured(self._one_off(call, command), enclosure, capture, self._timeout_s(call.part))
+            end = run_captured(self._one_off(call, command), enclosure, capture, self._timeout_s(call.part))
         finally:
             kept.close()
-        ended = self._ended(output, status, capture.printed)
+        ended = self._ended(output, end, capture.printed)
         ended = replace(ended, left_out_bytes=kept.left_out_bytes)
         outputs.write(self._home, self._release.deploy, self._release.number, ended)
         return Ran(ended, capture.last)
@@ -97,7 +97,10 @@ class Parts:
             path = home.bundle(release.deploy.app, release.build.id) / HOOKS_FOLDER / call.part
             argv = ("/bin/sh", "-c", 'exec "$0"', str(path))
         environment = {**release_environment(home, release, config), **call.variables}
-        return OneOff(home, release, environment, argv, f"{call.part}.1", answers=call.part is Part.SCHEMA)
+        kind = find_process_type(release.processes, call.part) if call.part is Part.RELEASE else None
+        limits = Limits() if kind is None else kind.limits
+        is_asked = call.part is Part.SCHEMA
+        return OneOff(home, release, environment, argv, f"{call.part}.1", answers=is_asked, limits=limits)
 
     def _config(self) -> Config:
         """Of the release, with its values; a hook, which gets none, is run where it is gone as well."""
@@ -107,8 +110,10 @@ class Parts:
         settings = self._release.build.release
         return settings.hook_timeout_s if part.is_hook else settings.timeout_s
 
-    def _ended(self, output: Output, status: int | None, printed: bytes) -> Output:
-        ended = replace(output, ended_at=now(), status=status, is_timed_out=status is None)
+    def _ended(self, output: Output, end: Ended, printed: bytes) -> Output:
+        status = end.status
+        want = None if status == 0 else end.want
+        ended = replace(output, ended_at=now(), status=status, is_timed_out=status is None, out_of_memory=want)
         schema = self._release.build.release.schema
         if output.part is not Part.SCHEMA or schema is None or status != 0:
             return ended

@@ -20,6 +20,7 @@ from trivet.model.home import Home
 from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import AppName, Deploy, parse_deploy
 from trivet.model.output import KeptOutput, Part
+from trivet.model.process import ProcessType
 from trivet.model.release import Act
 from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
 from trivet.model.scheduled_run import Plight, ScheduledRun
@@ -29,7 +30,7 @@ from trivet.run.door import link as door_link
 from trivet.run.enclosure import Enclosure
 from trivet.run.events import read_events
 from trivet.run.logs import read_lines
-from trivet.run.one_off import OneOff
+from trivet.run.one_off import Ended, OneOff
 from trivet.run.parts import Call, Parts, Ran
 from trivet.run.plan import release_environment
 from trivet.run.readings import measure
@@ -146,6 +147,10 @@ class Machine:
     def is_stopped(self, deploy: Deploy) -> bool:
         """Whether somebody has stopped the deploy and nobody has started it since."""
         return desired.is_stopped(self._home, deploy)
+
+    def process_types(self, deploy: Deploy, number: int) -> tuple[ProcessType, ...]:
+        """Those of a release. Raises: UnknownRelease."""
+        return read_release(self._home, deploy, number).processes
 
     def formation(self, deploy: Deploy) -> Formation:
         """The counts that somebody has chosen."""
@@ -272,15 +277,17 @@ class Machine:
         answer = self._ask(request, within_s=_LONGEST_RUN_S, report=report)
         return from_any_version(ScheduledRun, answer, name="the run")
 
-    def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...] | str) -> int:
-        """The exit status of the command, run in the release's environment, attached to our terminal or files.
+    def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...], kind: ProcessType | None) -> Ended:
+        """How the command ended, run in the release's environment, attached to our terminal or files.
 
-        One text is a shell line. 128 + n if signal n ended it.
+        One text is a shell line. With the limits of this process type; without a command, its own.
         Raises: UnknownRelease, AlteredLayer, RunError, CannotSeal.
         """
         self.check_build(read_release(self._home, deploy, number).build)
-        chosen = self._one_off(deploy, number, one_off.command_argv(command), f"run.{os.getpid()}")
-        return one_off.run_attached(chosen, self._enclosure())
+        argv = one_off.command_argv(command or (kind.command if kind is not None else ""))
+        chosen = self._one_off(deploy, number, argv, f"run.{os.getpid()}")
+        limits = kind.limits if kind is not None else chosen.limits
+        return one_off.run_attached(replace(chosen, limits=limits), self._enclosure())
 
     def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
         """A command around the release was run, once, within its time; None if the release has none of this part.

@@ -11,6 +11,7 @@ from trivet.host.spawn import Cell
 from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import Limits
+from trivet.run.cell import owner_of
 from trivet.run.supervisor.yard import Yard
 
 _LOOKS, _LOOK_S = 20, 0.05
@@ -24,19 +25,14 @@ class Ending:
     told: str
 
 
-def owner_of(deploy: Deploy) -> str:
-    """The name under which a deploy's groups lie."""
-    return f"{deploy.app}.{deploy.name}"
-
-
 class Hold:
     """Of one process, over all its starts. Whose it is and how it is called names its group."""
 
     __slots__ = ("_group", "_is_spent", "_kills", "_limits", "_name", "_owner", "_watched", "_yard")
 
-    def __init__(self, yard: Yard, name: tuple[str, str], limits: Limits) -> None:
+    def __init__(self, yard: Yard, name: tuple[Deploy, str], limits: Limits) -> None:
         self._yard = yard
-        self._owner, self._name = name
+        self._owner, self._name = owner_of(name[0]), name[1]
         self._limits = limits
         self._group: Cgroup | None = None
         self._is_spent = False  # it was killed, and nothing may be started in it any more
@@ -77,10 +73,7 @@ class Hold:
             return Ending(str(ended), ended.told)
         group = self._group
         if group is not None and group.memory_kills() is not None:
-            limit = (
-                self._limits.memory if self._limits.memory_bytes is not None and group.reached_memory_limit() else ""
-            )
-            where = f"limit {limit}" if limit else "of the machine"
+            where = group.where_memory_ran_out(self._limits)
             return Ending(f"out of memory ({where})", f"ran out of memory ({where})")
         if was_told or not ended.is_killed:
             return Ending(str(ended), ended.told)

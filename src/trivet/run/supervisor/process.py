@@ -21,7 +21,7 @@ from trivet.run.enclosure import Place
 from trivet.run.plan import log_path
 from trivet.run.supervisor import restart, status, way_in
 from trivet.run.supervisor.belonging import Belonging
-from trivet.run.supervisor.hold import Hold, owner_of
+from trivet.run.supervisor.hold import Hold
 from trivet.run.supervisor.inheritance import Inheritance
 from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm
@@ -92,7 +92,7 @@ class Process:
             since=time.time(),
             inherits=plan.inherits,
         )
-        self._hold = Hold(yard, (owner_of(belonging.deploy), self.status.name), plan.limits)
+        self._hold = Hold(yard, (belonging.deploy, self.status.name), plan.limits)
         self._child: spawn.Child | None = None
         self._failure: str | None = None
         self._alarm: Alarm | None = None

@@ -18,13 +18,13 @@ from trivet.model.process import find_process_type
 from trivet.model.run import ProcessState, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, leftovers, roll_outs
+from trivet.run.cell import owner_of
 from trivet.run.plan import plan
 from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor import status as statuses
 from trivet.run.supervisor import way_in
 from trivet.run.supervisor.belonging import Belonging
-from trivet.run.supervisor.hold import owner_of
 from trivet.run.supervisor.intent import Intent, Phase, Recovery
 from trivet.run.supervisor.keeper import Keeper
 from trivet.run.supervisor.process import Process
@@ -118,13 +118,14 @@ def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
 def discard_groups(yard: Yard, keepers: Iterable[Keeper]) -> None:
     """Control groups that hold none of our processes will be gone soon, with all in them: it hid from every other look.
 
-    Not those of a deploy that could not be recovered.
+    Not those of a deploy that could not be recovered, nor of one-offs that somebody waits for.
     """
     groups = (process.group for keeper in keepers for process in keeper.all())
     kept = {folder for group in groups if group is not None for folder in group.folders}
     unknown = {owner_of(keeper.deploy) for keeper in keepers if keeper.unread is not None}
     for owner, group in yard.cgroups.find_others(kept):
-        if owner not in unknown:
+        folder = Path(group.folders[0])
+        if owner not in unknown and not (leftovers.is_of_one_off(folder) and leftovers.has_owner(folder)):
             yard.leftovers.take_group(group)
 
 
