@@ -243,7 +243,8 @@ def test_a_front_door_that_is_killed_is_started_again_with_the_same_socket(shop:
     shop.ok(1)
     kill(_door_pid(shop))
     assert shop.fetch().startswith("v1 ")
-    assert "the front door ended; it is started again" in (shop.home.supervisor / "supervisor.log").read_text()
+    log = shop.home.supervisor / "supervisor.log"
+    wait_until(lambda: "the front door ended; it is started again" in log.read_text())  # said once it serves
 
 
 def test_a_front_door_that_dies_while_nobody_watches_is_started_by_the_next_supervisor(shop: Shop) -> None:
