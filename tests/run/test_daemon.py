@@ -86,7 +86,7 @@ def test_the_environment_of_whoever_starts_it_does_not_reach_the_supervisor(shop
     names = {
         entry.partition(b"=")[0] for entry in Path(f"/proc/{shop.supervisor_pid()}/environ").read_bytes().split(b"\0")
     }
-    assert names - {b"", b"LC_CTYPE"} == {b"PATH", b"LANG"}
+    assert names - {b"", b"LC_CTYPE"} == {b"PATH", b"LC_ALL"}
     assert Path(f"/proc/{shop.supervisor_pid()}/cwd").readlink() == Path("/")
 
 

@@ -1,8 +1,8 @@
-"""What the supervisor leaves out of its memory: 4 of 17 MB, for things that it never does.
+"""What the supervisor leaves out of its memory: 5 of 17 MB, for things that it never does.
 
-`dataclasses` imports `inspect` (and `ast`, `dis`, `tokenize` with it) to write docstrings, which `-OO` takes away again, and
-`copy` (and `weakref`) for `asdict`; `pathlib` imports `ntpath`, and `urllib.parse` (and `ipaddress`) for `Path.as_uri`.
-Of `typing` and `socket` it needs a small part: plain.py.
+`pathlib` imports `ntpath`, and `urllib.parse` (and `ipaddress`) for `Path.as_uri`. Of `typing` and `socket` it needs a small
+part (plain.py), and of `dataclasses` the classes without what is written for each (records.py); the lines of its code when
+something goes wrong (lines.py).
 """
 
 import importlib
@@ -10,21 +10,36 @@ import sys
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from itertools import chain
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 
 def leave_out() -> None:
     """These modules are loaded only if something is asked of them that is not here. Call it before any other import."""
-    _stand_in("inspect", {"signature": _no_text, "unwrap": _same, "get_annotations": _own_annotations})
     _stand_in("urllib", {"__path__": []})
     _stand_in("urllib.parse", {"quote_from_bytes": None})
-    _stand_in("copy", {})
     _stand_in("ntpath", {})
-    from trivet.run import plain
+    from trivet.run import lines, plain, records
 
+    _forget_lines(lines)
+    _stand_in("dataclasses", records.DATACLASSES)
+    _stand_in("trivet.model.frozen", {"frozen": records.frozen})
     _stand_in("typing", plain.TYPING)
     _stand_in("socket", plain.SOCKET)
+    _stand_in("signal", plain.SIGNAL)
+    _stand_in("heapq", plain.HEAPQ)
     _forget_hints()
+
+
+def _forget_lines(lines: ModuleType) -> None:
+    """Code is loaded without its lines from now on; who shows an error finds them."""
+    whole = SourceFileLoader.get_code
+
+    def get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        code = whole(loader, name)
+        return None if code is None else lines.without(code)
+
+    SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]
+    sys.excepthook = lines.Lines(whole).show
 
 
 def _forget_hints() -> None:
@@ -55,15 +70,3 @@ def _stand_in(name: str, has: Mapping[str, object]) -> None:
 
     vars(module).update(has, __getattr__=load)
     sys.modules[name] = module
-
-
-def _own_annotations(kind: type) -> object:
-    return vars(kind).get("__annotations__", {})
-
-
-def _no_text(_: object, **__: object) -> str:
-    return ""
-
-
-def _same(function: object) -> object:
-    return function

@@ -23,7 +23,8 @@ _ALLOW_MUTABLE = "TRIVET_ALLOW_MUTABLE"
 _ANSWERS_WITHIN_S = 60.0
 _TAKES_OVER_WITHIN_S = 120.0
 _POLL_S = 0.005
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+# In this locale Python takes everything for UTF-8, too, and nothing has to be loaded for it: 0.1 MB.
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class Start:
