@@ -1,18 +1,18 @@
 """Run once: a single attached process of a release, in its environment and behind its walls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from trivet.errors import NothingReleased, UnknownProcess
 from trivet.flows.installation import Installation
 from trivet.flows.present import tell_unheld
 from trivet.host.cgroups import find_means
+from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import ProcessType, find_process_type
 from trivet.run import Machine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OneOff:
     """A command, in a release (None: the running one), with the limits of a process type (None: none).
 

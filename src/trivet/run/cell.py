@@ -23,7 +23,7 @@ class Hold:
 
     @property
     def cell(self) -> Cell | None:
-        """It goes there by itself: we may have other threads, whose locks only `os.fork` knows."""
+        """It goes there by itself: we may have other threads, whose locks only a fork by Python knows."""
         return None if self.group is None else Cell(self.group, None)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from trivet.errors import AlteredLayer, InvalidDocument, MachineError, SupervisorUnreachable, TrivetError
+from trivet.errors import AlteredLayer, InvalidDocument, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes
 from trivet.host.cgroups import find_means
 from trivet.host.integrity import Inspection
@@ -37,6 +37,7 @@ from trivet.run.readings import measure
 from trivet.run.released import check_runnable, current_release, read_environment, read_release
 from trivet.run.supervisor import link, status, strays
 from trivet.run.supervisor.start import Start, walls
+from trivet.run.unread import find_unread
 
 Report = Callable[[str, Mapping[str, object]], None]
 
@@ -243,12 +244,7 @@ class Machine:
 
     def unread(self) -> Mapping[Deploy, tuple[TrivetError, ...]]:
         """Why what run/ says of these deploys cannot be read, each file's own reason; the others are not in it."""
-        reads = (self.current, self.formation, self.address)
-        refusals = {
-            deploy: tuple(filter(None, (_refusal(read, deploy) for read in reads)))
-            for deploy in desired.find_deploys(self._home)
-        }
-        return {deploy: errors for deploy, errors in refusals.items() if errors}
+        return find_unread(self._home)
 
     def logs(self, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
         """The lines that are chosen, by time; with `follow` those to come. Raises: UnknownProcess, UnknownRelease."""
@@ -392,14 +388,6 @@ class Machine:
             except TrivetError:
                 continue
         return altered
-
-
-def _refusal(read: Callable[[Deploy], object], deploy: Deploy) -> TrivetError | None:
-    try:
-        read(deploy)
-    except (InvalidDocument, MachineError) as error:
-        return error
-    return None
 
 
 def _is_door_there(home: Home) -> bool:
