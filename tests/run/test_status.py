@@ -41,6 +41,31 @@ def test_a_process_announces_itself_and_nothing_is_mistaken_for_its_number(tmp_p
     assert list(read_all(tmp_path)) == [me]
 
 
+def test_one_that_was_born_a_moment_ago_is_known_by_the_kernels_line_of_it(tmp_path: Path) -> None:
+    line = Path("/proc/self/stat").read_bytes()
+    me = replace(STATUS, pid=os.getpid(), start_time=processes.start_time(os.getpid()))
+    unborn = replace(STATUS, pid=None, start_time=None)
+    write(tmp_path, replace(STATUS, last_exit="x" * 1500))
+    descriptor, place = Announcement(tmp_path, STATUS).begin()
+    try:
+        assert list(read_all(tmp_path)) == [unborn]
+        os.pwrite(descriptor, line[:20], place)
+        assert list(read_all(tmp_path)) == [unborn]  # no half of a line counts
+        os.pwrite(descriptor, line.ljust(400), place)
+        assert list(read_all(tmp_path)) == [me]
+        write(tmp_path, STATUS)
+        assert list(read_all(tmp_path)) == [STATUS]
+        os.pwrite(descriptor, line.ljust(400), place)  # late
+        assert list(read_all(tmp_path)) == [STATUS]
+    finally:
+        os.close(descriptor)
+
+
+def test_a_status_too_long_for_such_a_line_is_left_to_a_fork(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="long"):
+        Announcement(tmp_path, replace(STATUS, last_exit="x" * 3000)).begin()
+
+
 def test_a_restart_writes_into_the_file_that_is_there(shop: Shop) -> None:
     """A new one in its place would be written out to the disk before the process could begin."""
     shop.worker(1, WORKER)
@@ -50,6 +75,7 @@ def test_a_restart_writes_into_the_file_that_is_there(shop: Shop) -> None:
     (before,) = shop.processes()
     number = path.stat().st_ino
     kill(before.pid or 0)
-    wait_until(lambda: [each.restarts for each in read_all(path.parent)] == [1])  # the process itself has written that
+    # The process itself has written its number.
+    wait_until(lambda: [(each.restarts, each.pid is None) for each in read_all(path.parent)] == [(1, False)])
     (found,) = read_all(path.parent)
     assert (found.pid, path.stat().st_ino) == (shop.processes()[0].pid, number)

@@ -109,6 +109,22 @@ def test_each_start_has_a_fresh_temporary_folder_and_the_old_one_is_removed(shop
     wait_until(lambda: list(shop.home.temporary.iterdir()) == [])
 
 
+def test_a_temporary_folder_with_nothing_in_it_is_as_good_as_a_fresh_one(shop: Shop) -> None:
+    code = (
+        "import os, stat, time\nfolder = os.environ['TMPDIR']\n"
+        "print(folder, os.listdir(folder), oct(stat.S_IMODE(os.stat(folder).st_mode)), flush=True)\n"
+        "os.chmod(folder, 0o777)\ntime.sleep(600)"
+    )
+    _working(shop, code)
+    wait_until(lambda: shop.log("v1.worker.1").count("[] 0o700") == 1)
+    kill(shop.processes()[0].pid or 0)
+    wait_until(lambda: shop.log("v1.worker.1").count("[] 0o700") == 2)
+    last = next(line.split()[0] for line in reversed(shop.log("v1.worker.1").splitlines()) if "[] 0o700" in line)
+    wait_until(lambda: list(shop.home.temporary.iterdir()) == [Path(last)])
+    shop.machine.stop(shop.deploy)
+    wait_until(lambda: list(shop.home.temporary.iterdir()) == [])
+
+
 def test_memory_is_that_of_all_that_a_process_has_started(shop: Shop) -> None:
     code = "import os, time\nif os.fork() == 0:\n    ballast = b'x' * 50_000_000\n    print('grown', flush=True)\ntime.sleep(600)"
     _working(shop, code)

@@ -10,11 +10,14 @@ import os
 import struct
 from collections.abc import Iterator
 
+from trivet.host.script import Script
+
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 _PR_SET_SECUREBITS = 28
 _NO_SETUID_FIXUP, _LOCKED = 1 << 2, 1 << 3
 _DAC_READ_SEARCH = 2
+_CAPSET, _PRCTL = 126, 157  # in scripts
 _VERSION_3 = 0x20080522
 _HEADER = struct.Struct("=Ii")  # struct __user_cap_header_struct: version, pid
 _SETS = struct.Struct("=6I")  # struct __user_cap_data_struct twice: effective, permitted, inheritable; low half first
@@ -74,6 +77,26 @@ class Powers:
         """This process and its children have the one power to go and read where only root may. Raises: OSError."""
         _checked(self._libc.capset(self._header, self._passing))
         _checked(self._libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _DAC_READ_SEARCH, 0, 0))
+
+    def write_giving_up(self, script: Script, *, passes: bool) -> None:
+        """The script does as `give_up_others`."""
+        script.call(_PRCTL, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+        for number in self._others:
+            if not passes or number != _DAC_READ_SEARCH:
+                script.call(_PRCTL, _PR_CAPBSET_DROP, number, unless=errno.EPERM)
+        self._write_sets(script, self._kept_to_pass if passes else self._kept)
+
+    def write_keeping(self, script: Script) -> None:
+        """The script does as `keep_over_next_user`."""
+        script.call(_PRCTL, _PR_SET_SECUREBITS, _NO_SETUID_FIXUP | _LOCKED)
+
+    def write_passing_only(self, script: Script) -> None:
+        """The script does as `pass_only`."""
+        self._write_sets(script, self._passing)
+        script.call(_PRCTL, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _DAC_READ_SEARCH)
+
+    def _write_sets(self, script: Script, sets: "ctypes.Array[ctypes.c_char]") -> None:
+        script.call(_CAPSET, script.place(self._header.raw), script.place(sets.raw))
 
 
 def _sets(words: tuple[int, ...]) -> "ctypes.Array[ctypes.c_char]":

@@ -92,6 +92,15 @@ def own_start_time() -> int:
     return int(text[text.rindex(b")") + 2 :].split(None, _START_FIELD + 1)[_START_FIELD])
 
 
+def told_by(line: bytes) -> tuple[int, int] | None:
+    """The number and the start time of a process by its line of /proc/PID/stat; None if it is no such line."""
+    before, _, after = line.rpartition(b")")
+    number, fields = before.partition(b" ")[0], after.split()
+    if not number.isdigit() or len(fields) <= _START_FIELD or not fields[_START_FIELD].isdigit():
+        return None
+    return int(number), int(fields[_START_FIELD])
+
+
 def find_again(pid: int, started: int) -> int | None:
     """A pidfd of exactly this process, if it still runs. The caller closes it."""
     try:

@@ -10,7 +10,7 @@ import gc
 import json
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +18,7 @@ from typing import NoReturn
 from trivet.host.cgroup import Cgroup
 from trivet.host.clone import Cloner
 from trivet.host.sandbox import Sandbox, Walls
+from trivet.host.script import Playing
 from trivet.host.user import User
 from trivet.model.frozen import frozen
 
@@ -58,22 +59,30 @@ class Cell:
     """The control group of a child: it is in it before it does anything, and so is all that it starts.
 
     It is born there by the cloner, which only a process with one thread may have; else (None) it goes there by itself.
+    `is_limited`: it may be kept waiting there, or ended for want of memory.
     """
 
     group: Cgroup
     cloner: Cloner | None
+    is_limited: bool = True
 
 
 @frozen
 class Child:
-    """A forked child. `report` is readable once it runs its program, or could not: see `read_failure`.
+    """A child. `report` is readable once it runs its program, or could not: see `read_failure`.
 
-    The owner closes both descriptors.
+    The owner closes both descriptors. One that plays a script has no report (-1).
     """
 
     pid: int
     pidfd: int
     report: int
+    playing: Playing | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """What kept one that plays a script, and has ended, from running its program."""
+        return None if self.playing is None else self.playing.failure
 
 
 @frozen
@@ -93,18 +102,30 @@ class Confinement:
 
 
 @frozen
-class _Beginning:
-    """What the child finds of us: the report's other end, its walls (-1: none), and the signals that it is to reset.
+class Beginning:
+    """What a child finds of us: the signals that it is to reset.
 
     And the folder where it starts, the limits of open files that it is given, and the program of its words.
     """
 
-    told: int
-    ruleset: int
     signals: tuple[int, ...]
     folder: str
     open_files: tuple[int, int] | None
     program: str | None
+
+    @contextlib.contextmanager
+    def blocked(self) -> Iterator[None]:
+        """A signal for a child that still has our handlers would be lost on them: it waits until the child has none."""
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, self.signals)
+        try:
+            yield
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
+def begin(command: Command, signals: tuple[int, ...] | None = None) -> Beginning:
+    """What can be worked out before there is a child. `signals`: those to be reset, if that is known."""
+    return Beginning(signals or _signals_of_ours(), str(command.folder), _open_files(command), _program(command))
 
 
 def spawn(command: Command, confinement: Confinement | None = None) -> Child:
@@ -155,18 +176,14 @@ def become(command: Command) -> NoReturn:
 
 def _fork(command: Command, confinement: Confinement | None, told: int) -> int:
     ruleset = confinement.sandbox.build(confinement.walls) if confinement is not None else -1
-    beginning = _Beginning(
-        told, ruleset, _signals_of_ours(), str(command.folder), _open_files(command), _program(command)
-    )
-    # A signal for a child that still has our handlers would be lost on them: it waits until the child has none.
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, beginning.signals)
+    beginning = begin(command)
     try:
-        pid, entries = _fork_into(command.cell)
-        if pid == 0:
-            _become(command, confinement, beginning, entries)
-        return pid
+        with beginning.blocked():
+            pid, entries = _fork_into(command.cell)
+            if pid == 0:
+                _become(command, confinement, (beginning, ruleset, told), entries)
+            return pid
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         if ruleset >= 0:
             os.close(ruleset)
 
@@ -183,27 +200,28 @@ def _fork_into(cell: Cell | None) -> tuple[int, tuple[str, ...]]:
 
 
 def _become(
-    command: Command, confinement: Confinement | None, beginning: _Beginning, entries: tuple[str, ...]
+    command: Command, confinement: Confinement | None, start: tuple[Beginning, int, int], entries: tuple[str, ...]
 ) -> NoReturn:
     """It is written into the entries of its control group, and so on until it is the command.
 
     Every page that Python touches here is copied first, and collecting garbage touches all of them: little is done.
     """
     gc.disable()
+    beginning, ruleset, told = start
     step = ["enter its control group"]
     try:
         for entry in entries:
             _enter(entry)
         step[0] = "prepare"
-        _settle_in(command, step, beginning)
+        _settle_in(command, step, beginning, (told, ruleset))
         if confinement is not None:
-            _confine(confinement, step, beginning.ruleset)
+            _confine(confinement, step, ruleset)
         step[0] = f"run {command.argv[0]}"
         _run(command, beginning.program)
     except OSError as error:
         at = error.filename2 or error.filename
         what = f"{step[0]} ({at})" if isinstance(at, str) and at not in step[0] else step[0]
-        os.write(beginning.told, json.dumps([what, error.errno or 0]).encode())
+        os.write(told, json.dumps([what, error.errno or 0]).encode())
     finally:
         os._exit(_EXIT_NOT_STARTED)
 
@@ -225,13 +243,13 @@ def _program(command: Command) -> str | None:
     return next((path for path in paths if os.access(path, os.X_OK)), None)
 
 
-def _settle_in(command: Command, step: list[str], beginning: _Beginning) -> None:
+def _settle_in(command: Command, step: list[str], beginning: Beginning, kept: tuple[int, int]) -> None:
     if command.own_session:
         os.setsid()
     for target, source in enumerate(command.files):
         os.dup2(source, target)
     last = _hand_on(command)
-    low, high = sorted((beginning.told, max(beginning.ruleset, last)))
+    low, high = sorted(max(each, last) for each in kept)
     os.closerange(last + 1, low)
     os.closerange(low + 1, high)
     os.closerange(high + 1, _HIGHEST_DESCRIPTOR)

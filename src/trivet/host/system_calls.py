@@ -12,6 +12,8 @@ import os
 import struct
 import sys
 
+from trivet.host.script import Script
+
 _SET_MODE_FILTER, _SPECULATION_STAYS = 1, 1 << 2  # else kernels before 5.16 slow every filtered process down
 _LOAD, _MASK, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _PID_AT, _REQUEST_AT = (
@@ -45,8 +47,8 @@ class Filter:
         self._libc = libc
         machine = os.uname().machine
         self._call = _SECCOMP.get(machine) if sys.maxsize > _LARGEST_OF_32_BITS else None
-        code = _program(_CALLS[machine]) if self._call is not None else b""
-        self._program = _Program(len(code) // _INSTRUCTION.size, code)
+        self._code = _program(_CALLS[machine]) if self._call is not None else b""
+        self._program = _Program(len(self._code) // _INSTRUCTION.size, self._code)
 
     def refuse(self) -> None:
         """This process and its children cannot set limits of others nor type into terminals, on x86-64 and 64-bit ARM.
@@ -60,6 +62,13 @@ class Filter:
             number = ctypes.get_errno()
             if number not in (errno.ENOSYS, errno.EINVAL):
                 raise OSError(number, os.strerror(number), "filter its system calls")
+
+    def write_refusing(self, script: Script) -> None:
+        """The script does as `refuse`."""
+        if self._call is not None:
+            program = script.place(struct.pack("=H6xQ", self._program.length, script.place(self._code)))
+            flags = (_SET_MODE_FILTER, _SPECULATION_STAYS)
+            script.call(self._call, *flags, program, unless=errno.EINVAL)
 
 
 def _program(calls: tuple[tuple[int, int, int], tuple[int, int, int]]) -> bytes:

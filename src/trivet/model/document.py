@@ -17,6 +17,7 @@ from typing import Any
 from trivet.errors import InvalidDocument
 
 T = typing.TypeVar("T")
+_ON_ONE_LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def write_document(value: object) -> str:
@@ -26,7 +27,7 @@ def write_document(value: object) -> str:
 
 def canonical(value: object) -> str:
     """The value as JSON on one line, keys sorted, no spaces: what digests and the ledger are computed over."""
-    return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ON_ONE_LINE.encode(to_json(value))
 
 
 def read_document(kind: type[T], text: str | bytes, *, name: str) -> T:

@@ -74,8 +74,10 @@ def remove_log(path: Path) -> None:
     index_path(path).unlink(missing_ok=True)
 
 
-def last_words(path: Path, start: int) -> tuple[str, ...]:
-    """The last lines that a process wrote which began when the log had this size; few and short, as people read them.
+def last_words(path: Path, start: int, end: int | None = None) -> tuple[str, ...]:
+    """The last lines that a process wrote which began when the log had this size, and was no more at the end's.
+
+    They are few and short, as people read them.
 
     None of a log that cannot be read. What Trivet itself has noted in the log is left out.
     """
@@ -84,8 +86,9 @@ def last_words(path: Path, start: int) -> tuple[str, ...]:
     except OSError:
         return ()
     try:
-        begin = max(start, os.fstat(descriptor).st_size - _WORDS_BYTES)
-        data = os.pread(descriptor, _WORDS_BYTES, begin)
+        size = os.fstat(descriptor).st_size if end is None else end
+        begin = max(start, size - _WORDS_BYTES)
+        data = os.pread(descriptor, max(0, size - begin), begin)
     except OSError:
         return ()
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trivet.errors import TrivetError
 from trivet.host import sandbox
+from trivet.host.birth import Births
 from trivet.host.cgroups import Cgroups
 from trivet.host.clone import Cloner
 from trivet.host.descendants import become_reaper
@@ -17,6 +18,7 @@ from trivet.model.home import Home
 from trivet.run.enclosure import Enclosure
 from trivet.run.log_limits import read_log_limits
 from trivet.run.supervisor import launch, yard
+from trivet.run.supervisor.cradle import Cradle
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_room import LogRoom
@@ -93,7 +95,8 @@ def _make_supervisor(home: Home, options: list[str], around: tuple[Loop, sandbox
     keeping = (Ports(), logs, Leftovers(loop, None if groups.means.killing else orphans), Journal(home, loop))
     by = launch.said_by(os.environ)
     enclosure = Enclosure(home, walls)
-    place = yard.Yard(home, loop, enclosure, *keeping, boot_id(), limit, groups, Cloner(), *said, altered, by)
+    birth = Cloner(), Cradle(loop, Births(walls))
+    place = yard.Yard(home, loop, enclosure, *keeping, boot_id(), limit, groups, *birth, *said, altered, by)
     supervisor = Supervisor(place)
     orphans.own = supervisor.children
     loop.on_signal((signal.SIGTERM, signal.SIGINT), supervisor.end)

@@ -28,7 +28,7 @@ class Ending:
 class Hold:
     """Of one process, over all its starts. Whose it is and how it is called names its group."""
 
-    __slots__ = ("_group", "_is_spent", "_kills", "_limits", "_name", "_owner", "_watched", "_yard")
+    __slots__ = ("_group", "_is_counted", "_is_spent", "_kills", "_limits", "_name", "_owner", "_watched", "_yard")
 
     def __init__(self, yard: Yard, name: tuple[Deploy, str], limits: Limits) -> None:
         self._yard = yard
@@ -37,12 +37,18 @@ class Hold:
         self._group: Cgroup | None = None
         self._is_spent = False  # it was killed, and nothing may be started in it any more
         self._kills = 0
+        self._is_counted = False  # since it was, what is counted more is its own
         self._watched = -1
 
     @property
     def group(self) -> Cgroup | None:
         """What it and all that it has started are in."""
         return self._group
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it is certain that nothing is left of what it held: it has ended by itself, in its group."""
+        return self._group is not None and self._group.unified is not None and not self._is_spent
 
     def begin(self) -> Cell | None:
         """What the process is to be started in; None: there is nothing. Raises: OSError."""
@@ -51,14 +57,22 @@ class Hold:
             self.close()
         if self._group is None:
             self._group = yard.cgroups.make(self._owner, self._name, self._limits)
+            self._is_counted = False
+        if not self._is_counted:
+            self._kills, self._is_counted = self._count(), True
         self._watch()
-        return None if self._group is None else Cell(self._group, yard.cloner)
+        return None if self._group is None else Cell(self._group, yard.cloner, bool(self._limits.controllers))
 
     def adopt(self, pid: int) -> None:
         """The process, found running, is held by the group that it is in."""
         self._group = self._yard.cgroups.find(pid)
         with contextlib.suppress(OSError):  # it is held all the same
+            self._kills, self._is_counted = self._count(), True
             self._watch()
+
+    def rest(self) -> None:
+        """The process is not started again at once: what happens meanwhile does not happen to it."""
+        self._is_counted = False
 
     def kill(self) -> None:
         """All that the process has started is killed, wherever it went, if there is a group."""
@@ -93,7 +107,6 @@ class Hold:
         return processes.memory_kills() if counted is None else counted
 
     def _watch(self) -> None:
-        self._kills = self._count()
         if self._group is not None and (watched := self._group.watch_memory()) >= 0:
             self._watched = watched
             self._yard.loop.watch(watched, self._on_want)

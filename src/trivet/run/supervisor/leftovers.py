@@ -4,6 +4,7 @@ A large tree takes its time, and so does a look at all processes of the machine:
 session, and only its environment says whose it is.
 """
 
+import contextlib
 import os
 import select
 from functools import partial
@@ -31,8 +32,13 @@ class Leftovers:
         self._groups: list[Cgroup] = []
         self._pidfd: int | None = None
 
-    def take(self, folder: Path) -> None:
-        """The folder will be gone soon, with what still runs of the process whose it was."""
+    def take(self, temporary: str) -> None:
+        """The folder, if there was one, will be gone soon, with what still runs of the process whose it was."""
+        if not temporary:
+            return
+        folder = Path(temporary)
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
         self._gather()
         self._folders.append(folder)
 

@@ -12,19 +12,19 @@ from pathlib import Path
 from trivet.errors import MachineError, TrivetError
 from trivet.host import processes, spawn
 from trivet.host.cgroup import Cgroup
-from trivet.host.clock import now
-from trivet.model.event import Event, EventKind
+from trivet.model.event import EventKind
 from trivet.model.run import ProcessState
 from trivet.model.run_plan import ProcessPlan
-from trivet.run.command import words_of
 from trivet.run.enclosure import Place
 from trivet.run.plan import log_path
 from trivet.run.supervisor import restart, status, way_in
+from trivet.run.supervisor.account import Account
 from trivet.run.supervisor.belonging import Belonging
 from trivet.run.supervisor.hold import Hold
 from trivet.run.supervisor.inheritance import Inheritance
 from trivet.run.supervisor.knock import Knock
 from trivet.run.supervisor.loop import Alarm
+from trivet.run.supervisor.order import order
 from trivet.run.supervisor.output import Output
 from trivet.run.supervisor.remains import Remains
 from trivet.run.supervisor.status import Status
@@ -44,8 +44,10 @@ class Process:
     """
 
     __slots__ = (
+        "_account",
         "_alarm",
         "_child",
+        "_empty",
         "_failure",
         "_gone",
         "_hold",
@@ -75,6 +77,7 @@ class Process:
         # Kept: putting a path together takes longer than most of what a start does.
         self.log = log_path(yard.home, belonging.deploy, belonging.release, plan.name)
         self._output = Output(self.log)
+        self._account = Account(yard.journal, belonging, plan.name, self._output)
         self._status_folder = yard.home.run(belonging.deploy) / "status"
         self.on_end: Ended | None = None
         self.on_move: Gone | None = None
@@ -94,6 +97,7 @@ class Process:
         )
         self._hold = Hold(yard, (belonging.deploy, self.status.name), plan.limits)
         self._child: spawn.Child | None = None
+        self._empty = ""  # the temporary folder of before, if nobody is left who has it
         self._failure: str | None = None
         self._alarm: Alarm | None = None
         self._gone: tuple[Gone, ...] = ()
@@ -115,17 +119,20 @@ class Process:
     def start(self) -> None:
         """The process exists; whether its program runs is told later. Raises: OSError, MachineError."""
         yard = self._yard
-        temporary = yard.make_temporary()
+        temporary = yard.make_temporary(self._empty)
         self.status = replace(self.status, temporary=str(temporary), since=time.time())
         try:
             self._child = child = self._spawn(temporary)
         except (OSError, ValueError, MachineError):
-            self._discard(str(temporary))
+            self._yard.leftovers.take(str(temporary))
             raise
         self._started = time.monotonic()
         self.status = replace(self.status, pid=child.pid, start_time=processes.start_time(child.pid))
         yard.loop.watch(child.pidfd, self._on_exit)
-        yard.loop.watch(child.report, self._on_report)
+        if child.report >= 0:
+            yard.loop.watch(child.report, self._on_report)
+        else:
+            yard.loop.soon(partial(self._settle_in, child))
         yard.logs.follow(self.log)
         self.tell(EventKind.RESTARTED if self.status.restarts else EventKind.STARTED)
 
@@ -135,7 +142,7 @@ class Process:
         place = self._place
         log, null = self._output.open(place), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return spawn.spawn(self._command(place, temporary, (null, log, log)), self._confinement(place, temporary))
+            return self._bear(self._command(place, temporary, (null, log, log)), place, temporary)
         finally:
             os.close(null)
             os.close(log)
@@ -173,21 +180,15 @@ class Process:
     def tell(
         self, kind: EventKind, how: str = "", after_s: float | None = None, ended: processes.Exit | None = None
     ) -> None:
-        """The journal says that this happened to the process."""
+        """The journal says that this happened to the process; that it crashed, once something else did or was tried."""
         if self.on_event is not None:
             self.on_event(kind, how, after_s, ended)
             return
-        spent_s = None if after_s is None else round(after_s, 3)
-        event = Event(now(), kind, self.belonging.release, self.plan.name, self.status.pid, how, spent_s)
-        if ended is not None:
-            event = replace(event, status=ended.status, signal=ended.signal_name)
-            if kind is not EventKind.ENDED:
-                event = replace(event, output=self._output.last_words())
-        self._yard.journal.tell(self.belonging.deploy, event)
+        self._account.tell(self._account.event(kind, self.status.pid, how, after_s), ended)
 
     def last_words(self) -> tuple[str, ...]:
         """The last lines that it has written."""
-        return self._output.last_words()
+        return self._output.words.last()
 
     def when_gone(self, *actions: Gone) -> None:
         """These are called once it has ended as it was told."""
@@ -239,7 +240,7 @@ class Process:
         processes.signal_group(child.pid, signal.SIGKILL)
         self._hold.kill()
         self._on_report()
-        failure, self._failure = self._failure, None
+        failure, self._failure = self._failure or child.failure, None
         ended = processes.exit_of(child.pidfd)
         ending = self._hold.ending(ended, was_told=self.is_stopping)
         up_s = time.monotonic() - self._started
@@ -251,10 +252,15 @@ class Process:
         if not self.is_stopping and self.on_end is None:
             if self.on_crash is not None:
                 self.on_crash(self, how)
+            self._empty = temporary if self._hold.is_clean else ""
             self._start_again(how, up_s)
-            self._discard(temporary)  # last: whoever waits for the process does not wait for this
+            self._empty = ""
+            self._account.catch_up()
+            if self._child is None or temporary != self.status.temporary:
+                self._yard.leftovers.take(temporary)  # last: whoever waits for the process does not wait for this
         else:
-            self._discard(temporary)
+            self._account.catch_up()
+            self._yard.leftovers.take(temporary)
             self._leave(how if failure else f"{how} after {up_s:.1f} s")
 
     def _kind_of_end(self) -> EventKind:
@@ -278,12 +284,14 @@ class Process:
         if wait_s == 0:
             self._try_to_start()
         else:
+            self._hold.rest()
             self._set(state=ProcessState.BACKOFF, since=time.time())
             self._alarm = self._yard.loop.after(wait_s, self._try_to_start)
         self._output.tell(restart.crash_line(self.plan.name, how, restarts, wait_s))
 
     def _try_to_start(self) -> None:
-        self.status = replace(self.status, state=ProcessState.RUNNING)
+        if self.status.state is not ProcessState.RUNNING:
+            self.status = replace(self.status, state=ProcessState.RUNNING)
         try:
             self._leave_lost_port()
             self.start()
@@ -293,6 +301,7 @@ class Process:
             how = f"could not be started ({error})"
             self._yard.logs.reserve.give_up_if_full()  # for the next attempt
             self.tell(EventKind.CRASHED, how)
+            self._account.catch_up()
             self._start_again(how, 0.0)
 
     def _leave_lost_port(self) -> None:
@@ -329,9 +338,7 @@ class Process:
     @property
     def knock(self) -> Knock | None:
         """Makes a connection to it, whoever serves; None: it takes none."""
-        if self.inheritance is not None:
-            return self.inheritance.knock
-        return way_in.knock_of(self.status)
+        return way_in.knock_of(self.status) if self.inheritance is None else self.inheritance.knock
 
     def inherit(self, inheritance: Inheritance) -> None:
         """Its program will be given this socket, whose port counts as its own."""
@@ -344,22 +351,16 @@ class Process:
             with contextlib.suppress(TrivetError):  # no front door can be started: then none holds it either
                 self.inheritance.close()
 
-    def _command(self, place: Place, temporary: Path, descriptors: tuple[int, int, int]) -> spawn.Command:
-        environment, heritage = (
-            {**place.variables, **way_in.environment(self.plan, self.status, temporary)},
-            self.inheritance,
-        )
-        if heritage is not None:
-            environment |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": self.plan.name.rpartition(".")[0]}
-        start = (self.plan.argv, environment, self.plan.folder, descriptors)
-        most, cell, words = self.plan.limits.files, self._hold.begin(), words_of(self.plan.argv, environment)
-        command = spawn.Command(*start, open_files=self._yard.open_files, most_files=most, cell=cell, words=words)
-        return command if heritage is None else replace(command, listening=heritage.descriptor)
+    def _command(self, place: Place, temporary: Path, files: tuple[int, int, int]) -> spawn.Command:
+        environment = {**place.variables, **way_in.environment(self.plan, self.status, temporary)}
+        command = order(self.plan, environment, files, self.inheritance)
+        return replace(command, open_files=self._yard.open_files, cell=self._hold.begin())
 
-    def _confinement(self, place: Place, temporary: Path) -> spawn.Confinement:
+    def _bear(self, command: spawn.Command, place: Place, temporary: Path) -> spawn.Child:
         announcement = status.Announcement(self._status_folder, self.status)
-        sandbox, walls = self._yard.enclosure.sandbox, place.walls(temporary, self.log)
-        return spawn.Confinement(sandbox, walls, announcement.write, output=self.log, user=place.user)
+        what = self._yard.enclosure.sandbox, place.walls(temporary, self.log), announcement.write
+        confinement = spawn.Confinement(*what, output=self.log, user=place.user)
+        return self._yard.cradle.spawn(command, confinement, announcement.begin)
 
     def _on_report(self) -> None:
         """The program runs, or never will, and then its exit follows."""
@@ -374,17 +375,14 @@ class Process:
         os.close(child.report)
         self._child = replace(child, report=-1)
 
+    def _settle_in(self, child: spawn.Child) -> None:
+        if self._child is child:
+            self._set(state=self.status.state)
+
     def _set(self, *, state: ProcessState, since: float | None = None) -> None:
         self.status = replace(self.status, state=state, since=self.status.since if since is None else since)
         with contextlib.suppress(OSError):  # what the file misses is found out anew at the next start
             status.write(self._status_folder, self.status)
-
-    def _discard(self, temporary: str) -> None:
-        if temporary:
-            folder = Path(temporary)
-            with contextlib.suppress(OSError):  # it is not empty
-                folder.rmdir()
-            self._yard.leftovers.take(folder)
 
     def _close(self) -> None:
         child, self._child = self._child, None

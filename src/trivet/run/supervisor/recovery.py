@@ -112,7 +112,7 @@ def discard_leftovers(yard: Yard, used: frozenset[str]) -> None:
     living = frozenset(find_processes_marked([leftovers.mark(path) for path in unused]).values())
     for path in unused:
         if not _is_in_use(path, living):
-            yard.leftovers.take(path)
+            yard.leftovers.take(str(path))
 
 
 def discard_groups(yard: Yard, keepers: Iterable[Keeper]) -> None:

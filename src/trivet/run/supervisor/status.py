@@ -12,16 +12,17 @@ from pathlib import Path
 from trivet.errors import TrivetError
 from trivet.host import processes
 from trivet.host.clock import timestamp
+from trivet.host.files import refused
+from trivet.model.any_version import read_any_version
 from trivet.model.document import canonical
 from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
-from trivet.run import documents
 from trivet.run.plan import socket_path
 
-_TO_BE_SAID = -1
 _PID, _START = b'"pid":%d', b'"start_time":%d'
-_USUAL_BYTES = 1024  # two who write at once write equally much, so that nothing of the one sticks out behind the other
+_NO_PID, _NO_START = b'"pid":null', b'"start_time":null'
+_LINE_AT = 2048  # two who write at once write equally much, so that nothing of the one sticks out behind the other
 _HIGHEST_PID = 2**22  # PID_MAX_LIMIT
 _LAST_PORT = 65535
 _LATEST_S = 2**33  # the year 2242
@@ -91,17 +92,35 @@ class Announcement:
     All but its number and start time is ready. Between a fork and its exec every page that Python touches is copied.
     """
 
-    __slots__ = ("_form", "_path")
+    __slots__ = ("_path", "_text")
 
     def __init__(self, folder: Path, status: Status) -> None:
         self._path = f"{folder}/{status.name}.json"
-        text = canonical(replace(status, pid=_TO_BE_SAID, start_time=_TO_BE_SAID)).encode().replace(b"%", b"%%")
-        # What looks like a field in a value is not mistaken for one: there the quotes are escaped.
-        self._form = text.replace(_PID % _TO_BE_SAID, _PID).replace(_START % _TO_BE_SAID, _START)
+        if status.pid is not None or status.start_time is not None:
+            status = replace(status, pid=None, start_time=None)
+        self._text = canonical(status).encode()
+
+    def begin(self) -> tuple[int, int]:
+        """The file says all but that; the kernel's line of a child, put at this place of it, says the rest. Raises: OSError.
+
+        The caller closes the descriptor. Raises: ValueError: there is no room for a line.
+        """
+        text = self._text
+        if len(text) >= _LINE_AT:
+            raise ValueError("a long status")
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            _create(self._path, text)
+            return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC), _LINE_AT
+        _write_over(descriptor, text)
+        return descriptor, _LINE_AT
 
     def write(self) -> None:
         """The calling process is in its file."""
-        _write(self._path, self._form % (os.getpid(), processes.own_start_time()))  # in the order of their names
+        # What looks like a field in a value is not mistaken for one: there the quotes are escaped.
+        text = self._text.replace(_NO_PID, _PID % os.getpid())
+        _write(self._path, text.replace(_NO_START, _START % processes.own_start_time()))
 
 
 def _write(path: str, text: bytes) -> None:
@@ -115,9 +134,17 @@ def _write(path: str, text: bytes) -> None:
         _create(path, text)
         return
     try:
-        os.pwrite(descriptor, text.ljust(max(_USUAL_BYTES, os.lseek(descriptor, 0, os.SEEK_END))), 0)
+        _write_over(descriptor, text)
     finally:
         os.close(descriptor)
+
+
+def _write_over(descriptor: int, text: bytes) -> None:
+    os.pwrite(descriptor, _filled(text).ljust(os.lseek(descriptor, 0, os.SEEK_END)), 0)
+
+
+def _filled(text: bytes) -> bytes:
+    return text.ljust(_LINE_AT - 1) + b"\n"
 
 
 def _create(path: str, text: bytes) -> None:
@@ -125,7 +152,7 @@ def _create(path: str, text: bytes) -> None:
     temporary = f"{folder}/.{name}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, text.ljust(_USUAL_BYTES))
+        os.write(descriptor, _filled(text))
         os.rename(temporary, path)  # noqa: PTH104
     except OSError:
         os.unlink(temporary)  # noqa: PTH108
@@ -145,7 +172,7 @@ def read_all(folder: Path) -> Iterator[Status]:
         return
     for path in sorted(folder.glob("v*.json")):
         try:
-            status = documents.read(Status, path, name=f"status/{path.name}")
+            status = _read(path)
         except TrivetError as error:
             sys.stderr.write(f"trivet: {path} counts as absent: {error}\n")
             continue
@@ -153,6 +180,19 @@ def read_all(folder: Path) -> Iterator[Status]:
             yield status
         elif status is not None:
             sys.stderr.write(f"trivet: {path} counts as absent: it does not say what such a file says\n")
+
+
+def _read(path: Path) -> Status | None:
+    """What the file says, and the kernel's line in it of a child that had not said more yet, or never will."""
+    try:
+        document, _, rest = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(error, f"read {path}") from error
+    status = read_any_version(Status, document, name=f"status/{path.name}")
+    born = processes.told_by(rest.partition(b"\n")[0]) if status.pid is None else None
+    return status if born is None else replace(status, pid=born[0], start_time=born[1])
 
 
 def _is_sound(status: Status, name: str) -> bool:

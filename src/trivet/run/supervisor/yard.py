@@ -1,5 +1,6 @@
 """What every process of the supervisor's needs to be started and kept: the loop, the walls, ports, logs, folders."""
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -11,6 +12,7 @@ from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.release import Act
 from trivet.run.enclosure import Enclosure
+from trivet.run.supervisor.cradle import Cradle
 from trivet.run.supervisor.journal import Journal
 from trivet.run.supervisor.leftovers import Leftovers
 from trivet.run.supervisor.log_room import LogRoom
@@ -38,16 +40,25 @@ class Yard:
     open_files: int
     cgroups: Cgroups
     cloner: Cloner
+    cradle: Cradle
     version: str
     in_foreground: bool
     altered: frozenset[str] = frozenset()
     by: Act | None = None
 
-    def make_temporary(self) -> Path:
-        """A new empty folder of a process's own. The path is short: Unix sockets lie in it."""
+    def make_temporary(self, before: str = "") -> Path:
+        """An empty folder of a process's own, the one of before if it is. The path is short: Unix sockets lie in it."""
+        if before:
+            with contextlib.suppress(OSError):
+                if not os.listdir(before):  # noqa: PTH208 - for each start
+                    os.chmod(before, 0o700)  # noqa: PTH101
+                    return Path(before)
         path = self.home.temporary / os.urandom(5).hex()
-        make_directories(self.home.temporary, mode=0o711)
-        path.mkdir(mode=0o700)
+        try:
+            os.mkdir(path, 0o700)  # noqa: PTH102 - for each start
+        except FileNotFoundError:
+            make_directories(self.home.temporary, mode=0o711)
+            path.mkdir(mode=0o700)
         return path
 
 
