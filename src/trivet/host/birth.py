@@ -8,7 +8,7 @@ import os
 import resource
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from trivet.host import spawn
@@ -78,13 +78,12 @@ class Births:
     def _try_script(self, command: Command, confinement: Confinement, trace: Trace) -> Child | None:
         beginning = spawn.begin(command, self._signals)
         self._stage.settle()
-        try:
-            with ExitStack() as open_files, beginning.blocked():
-                script = self._write(open_files, (command, confinement), beginning, trace)
-                group = None if command.cell is None else _open(open_files, command.cell.group.unified or "")
-                playing = self._stage.play(script, group)
-        except (OSError, ValueError):  # a fork finds the same, and says it in its way
-            return None
+        playing = None
+        # What fails here a fork finds too, and says it in its way.
+        with suppress(OSError, ValueError), ExitStack() as open_files, beginning.blocked():
+            script = self._write(open_files, (command, confinement), beginning, trace)
+            group = None if command.cell is None else _open(open_files, command.cell.group.unified or "")
+            playing = self._stage.play(script, group)
         return None if playing is None else Child(playing.pid, playing.pidfd, -1, playing)
 
     def _write(self, files: ExitStack, what: tuple[Command, Confinement], beginning: Beginning, trace: Trace) -> Script:
