@@ -14,7 +14,7 @@ from trivet.host import files, processes, spawn
 from trivet.host.descendants import reaping
 from trivet.model.frozen import frozen
 from trivet.model.home import Home
-from trivet.model.process import Limits
+from trivet.model.process import Limits, ProcessType
 from trivet.model.release import Release
 from trivet.run import desired
 from trivet.run.capture import Capture
@@ -22,7 +22,8 @@ from trivet.run.cell import Hold, holding
 from trivet.run.command import shell_argv
 from trivet.run.enclosure import Enclosure, Place
 from trivet.run.leftovers import clear_away, one_off_folder
-from trivet.run.plan import app_folder, code_of, process_environment
+from trivet.run.plan import app_folder, code_of, process_environment, release_environment
+from trivet.run.released import check_runnable, read_environment
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_THE_KERNEL = 0x80  # SI_KERNEL: the terminal has told everybody in the foreground already
@@ -76,6 +77,19 @@ def command_argv(command: tuple[str, ...] | str) -> tuple[str, ...]:
     if isinstance(command, str) or len(command) == 1:
         return shell_argv(command if isinstance(command, str) else command[0])[0]
     return ("/bin/sh", "-c", 'exec "$@"', "sh", *command)
+
+
+def choose(home: Home, release: Release, command: tuple[str, ...], kind: ProcessType | None) -> OneOff:
+    """The command in the release's environment, with the limits of this process type; without a command, its own.
+
+    Raises: RunError, MachineError.
+    """
+    check_runnable(home, release)
+    config = read_environment(home, release.deploy, release.number)
+    argv = command_argv(command or (kind.command if kind is not None else ""))
+    limits = Limits() if kind is None else kind.limits
+    environment = release_environment(home, release, config)
+    return OneOff(home, release, environment, argv, f"run.{os.getpid()}", limits=limits)
 
 
 def run_attached(one_off: OneOff, enclosure: Enclosure) -> Ended:

@@ -24,17 +24,16 @@ from trivet.model.process import ProcessType
 from trivet.model.release import Act
 from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
 from trivet.model.scheduled_run import Plight, ScheduledRun
-from trivet.run import desired, in_use, leftovers, one_off, outputs, roll_outs, schedules, warm
+from trivet.run import desired, in_use, leftovers, outputs, roll_outs, schedules, warm
 from trivet.run.bundle import check_bundle
 from trivet.run.door import link as door_link
 from trivet.run.enclosure import Enclosure
 from trivet.run.events import read_events
 from trivet.run.logs import read_lines
-from trivet.run.one_off import Ended, OneOff
+from trivet.run.one_off import Ended, choose, run_attached
 from trivet.run.parts import Call, Parts, Ran
-from trivet.run.plan import release_environment
 from trivet.run.readings import measure
-from trivet.run.released import check_runnable, current_release, read_environment, read_release
+from trivet.run.released import current_release, read_release
 from trivet.run.supervisor import link, status, strays
 from trivet.run.supervisor.start import Start, walls
 from trivet.run.unread import find_unread
@@ -187,12 +186,8 @@ class Machine:
         """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
         statuses = self._told_processes(deploy) if self.is_up() else self._found_processes(deploy)
         usage = measure(self._home, statuses)
-        return tuple(
-            replace(
-                each, memory_bytes=usage[each.pid].memory_bytes if each.pid is not None and each.pid in usage else None
-            )
-            for each in statuses
-        )
+        memory = {pid: used.memory_bytes for pid, used in usage.items()}
+        return tuple(replace(each, memory_bytes=memory.get(each.pid or 0)) for each in statuses)
 
     def troubles(self) -> Mapping[Deploy, str]:
         """What a person must know of deploys that are not as they are meant to be: the rest of "shop/production: …".
@@ -279,11 +274,9 @@ class Machine:
         One text is a shell line. With the limits of this process type; without a command, its own.
         Raises: UnknownRelease, AlteredLayer, RunError, CannotSeal.
         """
-        self.check_build(read_release(self._home, deploy, number).build)
-        argv = one_off.command_argv(command or (kind.command if kind is not None else ""))
-        chosen = self._one_off(deploy, number, argv, f"run.{os.getpid()}")
-        limits = kind.limits if kind is not None else chosen.limits
-        return one_off.run_attached(replace(chosen, limits=limits), self._enclosure())
+        release = read_release(self._home, deploy, number)
+        self.check_build(release.build)
+        return run_attached(choose(self._home, release, command, kind), self._enclosure())
 
     def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
         """A command around the release was run, once, within its time; None if the release has none of this part.
@@ -349,12 +342,6 @@ class Machine:
             return current_release(self._home, deploy)
         except InvalidDocument:
             return None
-
-    def _one_off(self, deploy: Deploy, number: int, argv: tuple[str, ...], process: str) -> OneOff:
-        release = read_release(self._home, deploy, number)
-        check_runnable(self._home, release)
-        config = read_environment(self._home, deploy, number)
-        return OneOff(self._home, release, release_environment(self._home, release, config), argv, process)
 
     def _enclosure(self) -> Enclosure:
         return Enclosure(self._home, walls())
