@@ -1,5 +1,7 @@
 """What one app's builds leave in its download cache reaches no other app."""
 
+import pytest
+
 from support.building import APP, Builder, Recorder
 from trivet.build import BuildRequest, make_build, verify_layer
 from trivet.model.build import Build
@@ -21,6 +23,7 @@ def _installed(builder: Builder, build: Build) -> str:
     return path.read_text()
 
 
+@pytest.mark.fetches
 def test_a_poisoned_download_cache_reaches_no_other_app(builder: Builder) -> None:
     first = builder.commit(FILES).build
     cached = list(builder.home.cache(APP).rglob("iniconfig/__init__.py"))

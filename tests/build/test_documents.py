@@ -141,6 +141,7 @@ def test_a_build_of_an_earlier_version_has_no_documents_to_show(builder: Builder
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_the_bill_of_materials_has_what_is_installed_and_what_needs_what(builder: Builder) -> None:
     shutil.copytree(EXAMPLES / "guestbook", builder.repository.path, dirs_exist_ok=True)
     build = builder.commit({}).build
@@ -166,6 +167,7 @@ def test_the_bill_of_materials_has_what_is_installed_and_what_needs_what(builder
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_packages_without_a_uv_lock_are_listed_as_they_are_installed(builder: Builder) -> None:
     shutil.copytree(EXAMPLES / "requirements", builder.repository.path, dirs_exist_ok=True)
     build = builder.commit({}).build
@@ -176,6 +178,7 @@ def test_packages_without_a_uv_lock_are_listed_as_they_are_installed(builder: Bu
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_a_command_cannot_hide_a_package_from_the_bill_of_materials(builder: Builder) -> None:
     """Nor from those of later builds, which go by what was found in the layer once."""
     hide = "cd .. && cp -r $(readlink dependencies) other && chmod -R u+w other && rm dependencies && mv other dependencies"

@@ -91,6 +91,7 @@ def test_the_docs_have_a_row_for_every_attempt_and_name_tests_that_are_there() -
     assert {text for text, _, _ in _rows("What is not enforced")} <= set(ATTEMPTS.values())
 
 
+@pytest.mark.fetches
 @pytest.mark.skipif(os.geteuid() != 0, reason="the hook is tried as the user that can try most; CI runs as root")
 @pytest.mark.parametrize("way", WAYS)
 def test_an_install_hook_gets_no_further_than_a_command(way: str) -> None:

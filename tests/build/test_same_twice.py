@@ -60,6 +60,7 @@ def test_modes_and_times_of_who_builds_do_not_matter(builder: Builder, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_wheels_a_source_distribution_and_bytecode_are_the_same_elsewhere(
     builder: Builder, tmp_path: Path, other_umask: None
 ) -> None:
@@ -82,6 +83,7 @@ def test_wheels_a_source_distribution_and_bytecode_are_the_same_elsewhere(
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_a_python_app_that_is_checked_is_the_same(builder: Builder) -> None:
     build = builder.commit(PYTHON_APP).build
     told = Recorder()

@@ -1,8 +1,9 @@
 """The store: one tree one digest, one content one object, nothing of it writable, and every change is found."""
 
 import errno
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -302,17 +303,37 @@ def test_folders_without_end_are_refused(home: Home) -> None:
     assert caught.value.message == "The build left folders in folders, more than 200 deep."
 
 
-def _race(home: Home, name: str, barrier: object) -> str:
-    folder = _folder(home, name, {f"f{number}": str(number % 7) for number in range(200)})
-    barrier.wait()  # type: ignore[attr-defined]
-    return Store(home).keep(folder, "app", CHANGED_AT).digest
+_RACE = """
+import sys
+from pathlib import Path
+from trivet.build.store import Store
+from trivet.model.home import Home
+home, folder, changed_at = Home(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.read()
+print(Store(home).keep(folder, "app", changed_at).digest)
+"""
 
 
 def test_builds_may_race_for_the_same_layer(home: Home) -> None:
-    context = multiprocessing.get_context("fork")
-    with context.Manager() as manager, context.Pool(4) as pool:
-        barrier = manager.Barrier(4)
-        digests = pool.starmap(_race, [(home, f"x{number}", barrier) for number in range(4)])
+    files = {f"f{number}": str(number % 7) for number in range(200)}
+    racers = [
+        subprocess.Popen(
+            (sys.executable, "-c", _RACE, home.root, _folder(home, f"x{number}", files), str(CHANGED_AT)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.close()  # the end of the line is the start of the race
+    digests = [racer.stdout.read().strip() for racer in racers if racer.stdout is not None]
+    assert [racer.wait(60) for racer in racers] == [0, 0, 0, 0]
     assert len(set(digests)) == 1
     assert read_tree(home.layers / digests[0]).digest == digests[0]
     assert list(home.scratch.iterdir()) == []

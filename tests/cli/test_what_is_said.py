@@ -102,6 +102,7 @@ def test_a_deploy_starts_the_supervisor_and_says_so(trivet: Trivet, repository: 
     assert "started the supervisor, and with it 1 processes that ran before" in trivet.ok("deploy").err
 
 
+@pytest.mark.fetches
 def test_a_build_tells_its_steps_its_size_and_what_it_reused(trivet: Trivet, repository: Repository) -> None:
     repository.commit({"Procfile": "web: python app.py\n", "app.py": "", "requirements.txt": "iniconfig==2.1.0\n"})
     first = trivet.ok("build")

@@ -12,6 +12,7 @@ ROOT = Path(package.__file__).parent.parent.parent
 
 
 @pytest.mark.slow
+@pytest.mark.fetches
 def test_an_installed_trivet_has_all_its_files(tmp_path: Path) -> None:
     subprocess.run((sys.executable, "-m", "venv", tmp_path / "venv"), check=True)
     pip = tmp_path / "venv" / "bin" / "pip"
