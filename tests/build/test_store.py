@@ -1,10 +1,12 @@
 """The store: one tree one digest, one content one object, nothing of it writable, and every change is found."""
 
+import contextlib
 import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -315,6 +317,11 @@ print(Store(home).keep(folder, "app", changed_at).digest)
 """
 
 
+def _words_of(racer: "subprocess.Popen[str]") -> IO[str]:
+    assert racer.stdout is not None
+    return racer.stdout
+
+
 def test_builds_may_race_for_the_same_layer(home: Home) -> None:
     files = {f"f{number}": str(number % 7) for number in range(200)}
     racers = [
@@ -326,14 +333,15 @@ def test_builds_may_race_for_the_same_layer(home: Home) -> None:
         )
         for number in range(4)
     ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.close()  # the end of the line is the start of the race
-    digests = [racer.stdout.read().strip() for racer in racers if racer.stdout is not None]
-    assert [racer.wait(60) for racer in racers] == [0, 0, 0, 0]
+    with contextlib.ExitStack() as ended:
+        for racer in racers:
+            ended.enter_context(racer)
+            assert _words_of(racer).readline() == "ready\n"
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.close()  # now, all of them
+        digests = [_words_of(racer).read().strip() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0, 0]
     assert len(set(digests)) == 1
     assert read_tree(home.layers / digests[0]).digest == digests[0]
     assert list(home.scratch.iterdir()) == []
