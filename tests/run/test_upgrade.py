@@ -210,6 +210,20 @@ def test_a_new_front_door_that_cannot_begin_leaves_the_old_one_at_work(shop: Sho
     assert shop.fetch().startswith("v1 ")
 
 
+def test_no_front_door_is_left_when_all_ends_while_one_takes_over_from_another(shop: Shop, tmp_path: Path) -> None:
+    shop.shop(1)
+    shop.ok(1)
+    old = _door_status(shop)["pid"]
+    deaf = "\nDoorkeeper._take_events = lambda self: None\nDoorkeeper._sync = lambda self, *_: None\n"
+    unaware = {"run/supervisor/doorkeeper.py": deaf}
+    new = _installed(shop, tmp_path, "0.2.0", unaware)  # its supervisor has not noticed yet that the door is another
+    new.ok("up")
+    wait_until(lambda: _door_version(shop) == "0.2.0" and processes.start_time(int(str(old))) is None)
+    heir = int(str(_door_status(shop)["pid"]))
+    new.ok("down")
+    wait_until(lambda: processes.start_time(heir) is None)
+
+
 # Every document and every answer has fields that this version does not know, at every depth.
 OF_A_LATER_VERSION = """
 

@@ -21,6 +21,7 @@ from trivet.model.home import Home
 from trivet.model.names import AppName, Deploy, DeployName
 from trivet.model.run import Address, Drain
 from trivet.run.door import launch, link
+from trivet.run.supervisor.heir import end_heir
 from trivet.run.supervisor.inheritance import Inheritances, Kept
 from trivet.run.supervisor.listening import open_listener
 from trivet.run.supervisor.loop import Loop
@@ -71,6 +72,7 @@ class Doorkeeper:
         self._version = version
         self._is_just_started = False
         self._link: link.DoorLink | None = None
+        self._heir: int | None = None  # a pidfd
         self._listeners: dict[tuple[Deploy, Address], socket.socket] = {}
         self._opened: set[tuple[Deploy, Address]] = set()
         self._routes: dict[Deploy, Route] = {}
@@ -172,14 +174,11 @@ class Doorkeeper:
         return Drain(counts.get("drained", 0), counts.get("cut", 0))
 
     def end(self) -> None:
-        """The front door is gone."""
-        if self._link is None:
-            return
+        """The front door is gone, and so is one that was about to take over from it."""
         self._tell({"do": "end"})
-        if self._link is not None:
-            self._loop.forget(self._link.fileno())
-            self._link.close()
-            self._link = None
+        self._lose()
+        if self._heir is not None:
+            end_heir(self._home, self._heir)
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
@@ -242,6 +241,7 @@ class Doorkeeper:
             os.close(null)
         self._loop.watch(child.pidfd, partial(self._reap, child.pidfd, beside=beside))
         os.close(child.report)
+        self._heir = child.pidfd if beside else self._heir
 
     def _tell_everything(self) -> None:
         for deploy, address in self._opened:
@@ -369,6 +369,7 @@ class Doorkeeper:
         if beside and ended.status != 0 and not self._is_ours():
             log = launch.log_path(self._home)
             sys.stderr.write(f"trivet: the new front door {ended.told}, and the old one goes on; {log} says more\n")
+        self._heir = None if self._heir == pidfd else self._heir
         self._loop.forget(pidfd)
         os.close(pidfd)
 
