@@ -19,7 +19,7 @@ from trivet.host.tree import read_tree
 from trivet.model.build import Build
 from trivet.model.home import Home
 
-pytestmark = (pytest.mark.slow, pytest.mark.fetches)
+pytestmark = [pytest.mark.slow, pytest.mark.fetches]
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PYPROJECT = """

@@ -17,7 +17,7 @@ from trivet.model.build import Build
 from trivet.model.home import Home
 from trivet.model.pruning import BuildName, Keep
 
-pytestmark = (pytest.mark.slow, pytest.mark.fetches)
+pytestmark = [pytest.mark.slow, pytest.mark.fetches]
 
 SERVER = """
 const http = require("node:http");

@@ -26,7 +26,7 @@ from trivet.model.build import Build
 from trivet.model.build_plan import Phase
 from trivet.model.home import Home
 
-pytestmark = (pytest.mark.slow, pytest.mark.fetches)
+pytestmark = [pytest.mark.slow, pytest.mark.fetches]
 
 LOCKS = Path(__file__).parent / "locks"
 PYPROJECT = '[project]\nname = "shop"\nversion = "0"\nrequires-python = ">=3.10"\ndependencies = [{}]\n'

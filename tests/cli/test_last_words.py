@@ -2,7 +2,7 @@
 
 import json
 
-from support.command import Trivet, eventually
+from support.command import Done, Trivet, eventually
 from support.repository import Repository
 
 CRASHES = """
@@ -39,8 +39,14 @@ def test_the_last_lines_of_a_crash_are_shown_where_it_is(trivet: Trivet, reposit
 
     (worker,) = trivet.processes(process="worker.1")
     assert worker["output"] == WORDS
-    shown = trivet.ok("ps")
-    assert "crashed (crash loop)" in shown.out
+    seen: list[Done] = []
+
+    def is_told_between_two_starts() -> bool:
+        seen.append(trivet.ok("ps"))
+        return "crashed (crash loop)" in seen[-1].out
+
+    eventually(is_told_between_two_starts)
+    shown = seen[-1]
     assert shown.err == (
         "worker.1 of v1 wrote last, before it ended (exit 3):\n"
         "  | step 1\n  | step 2\n  | step 3\n  | step 4\n  | ValueError: no database\n"

@@ -39,6 +39,7 @@ def test_a_record_is_made_compared_and_changed_as_a_dataclass_is() -> None:
         name: str
         count: int = 2
         more: tuple[int, ...] = records.field(default_factory=tuple)  # type: ignore[assignment]
+        note: str = records.field(default="", compare=False)  # type: ignore[assignment]
 
         @property
         def shout(self) -> str:
@@ -49,6 +50,7 @@ def test_a_record_is_made_compared_and_changed_as_a_dataclass_is() -> None:
         name: str
         count: int = 2
         more: tuple[int, ...] = dataclasses.field(default_factory=tuple)
+        note: str = dataclasses.field(default="", compare=False)
 
         @property
         def shout(self) -> str:
@@ -58,18 +60,18 @@ def test_a_record_is_made_compared_and_changed_as_a_dataclass_is() -> None:
     for kind, replace in both:
         a, b = kind("a"), kind("b", more=(1,))
         assert (a.name, a.count, a.more, a.shout) == ("a", 2, (), "A")
-        assert a == kind(name="a", count=2)
+        assert a == kind(name="a", count=2, note="which does not count")
         assert a != b
         assert a != ("a", 2, ())
         assert a < b
         assert not a > b
-        assert len({a, kind("a"), b}) == 2
+        assert len({a, kind("a", note="n"), b}) == 2
         assert replace(a, name="b", more=(1,)) == b
         for wrong in ({}, {"name": "a", "nothing": 1}):
             with pytest.raises(TypeError):
                 kind(**wrong)
         with pytest.raises(TypeError):
-            kind("a", 1, (), 4)
+            kind("a", 1, (), "", 4)
         with pytest.raises(TypeError):
             kind("a", name="b")
         with pytest.raises(TypeError):
@@ -89,6 +91,31 @@ def test_documents_are_the_same_in_a_lean_process() -> None:
     )
     assert done.stdout == _canonical(status) + "(True, 'v3.web.1')"
     assert done.stderr == ""
+
+
+_FIELDS = """
+import json, trivet.run.supervisor.daemon
+kinds = {k for m in list(sys.modules.values()) for k in list(vars(m).values()) if isinstance(k, type)}
+print(json.dumps({
+    k.__module__ + "." + k.__qualname__: [(name, each.compare) for name, each in k.__dataclass_fields__.items()]
+    for k in sorted(kinds, key=lambda k: k.__module__ + k.__qualname__)
+    if k.__module__.startswith("trivet.") and hasattr(k, "__dataclass_fields__")
+}))
+"""
+
+
+def test_every_value_has_the_same_fields_in_a_lean_process_and_is_compared_by_the_same() -> None:
+    whole = subprocess.run(
+        (sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {_SOURCE!r})\n{_FIELDS}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lean = json.loads(_lean(_FIELDS).stdout)
+    known = json.loads(whole.stdout)
+    assert lean == {name: known[name] for name in lean}
+    assert ["proxy_protocol", False] in lean["trivet.model.run.Address"]
 
 
 def test_an_error_is_told_with_the_lines_that_led_to_it() -> None:

@@ -228,7 +228,9 @@ class Bench:
 
     def _untidy(self) -> Iterable[str]:
         home, processes = self._world.home, self._world.processes()
-        statuses = [json.loads(path.read_text()) for path in _files(home, "apps/*/deploys/*/run/status/*")]
+        statuses = [
+            json.loads(path.read_text().partition("\n")[0]) for path in _files(home, "apps/*/deploys/*/run/status/*")
+        ]
         kept = {status["pid"] for status in statuses}
         servers = {pid for pid, line in processes.items() if "/run/__main__.py" in line or "/door/__main__.py" in line}
         if len(statuses) != 3 or len(servers) != 2 or processes.keys() != kept | servers:

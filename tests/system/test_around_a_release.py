@@ -274,6 +274,7 @@ def test_what_looks_like_a_hook_and_is_none_is_told(trivet: Trivet, repository: 
     assert "useCart" not in done.err
 
 
+@pytest.mark.fetches
 def test_hooks_are_in_the_build_of_a_static_site_as_well(trivet: Trivet, repository: Repository) -> None:
     _hooks(repository, post_release="echo hooked")
     repository.commit({"public/index.html": "<p>Tea</p>\n"})

@@ -11,7 +11,7 @@ from support.command import Trivet, eventually, fetch
 from support.toolchains import needs, with_go, with_rust
 
 ROOT = Path(package.__file__).parent.parent.parent
-pytestmark = (pytest.mark.slow, pytest.mark.fetches)
+pytestmark = [pytest.mark.slow, pytest.mark.fetches]
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def downgrade():
 """
 
 
+@pytest.mark.fetches
 def test_alembic_says_what_the_schema_is_and_a_rollback_across_it_stops(trivet: Trivet, repository: Repository) -> None:
     shutil.copytree(EXAMPLE, repository.path, dirs_exist_ok=True)
     repository.commit({}, "List books")

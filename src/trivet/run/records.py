@@ -16,10 +16,11 @@ MISSING = _Missing
 class Field:
     """As `dataclasses.Field`, as far as the supervisor looks at it."""
 
-    __slots__ = ("default", "default_factory", "name")
+    __slots__ = ("compare", "default", "default_factory", "name")
 
-    def __init__(self, name: str, default: object, make: object) -> None:
+    def __init__(self, name: str, default: object, make: object, *, compare: bool = True) -> None:
         self.name = name
+        self.compare = compare
         self.default = default
         self.default_factory = make
 
@@ -53,9 +54,9 @@ def frozen(kind: type) -> type:
     return dataclass(frozen=True)(kind)
 
 
-def field(*, default: object = MISSING, default_factory: object = MISSING, **_: bool) -> Field:
+def field(*, default: object = MISSING, default_factory: object = MISSING, compare: bool = True, **_: bool) -> Field:
     """As `dataclasses.field`."""
-    return Field("", default, default_factory)
+    return Field("", default, default_factory, compare=compare)
 
 
 def fields(kind: object) -> tuple[Field, ...]:
@@ -103,7 +104,7 @@ def _init(self: object, /, *given: object, **named: object) -> None:
 
 
 def _values(record: object) -> tuple[object, ...]:
-    return tuple([getattr(record, name) for name in _of(record)])
+    return tuple([getattr(record, name) for name, each in _of(record).items() if each.compare])
 
 
 def _eq(self: object, other: object) -> bool:
