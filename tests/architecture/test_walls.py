@@ -1,6 +1,7 @@
 """The walls between rooms: import-linter's contracts, and what it cannot see."""
 
 import ast
+import fnmatch
 import functools
 import re
 import subprocess
@@ -14,6 +15,7 @@ import trivet
 
 PACKAGE = Path(trivet.__file__).parent
 ROOT = PACKAGE.parent.parent
+TESTS = ROOT / "tests"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -127,3 +129,9 @@ def _module_name(path: Path) -> str:
 def test_values_are_declared_with_our_own_word() -> None:
     guilty = [path for path in MODULES if "@dataclass(frozen=True, slots=True)" in path.read_text()]
     assert guilty == [], "use trivet.model.frozen: every command loads these classes (docs/decisions/0030)"
+
+
+def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
+    folders = {part for path in TESTS.rglob("test_*.py") for part in path.relative_to(TESTS).parent.parts}
+    passed_over = pytestconfig.getini("norecursedirs")
+    assert [name for name in folders if any(fnmatch.fnmatch(name, pattern) for pattern in passed_over)] == []
