@@ -25,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-server.serve_forever()
+server.serve_forever(poll_interval=0.02)
 """
 FILES = {"server.py": SERVER, "Procfile": "web: python3 server.py\n", "trivet.toml": 'app = "shop"\n'}
 _GIT = ("git", "-c", "user.name=Bench", "-c", "user.email=bench@example.org")

@@ -23,9 +23,9 @@ from shop import SERVER, Shop, make_shop
 
 ROUNDS = 11
 TELLS = SERVER.replace(
-    "server.serve_forever()",
+    "server.serve_forever(poll_interval=0.02)",
     'import time\nwith open(os.environ["TRIVET_STORAGE"] + "/" + os.environ["TRIVET_RELEASE"], "w") as file:\n'
-    "    file.write(repr(time.time()))\nserver.serve_forever()",
+    "    file.write(repr(time.time()))\nserver.serve_forever(poll_interval=0.02)",
 ).replace('b"ok\\n"', 'os.environ["TRIVET_RELEASE"].encode()')
 TELLS = TELLS.replace('"Content-Length", "3"', '"Content-Length", str(len(os.environ["TRIVET_RELEASE"]))')
 
