@@ -156,7 +156,7 @@ def test_the_file_is_gone_when_the_command_is_ended(deployed: Trivet, editor: Ed
 
 
 def test_what_a_killed_command_left_is_gone_with_the_next(deployed: Trivet, editor: Editor) -> None:
-    editor("echo editing; echo $$ > pid; while :; do sleep 0.1; done")
+    editor("echo $$ > pid; echo editing; while :; do sleep 0.1; done")
     terminal = Terminal(deployed, "config", "edit")
     terminal.expect("editing\n")
     path = edited_path(deployed)

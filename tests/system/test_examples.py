@@ -10,6 +10,7 @@ import trivet as package
 from support.command import Trivet, eventually, fetch
 from support.toolchains import needs, with_go, with_rust
 
+_LONGEST_S = 360.0  # one with a hundred packages, on a slow machine that does something else as well
 ROOT = Path(package.__file__).parent.parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.fetches]
 
@@ -19,8 +20,9 @@ def deploy(trivet: Trivet) -> Callable[[str], str]:
     """Deploys an example from this repository's commit; the address it is reached at."""
 
     def deploy_example(name: str) -> str:
-        released = trivet.at(ROOT).ok("deploy", "--dir", f"examples/{name}", "--json").json()
-        return str(released["address"])
+        done = trivet.at(ROOT).run("deploy", "--dir", f"examples/{name}", "--json", timeout_s=_LONGEST_S)
+        assert done.status == 0, done.err
+        return str(done.json()["address"])
 
     return deploy_example
 
