@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,20 @@ class Walls:
     calls: "Calls | None" = None
 
 
+@frozen
+class _Rule:
+    """What may be done at a path, and beneath it; it `is_needed` if it is an error that nothing is there."""
+
+    path: Path
+    rights: int
+    is_needed: bool = True
+
+    @property
+    def what(self) -> str:
+        """For a person."""
+        return "writing to" if self.rights & _WRITE_FILE else "reading"
+
+
 class Sandbox:
     """Landlock as this kernel has it, and what goes with it. What can be worked out before a child is forked, is."""
 
@@ -195,32 +210,17 @@ class Sandbox:
         script.call(_CLOSE, 0, unless=MAY_FAIL)
         script.call(_CREATE_RULESET, script.place(bytes(attributes)), size)  # 0: the lowest that is free
         script.call(_DUP2, 0, 1)
-        for path, rights in self._rights(walls, _known_rights(abi)):
-            _write_rule(script, path, _fitting(path, rights), unless=(MAY_FAIL, errno.EBADF))
+        for rule in _common_rules(walls, _known_rights(abi)):
+            _write_rule(script, replace(rule, rights=_fitting(rule)))
 
     def write_own_walls(self, script: Script, walls: Walls) -> None:
         """The script adds the first folder, which is one, and the files, and does what is left of `close_in`."""
         abi = self.sealing.abi
         if not abi:
             return
-        reading = 0 if walls.readable is None else _READING
-        _write_rule(script, walls.folders[0], reading | (_IN_FOLDERS & _known_rights(abi)))
-        for path in walls.files:
-            _write_rule(script, path, _WRITE_FILE | (reading & _READ_FILE))
+        for rule in _own_rules(walls, _known_rights(abi)):
+            _write_rule(script, rule)
         script.call(_RESTRICT_SELF, 1)
-
-    def _rights(self, walls: Walls, known: int) -> Iterator[tuple[Path, int]]:
-        """As `_allow_all`, without what is one process's own: what is not there is none of it."""
-        reading = 0 if walls.readable is None else _READING
-        devices = _DEVICES if walls.calls else (*_DEVICES, *_TERMINALS)
-        yield from ((path, reading | (_IN_FOLDERS & known)) for path in walls.folders[1:])
-        yield from (
-            (path, (reading & _OF_FILES) | (_ON_DEVICES & known))
-            for path in (Path("/dev", name) for name in devices)
-            if path.is_char_device() or path.is_dir()
-        )
-        yield from ((path, _READING) for path in walls.readable or ())
-        yield from ((path, _READ_DIR) for path in walls.listed if reading)
 
     def write_becoming(self, script: Script, user: User) -> None:
         """The script does as `become`."""
@@ -262,18 +262,8 @@ class Sandbox:
             os.close(ruleset)
 
     def _allow_all(self, ruleset: int, walls: Walls, known: int) -> None:
-        reading = 0 if walls.readable is None else _READING
-        for folder in walls.folders:
-            rights = reading | (_IN_FOLDERS & known)
-            self._allow(ruleset, folder, rights if folder.is_dir() else rights & _OF_FILES)
-        for path in walls.files:
-            self._allow(ruleset, path, _WRITE_FILE | (reading & _READ_FILE))
-        for device in _DEVICES if walls.calls else (*_DEVICES, *_TERMINALS):
-            self._allow_device(ruleset, f"/dev/{device}", (reading & _OF_FILES) | (_ON_DEVICES & known))
-        for path in walls.readable or ():
-            self._allow_reading(ruleset, str(path), _READING)
-        for path in walls.listed if reading else ():
-            self._allow_reading(ruleset, str(path), _READ_DIR)
+        for rule in (*_own_rules(walls, known), *_common_rules(walls, known)):
+            self._allow(ruleset, rule)
 
     def _create(self, abi: int, walls: Walls) -> int:
         attributes, size = self._attributes(abi, walls)
@@ -287,34 +277,16 @@ class Sandbox:
         rights = _known_rights(abi) | (0 if walls.readable is None else _READING)
         return _Ruleset(rights, network, scoped), 24 if abi >= _SCOPE_ABI else 16 if abi >= _NETWORK_ABI else 8
 
-    def _allow(self, ruleset: int, path: Path, rights: int) -> None:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    def _allow(self, ruleset: int, rule: _Rule) -> None:
         try:
-            self._checked(self._add(ruleset, descriptor, rights), f"allow writing to {path}")
-        finally:
-            os.close(descriptor)
-
-    def _allow_reading(self, ruleset: int, path: str, rights: int) -> None:
-        try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(rule.path, os.O_PATH | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            return  # what is not there, nobody reads
-        try:
-            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-            rights &= _READING if is_folder else _OF_FILES
-            self._checked(self._add(ruleset, descriptor, rights), f"allow reading {path}")
-        finally:
-            os.close(descriptor)
-
-    def _allow_device(self, ruleset: int, path: str, rights: int) -> None:
-        try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:
+            if rule.is_needed:
+                raise
             return
         try:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISCHR(mode) or stat.S_ISDIR(mode):
-                self._checked(self._add(ruleset, descriptor, rights), f"allow writing to {path}")
+            rights = rule.rights if stat.S_ISDIR(os.fstat(descriptor).st_mode) else rule.rights & _OF_FILES
+            self._checked(self._add(ruleset, descriptor, rights), f"allow {rule.what} {rule.path}")
         finally:
             os.close(descriptor)
 
@@ -353,18 +325,45 @@ def check(sealing: Sealing, *, allow_mutable: bool) -> None:
     )
 
 
-def _fitting(path: Path, rights: int) -> int:
+def _own_rules(walls: Walls, known: int) -> Iterator[_Rule]:
+    """Of the first folder, which is one, and the files: one process's own, where others share the rest."""
+    reading = 0 if walls.readable is None else _READING
+    for folder in walls.folders[:1]:
+        yield _Rule(folder, reading | (_IN_FOLDERS & known))
+    for path in walls.files:
+        yield _Rule(path, _WRITE_FILE | (reading & _READ_FILE))
+
+
+def _common_rules(walls: Walls, known: int) -> Iterator[_Rule]:
+    """Of all else within the walls. What may be read, and is not there, nobody reads."""
+    reading = 0 if walls.readable is None else _READING
+    for folder in walls.folders[1:]:
+        yield _Rule(folder, reading | (_IN_FOLDERS & known))
+    for name in _DEVICES if walls.calls else (*_DEVICES, *_TERMINALS):
+        path = Path("/dev", name)
+        if path.is_char_device() or path.is_dir():
+            yield _Rule(path, (reading & _OF_FILES) | (_ON_DEVICES & known), is_needed=False)
+    for path in walls.readable or ():
+        yield _Rule(path, _READING, is_needed=False)
+    for path in walls.listed if reading else ():
+        yield _Rule(path, _READ_DIR, is_needed=False)
+
+
+def _fitting(rule: _Rule) -> int:
     """Those of the rights that there are for what is there: the kernel refuses others."""
     with contextlib.suppress(OSError):
-        return rights & _OF_FILES if not path.is_dir() and path.exists() else rights
-    return rights
+        return rule.rights & _OF_FILES if not rule.path.is_dir() and rule.path.exists() else rule.rights
+    return rule.rights
 
 
-def _write_rule(script: Script, path: Path, rights: int, unless: tuple[int, int] = (0, 0)) -> None:
-    if rights:
+def _write_rule(script: Script, rule: _Rule) -> None:
+    if rule.rights:
+        may_fail = (0, 0) if rule.is_needed else (MAY_FAIL, errno.EBADF)
         script.call(_CLOSE, 0, unless=MAY_FAIL)
-        script.call(_OPENAT, _AT_FDCWD, script.text(path), os.O_PATH, unless=unless[0])  # 0: the lowest that is free
-        script.call(_ADD_RULE, 1, _PATH_BENEATH, script.place(bytes(_PathBeneath(rights, 0))), unless=unless[1])
+        script.call(
+            _OPENAT, _AT_FDCWD, script.text(rule.path), os.O_PATH, unless=may_fail[0]
+        )  # 0: the lowest that is free
+        script.call(_ADD_RULE, 1, _PATH_BENEATH, script.place(bytes(_PathBeneath(rule.rights, 0))), unless=may_fail[1])
 
 
 def _known_rights(abi: int) -> int:
