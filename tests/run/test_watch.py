@@ -8,7 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from trivet.errors import InputError
 from trivet.model.event import EventKind
 from trivet.model.formation import Formation
 from trivet.model.process import HealthCheck, ProcessType
-from trivet.model.run import RollOut
+from trivet.model.run import Address, RollOut
 from trivet.model.run_plan import ProcessPlan
 from trivet.run import desired
 from trivet.run.supervisor import intent as intents
@@ -80,12 +80,8 @@ def _roll_out(shop: Shop, number: int) -> Rolled:
 @contextmanager
 def _asked(shop: Shop) -> Iterator[Counter[str]]:
     """The deploy is asked without a pause; the answers by release, and whatever is none as it is."""
-    answers: Counter[str] = Counter()
-    stopping = threading.Event()
-    address = shop.machine.address(shop.deploy)
-    assert address is not None
 
-    def ask() -> None:
+    def ask(address: Address, answers: Counter[str], stopping: threading.Event) -> None:
         while not stopping.is_set():
             try:
                 with urllib.request.urlopen(address.url, timeout=10) as answer:
@@ -93,7 +89,20 @@ def _asked(shop: Shop) -> Iterator[Counter[str]]:
             except OSError as error:
                 answers[repr(error)] += 1
 
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    with _clients(shop, 3, ask) as answers:
+        yield answers
+
+
+@contextmanager
+def _clients(
+    shop: Shop, count: int, ask: Callable[[Address, Counter[str], threading.Event], None]
+) -> Iterator[Counter[str]]:
+    """So many ask at the deploy's address until the block ends."""
+    answers: Counter[str] = Counter()
+    stopping = threading.Event()
+    address = shop.machine.address(shop.deploy)
+    assert address is not None
+    threads = [threading.Thread(target=ask, args=(address, answers, stopping)) for _ in range(count)]
     for thread in threads:
         thread.start()
     try:
@@ -193,26 +202,15 @@ IMPATIENT = {"health": "/up", "check": HealthCheck(interval_s=0.02, timeout_s=0.
 @contextmanager
 def _kept(shop: Shop, count: int) -> Iterator[Counter[str]]:
     """Clients that ask again and again on the connections that they have; the answers by release."""
-    answers: Counter[str] = Counter()
-    stopping = threading.Event()
-    address = shop.machine.address(shop.deploy)
-    assert address is not None
 
-    def ask() -> None:
+    def ask(address: Address, answers: Counter[str], stopping: threading.Event) -> None:
         with closing(http.client.HTTPConnection(address.host, address.port, timeout=30)) as connection:
             while not stopping.wait(0.001):
                 connection.request("GET", "/")
                 answers[connection.getresponse().read().decode().split()[0]] += 1
 
-    threads = [threading.Thread(target=ask) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
+    with _clients(shop, count, ask) as answers:
         yield answers
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_a_release_that_answers_its_users_and_so_has_no_time_for_its_check_is_not_gone_back_from(shop: Shop) -> None:
