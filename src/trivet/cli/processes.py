@@ -28,7 +28,7 @@ from trivet.flows import environments, overview
 from trivet.flows import scale as formation_flow
 from trivet.flows.events import Scope, open_journals
 from trivet.flows.installation import Installation
-from trivet.flows.run_once import OneOff, run_once
+from trivet.flows.run_once import RunRequest, run_once
 from trivet.model.logs import LogChoice, LogLine
 from trivet.model.names import Deploy
 from trivet.model.run import ProcessState, ProcessStatus
@@ -178,7 +178,7 @@ def run(
     place = installation()
     deploy = known_deploy(place, app, deploy_name)
     with environments.lent(place, deploy, number):
-        status = run_once(place, deploy, OneOff(command, number, kind), lambda note: print_notes((note,)))
+        status = run_once(place, deploy, RunRequest(command, number, kind), lambda note: print_notes((note,)))
     sys.exit(status)
 
 

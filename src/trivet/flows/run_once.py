@@ -13,7 +13,7 @@ from trivet.run import Machine
 
 
 @frozen
-class OneOff:
+class RunRequest:
     """A command, in a release (None: the running one), with the limits of a process type (None: none).
 
     Without words it is the process type's own command.
@@ -24,7 +24,7 @@ class OneOff:
     kind: str | None = None
 
 
-def run_once(installation: Installation, deploy: Deploy, wanted: OneOff, tell: Callable[[str], None]) -> int:
+def run_once(installation: Installation, deploy: Deploy, wanted: RunRequest, tell: Callable[[str], None]) -> int:
     """The exit status of the command, run in the release's environment. What a person should know of it besides is told.
 
     Raises: NothingReleased, UnknownRelease, UnknownProcess, CannotSeal, MachineError.

@@ -15,7 +15,7 @@ from trivet.run.leftovers import clear_away_groups
 
 
 @frozen
-class Hold:
+class Holding:
     """What holds a one-off to its limits; `group` is None if nothing does."""
 
     limits: Limits
@@ -40,7 +40,7 @@ def owner_of(deploy: Deploy) -> str:
 
 
 @contextmanager
-def holding(home: Home, deploy: Deploy, name: str, limits: Limits) -> Iterator[Hold]:
+def holding(home: Home, deploy: Deploy, name: str, limits: Limits) -> Iterator[Holding]:
     """Inside the block what is started in its cell is held; afterwards all in there has ended. Raises: RunError."""
     try:
         group = Cgroups(home.root).make(owner_of(deploy), name, limits) if limits.controllers else None
@@ -50,7 +50,7 @@ def holding(home: Home, deploy: Deploy, name: str, limits: Limits) -> Iterator[H
             hint="`trivet doctor` tells what this machine has for limits.",
         ) from error
     try:
-        yield Hold(limits, group)
+        yield Holding(limits, group)
     finally:
         if group is not None:
             clear_away_groups((group,))

@@ -18,9 +18,9 @@ from trivet.model.process import Limits, ProcessType
 from trivet.model.release import Release
 from trivet.run import desired
 from trivet.run.capture import Capture
-from trivet.run.cell import Hold, holding
 from trivet.run.command import shell_argv
 from trivet.run.enclosure import Enclosure, Place
+from trivet.run.holding import Holding, holding
 from trivet.run.leftovers import clear_away, one_off_folder
 from trivet.run.plan import app_folder, code_of, process_environment, release_environment
 from trivet.run.released import check_runnable, read_environment
@@ -156,7 +156,7 @@ def _open_pipes(count: int) -> Iterator[_Pipes]:
 
 
 @contextmanager
-def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[tuple[spawn.Child, Hold]]:
+def _started(one_off: OneOff, enclosure: Enclosure, manner: Manner) -> Iterator[tuple[spawn.Child, Holding]]:
     desired.make_folders(one_off.home, one_off.release.deploy)
     temporary = _make_temporary(one_off.home)
     try:

@@ -11,7 +11,7 @@ from trivet.host.spawn import Cell
 from trivet.model.frozen import frozen
 from trivet.model.names import Deploy
 from trivet.model.process import Limits
-from trivet.run.cell import owner_of
+from trivet.run.holding import owner_of
 from trivet.run.supervisor.yard import Yard
 
 _LOOKS, _LOOK_S = 20, 0.05

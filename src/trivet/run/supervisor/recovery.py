@@ -18,7 +18,7 @@ from trivet.model.process import find_process_type
 from trivet.model.run import ProcessState, RollOut
 from trivet.model.run_plan import ProcessPlan, RunPlan
 from trivet.run import desired, leftovers, roll_outs
-from trivet.run.cell import owner_of
+from trivet.run.holding import owner_of
 from trivet.run.plan import plan
 from trivet.run.released import read_environment, read_release
 from trivet.run.supervisor import intent as intents
