@@ -248,11 +248,17 @@ def test_code_that_is_wrong_is_told_in_cargos_words(builder: Builder) -> None:
     assert any("src/main.rs:1" in line for line in caught.value.detail)
 
 
-def test_a_machine_without_rust_is_an_error(home: Home, repository: Repository) -> None:
-    builder = Builder(home, repository, caller={**os.environ, "PATH": "/nowhere", "RUSTUP_HOME": "/nowhere"})
+def test_a_machine_without_a_rust_that_suits_is_an_error(home: Home, repository: Repository, tmp_path: Path) -> None:
+    """As with a rustup that has no toolchain, beside a cargo of the distribution's that it is to be asked before."""
+    rustup = tmp_path / "bin" / "rustup"
+    rustup.parent.mkdir()
+    rustup.write_text("#!/bin/sh\necho \"error: toolchain 'none-such' is not installed\" >&2\nexit 1\n")
+    rustup.chmod(0o755)
+    builder = Builder(home, repository, caller={**os.environ, "PATH": str(rustup.parent), "RUSTUP_HOME": "/nowhere"})
     with pytest.raises(MachineError) as caught:
         builder.commit({"Cargo.toml": PACKAGE, "Cargo.lock": ALONE, "src/main.rs": "", "rust-toolchain": "none-such"})
     assert caught.value.message == "No Cargo on this machine suits the app."
+    assert caught.value.detail == ("error: toolchain 'none-such' is not installed",)
     assert caught.value.hint == (
         "Install Rust, with rustup (https://rustup.rs) or `apt-get install cargo`, so that it is on PATH; "
         "a toolchain that rust-toolchain.toml names, with `rustup toolchain install`."
