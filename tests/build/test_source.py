@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.repository import Repository
-from trivet.build.source import commits_between, export, find_repository, has_uncommitted_changes, read_commit
+from trivet.build.repository import find_repository
+from trivet.build.source import commits_between, export, has_uncommitted_changes, read_commit
 from trivet.errors import MachineError, SourceError
 
 

@@ -214,9 +214,9 @@ def prune(home: Home, removal: "Removal") -> None:
 
 def find_repository(folder: Path) -> Path:
     """The top of the work tree around the folder, or the bare repository. Raises: SourceError, MachineError."""
-    from trivet.build import source
+    from trivet.build import repository
 
-    return source.find_repository(folder)
+    return repository.find_repository(folder)
 
 
 def find_source(request: BuildRequest) -> Source:

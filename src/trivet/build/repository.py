@@ -32,6 +32,11 @@ class Repository:
         return self.git.folder
 
 
+def find_repository(folder: Path) -> Path:
+    """The top of the work tree around the folder, or the bare repository. Raises: SourceError, MachineError."""
+    return open_repository(folder).top
+
+
 def open_repository(folder: Path) -> Repository:
     """The repository around the folder. Raises: SourceError, MachineError."""
     if not folder.is_dir():

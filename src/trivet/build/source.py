@@ -67,11 +67,6 @@ class Commit:
         return None if content is None else content.decode(errors="replace")
 
 
-def find_repository(folder: Path) -> Path:
-    """The top of the work tree around the folder, or the bare repository. Raises: SourceError, MachineError."""
-    return open_repository(folder).top
-
-
 def read_commit(repository: Path, revision: str, directory: str) -> Commit:
     """The commit that the revision names. Raises: SourceError, MachineError."""
     found = open_repository(repository)

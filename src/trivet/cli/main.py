@@ -1,5 +1,6 @@
 """`trivet`: the group of all commands, and the one place where an error becomes words and an exit status."""
 
+import gc
 import os
 import signal
 import sys
@@ -105,7 +106,9 @@ def main() -> None:
     """The process ends with the status of the command: 0, or the exit code of what went wrong."""
     for number in _caught():
         signal.signal(number, _interrupt)
-    sys.exit(_run())
+    status = _run()
+    gc.freeze()  # what ends with the process need not be searched for cycles first: that takes 20 ms
+    sys.exit(status)
 
 
 def _run() -> int:

@@ -19,7 +19,6 @@ from trivet.run.events import read_events
 from trivet.run.released import current_release, read_release
 from trivet.run.schedule_book import read_book
 from trivet.run.schedule_rules import find_due
-from trivet.run.supervisor.scheduled_run import name_of, planned_of
 from trivet.run.supervisor.status import Status, read_all
 
 _OUTCOMES = {EventKind.RUN_ENDED: "succeeded", EventKind.RUN_FAILED: "failed", EventKind.RUN_SKIPPED: "skipped"}
@@ -61,8 +60,8 @@ def _plight(scheduled: Scheduled, number: int, known: tuple[str, Mapping[str, fl
 def _going(home: Home, deploy: Deploy) -> Iterator[ScheduledRun]:
     for status in read_all(home.run(deploy) / "status"):
         if status.planned_s is not None and _is_there(status):
-            began, planned = timestamp(status.since), planned_of(status)
-            yield ScheduledRun(name_of(status), status.release, status.process, planned, began, None, "running")
+            began, planned = timestamp(status.since), status.planned
+            yield ScheduledRun(status.type, status.release, status.process, planned, began, None, "running")
 
 
 def _is_there(status: Status) -> bool:

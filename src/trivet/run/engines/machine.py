@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trivet.errors import AlteredLayer, InvalidDocument, SupervisorUnreachable, TrivetError
 from trivet.host import files, processes
@@ -24,19 +24,18 @@ from trivet.model.process import ProcessType
 from trivet.model.release import Act
 from trivet.model.run import Address, Failure, Means, ProcessStatus, RollOut
 from trivet.model.scheduled_run import Plight, ScheduledRun
-from trivet.run import desired, in_use, leftovers, outputs, roll_outs, schedules, warm
+from trivet.run import desired, in_use, leftovers, outputs, roll_outs, warm
 from trivet.run.bundle import check_bundle
-from trivet.run.door import link as door_link
 from trivet.run.enclosure import Enclosure
 from trivet.run.events import read_events
-from trivet.run.logs import read_lines
-from trivet.run.one_off import Ended, choose, run_attached
-from trivet.run.parts import Call, Parts, Ran
-from trivet.run.readings import measure
 from trivet.run.released import current_release, read_release
 from trivet.run.supervisor import link, status, strays
 from trivet.run.supervisor.start import Start, walls
 from trivet.run.unread import find_unread
+
+if TYPE_CHECKING:  # what few commands need is imported where they ask for it: all must start quickly
+    from trivet.run.one_off import Ended
+    from trivet.run.parts import Call, Ran
 
 Report = Callable[[str, Mapping[str, object]], None]
 
@@ -184,6 +183,8 @@ class Machine:
 
     def processes(self, deploy: Deploy | None) -> tuple[ProcessStatus, ...]:
         """The processes of a deploy (None: of all); also those that a supervisor that is gone has left running."""
+        from trivet.run.readings import measure
+
         statuses = self._told_processes(deploy) if self.is_up() else self._found_processes(deploy)
         usage = measure(self._home, statuses)
         memory = {pid: used.memory_bytes for pid, used in usage.items()}
@@ -243,6 +244,8 @@ class Machine:
 
     def logs(self, deploy: Deploy, choice: LogChoice, *, follow: bool) -> Iterator[LogLine]:
         """The lines that are chosen, by time; with `follow` those to come. Raises: UnknownProcess, UnknownRelease."""
+        from trivet.run.logs import read_lines
+
         return read_lines(self._home, deploy, choice, follow=follow)
 
     def events(self, deploy: Deploy) -> tuple[Event, ...]:
@@ -251,11 +254,15 @@ class Machine:
 
     def schedule(self, deploy: Deploy) -> tuple[Plight, ...]:
         """What the release that is meant to run has scheduled. Raises: NothingReleased, InvalidDocument, MachineError."""
+        from trivet.run import schedules
+
         why_not = "" if self.is_up() else "the supervisor is not running"
         return schedules.read_schedule(self._home, deploy, why_not)
 
     def scheduled_runs(self, deploy: Deploy, name: str | None) -> tuple[ScheduledRun, ...]:
         """The runs of what is called so (None: of all), oldest first, those that go on last. Raises: MachineError."""
+        from trivet.run import schedules
+
         return schedules.read_runs(self._home, deploy, name)
 
     def run_scheduled(self, deploy: Deploy, name: str, by: Act | None, report: Report) -> ScheduledRun:
@@ -268,21 +275,25 @@ class Machine:
         answer = self._ask(request, within_s=_LONGEST_RUN_S, report=report)
         return from_any_version(ScheduledRun, answer, name="the run")
 
-    def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...], kind: ProcessType | None) -> Ended:
+    def run_once(self, deploy: Deploy, number: int, command: tuple[str, ...], kind: ProcessType | None) -> "Ended":
         """How the command ended, run in the release's environment, attached to our terminal or files.
 
         One text is a shell line. With the limits of this process type; without a command, its own.
         Raises: UnknownRelease, AlteredLayer, RunError, CannotSeal.
         """
+        from trivet.run.one_off import choose, run_attached
+
         release = read_release(self._home, deploy, number)
         self.check_build(release.build)
         return run_attached(choose(self._home, release, command, kind), self._enclosure())
 
-    def run_part(self, deploy: Deploy, number: int, call: Call, report_line: Callable[[str], None]) -> Ran | None:
+    def run_part(self, deploy: Deploy, number: int, call: "Call", report_line: Callable[[str], None]) -> "Ran | None":
         """A command around the release was run, once, within its time; None if the release has none of this part.
 
         Each line is reported as it comes, and the whole output is kept. Raises: RunError, CannotSeal, MachineError.
         """
+        from trivet.run.parts import Parts
+
         return Parts(self._home, deploy, number).run(call, self._enclosure(), report_line)
 
     def outputs(self, deploy: Deploy, number: int) -> tuple[KeptOutput, ...]:
@@ -378,6 +389,8 @@ class Machine:
 
 
 def _is_door_there(home: Home) -> bool:
+    from trivet.run.door import link as door_link
+
     try:
         door_link.connect(home).close()
     except SupervisorUnreachable:

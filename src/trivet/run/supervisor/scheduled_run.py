@@ -37,10 +37,10 @@ class Run:
         self._by: Act | None = None
         self.process = process
         self.told = ScheduledRun(
-            name=name_of(process.status),
+            name=process.status.type,
             release=process.belonging.release,
             process=process.plan.name,
-            planned=planned_of(process.status),
+            planned=process.status.planned,
             began=timestamp(process.status.since),
             ended=None,
             outcome="running",
@@ -131,23 +131,13 @@ def begin(yard: Yard, belonging: Belonging, plan: ProcessPlan, planned_s: float)
     return process
 
 
-def name_of(status: Status) -> str:
-    """What is run: `nightly` of `nightly.1`."""
-    return status.process.rpartition(".")[0]
-
-
-def planned_of(status: Status) -> str | None:
-    """The time that it runs for; None: somebody has asked for it."""
-    return timestamp(status.planned_s) if status.planned_s else None
-
-
 def tell_lost(yard: Yard, deploy: Deploy, status: Status) -> ScheduledRun:
     """The journal says that a run ended while no supervisor was there; how, nobody knows."""
     how = "ended while no supervisor ran; how is not known"
     event = Event(now(), EventKind.RUN_FAILED, status.release, status.process, status.pid, how)
-    yard.journal.tell(deploy, replace(event, planned=planned_of(status)))
-    began, planned = timestamp(status.since), planned_of(status)
-    return ScheduledRun(name_of(status), status.release, status.process, planned, began, now(), "failed", how)
+    yard.journal.tell(deploy, replace(event, planned=status.planned))
+    began, planned = timestamp(status.since), status.planned
+    return ScheduledRun(status.type, status.release, status.process, planned, began, now(), "failed", how)
 
 
 def _why(told: ScheduledRun) -> str:

@@ -61,6 +61,16 @@ class Status:
         return f"v{self.release}.{self.process}" + (f"+{self.turn}" if self.turn else "")
 
     @property
+    def type(self) -> str:
+        """The process type, or what is scheduled: `nightly` of `nightly.1`."""
+        return self.process.rpartition(".")[0]
+
+    @property
+    def planned(self) -> str | None:
+        """The time that a run of something scheduled runs for; None: somebody has asked for it."""
+        return timestamp(self.planned_s) if self.planned_s else None
+
+    @property
     def socket(self) -> Path | None:
         """The Unix socket on which it listens; None: it does on its port, if it has one, or is not started yet."""
         return socket_path(Path(self.temporary)) if self.uses_socket and self.temporary else None

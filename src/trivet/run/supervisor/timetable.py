@@ -77,7 +77,7 @@ class Timetable:
     def adopt(self, status: Status, pidfd: int, *, to_end: bool) -> None:
         """A run that was found goes on, and is ended when its time is over; or it ends now."""
         deploy, home = self._deploy, self._yard.home
-        scheduled = Scheduled(scheduled_run.name_of(status), "", "")
+        scheduled = Scheduled(status.type, "", "")
         plan = ProcessPlan(status.process, ("/nonexistent",), Path("/"), {}, ends_as_group=True)
         with contextlib.suppress(TrivetError):  # enough is known to end it
             release = read_release(home, deploy, status.release)
