@@ -8,7 +8,7 @@ import pytest
 
 import trivet as package
 from support.apps import SERVER, shop
-from support.command import Trivet, eventually, own_port
+from support.command import DEADLINE_S, Trivet, eventually, own_port
 from support.repository import Repository
 
 
@@ -110,7 +110,7 @@ def test_logs_into_a_pipe_that_closes_end_without_a_traceback(deployed: Trivet) 
         assert "serving" in command.stdout.readline()
         command.stdout.close()
         deployed.ok("restart")
-        assert command.wait(20) == 1
+        assert command.wait(DEADLINE_S) == 1
         assert command.stderr.read() == ""
 
 
@@ -136,7 +136,7 @@ def test_the_supervisor_in_the_foreground_ends_what_it_runs_when_told(deployed: 
         eventually(lambda: deployed.ok("ps").err == "", what="the supervisor")
         assert set(deployed.pids()) == {"web.1"}
         supervisor.terminate()
-        assert supervisor.wait(40) == 0
+        assert supervisor.wait(DEADLINE_S) == 0
     assert deployed.processes() == []
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from support.apps import DIES, shop
-from support.command import Trivet, eventually
+from support.command import DEADLINE_S, Trivet, eventually
 from support.repository import Repository
 from support.terminal import Terminal
 
@@ -102,7 +102,8 @@ def test_following_tells_what_happens_whatever_becomes_of_the_supervisor_and_end
 ) -> None:
     repository.commit(WEB_ONLY)
     trivet.ok("deploy")
-    with trivet.start("events", "-f", "--json", "--all", "-n", "0") as process:
+    with trivet.start("events", "-f", "--json", "--all", "-n", "1") as process:
+        assert [each["kind"] for each in _read_until(process, "switched")] == ["switched"]  # from here on it follows
         _crash(trivet)
         assert [each["kind"] for each in _read_until(process, "restarted")] == ["crashed", "restarted"]
         os.kill(trivet.supervisor_pid, signal.SIGKILL)
@@ -116,7 +117,7 @@ def test_following_tells_what_happens_whatever_becomes_of_the_supervisor_and_end
         ]
         assert process.stdout is not None
         process.stdout.close()  # nothing has to happen for it to notice
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_following_ends_quietly_with_ctrl_c(trivet: Trivet, repository: Repository) -> None:

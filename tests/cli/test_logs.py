@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support.command import Trivet, eventually
+from support.command import DEADLINE_S, Trivet, eventually
 from support.repository import Repository
 from support.terminal import Terminal
 
@@ -113,7 +113,7 @@ def test_logs_are_followed_across_releases(deployed: Trivet) -> None:
         deployed.ok("config", "set", "A=2")
         eventually(lambda: len(seen) == 3)
         command.terminate()
-        reader.join(20)
+        reader.join(DEADLINE_S)
     assert [line.partition("|")[2].strip() for line in seen] == ["v1 order 4", "v2 order 4", "v3 order 4"]
 
 

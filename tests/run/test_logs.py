@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from run.shop import PYTHON, Shop, wait_until
+from run.shop import DEADLINE_S, PYTHON, Shop, wait_until
 from support.processor import wait_for_rest
 from trivet.errors import UnknownProcess
 from trivet.model.logs import LogChoice, LogLine
@@ -92,7 +92,7 @@ def test_logs_that_are_followed_tell_what_comes_also_of_new_releases(shop: Shop)
     thread.start()
     wait_until(lambda: seen)
     shop.ok(2)
-    thread.join(20)
+    thread.join(DEADLINE_S)
     assert not thread.is_alive()
     assert seen == ["v1 worker.1 release 1", "v2 worker.1 release 2"]
 

@@ -174,16 +174,16 @@ def test_while_a_run_goes_on_the_next_is_skipped_or_follows_or_runs_beside_it(
     shop: Shop, overlap: Overlap, expected: str
 ) -> None:
     command = "echo $TRIVET_PROCESS >>$TRIVET_STORAGE/began; read line <$TRIVET_STORAGE/pipe"
-    _release(shop, 1, Scheduled("nightly", "* * * * *", command, overlap=overlap))
+    _release(shop, 1, Scheduled("nightly", YEARLY, command, overlap=overlap, missed=Missed.ONCE))
     shop.ok(1)
     storage = shop.home.storage(shop.deploy)
     os.mkfifo(storage / "pipe")
     (storage / "pipe").chmod(0o666)
     _begin(shop)
     shop.kill_supervisor()
-    _settled_long_ago(shop, 59)
-    shop.machine.up()  # a time of the last minute is due, unless none was
-    wait_until(lambda: read_book(shop.home, shop.deploy).lines["nightly"].settled_s > time.time() - 50)
+    _settled_long_ago(shop, 400 * 86400)
+    shop.machine.up()  # a time that was missed is due, and no other comes while we look
+    wait_until(lambda: read_book(shop.home, shop.deploy).lines["nightly"].settled_s > time.time() - 86400)
     running = sorted(each.process for each in shop.processes() if each.process.startswith("nightly"))
     assert " ".join(running) == expected
     skipped = _events(shop, EventKind.RUN_SKIPPED)

@@ -147,9 +147,9 @@ def test_a_link_to_somebody_elses_socket_is_not_followed(shop: Shop) -> None:
 
 def test_one_that_listens_on_its_socket_and_never_answers_is_told_so(shop: Shop) -> None:
     silent = "import os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind(os.environ['TRIVET_SOCKET'])\ns.listen()\n"
-    shop.web(1, silent + "while True: kept = s.accept()\n", timeout_s=1.0)
+    shop.web(1, silent + "while True: kept = s.accept()\n", timeout_s=3.0)
     ended = shop.roll_out(1)
-    assert ended.reason == "web.1 listened on its Unix socket ($TRIVET_SOCKET) but did not answer within 1 s"
+    assert ended.reason == "web.1 listened on its Unix socket ($TRIVET_SOCKET) but did not answer within 3 s"
 
 
 NODE = SERVERS["node"].files["app.js"].replace("process.env.LISTEN_FDS", "process.env.TRIVET_SOCKET")

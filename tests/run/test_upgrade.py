@@ -179,7 +179,7 @@ def test_a_new_supervisor_that_hangs_in_the_middle_is_replaced_by_the_old_one(sh
     shop.shop(1)
     address = shop.ok(1).address
     assert address is not None
-    _installed(shop, tmp_path, "0.2.0", {"run/supervisor/succession.py": "\n_RUNS_WITHIN_S = 1.0\n"}).ok("up")
+    _installed(shop, tmp_path, "0.2.0", {"run/supervisor/succession.py": "\n_RUNS_WITHIN_S = 5.0\n"}).ok("up")
     before, supervisor = shop.pids(), shop.supervisor_pid()
     hangs = "\nimport os, signal\ndef recover(*_):\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
     hanging = _installed(shop, tmp_path, "0.3.0", {"run/supervisor/recovery.py": hangs})

@@ -123,7 +123,7 @@ class Trivet:
     def _pid_of(self, program: str) -> int:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                argv = (folder / "cmdline").read_bytes().decode().split("\0")
+                argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if {str(self.home), str(self.home / "run")} & set(argv) and any(
@@ -142,7 +142,7 @@ def own_port() -> str:
             return str(port)
 
 
-def fetch(url: str, *, deadline_s: float = 10.0) -> tuple[int, str]:
+def fetch(url: str, *, deadline_s: float = 60.0) -> tuple[int, str]:
     """Status and body of a GET."""
     try:
         with urllib.request.urlopen(url, timeout=deadline_s) as answer:
@@ -152,7 +152,7 @@ def fetch(url: str, *, deadline_s: float = 10.0) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def eventually(check: Callable[[], object], *, deadline_s: float = 20.0, what: str = "it") -> None:
+def eventually(check: Callable[[], object], *, deadline_s: float = 60.0, what: str = "it") -> None:
     """Returns once `check` is true."""
     until = time.monotonic() + deadline_s
     while not check():

@@ -15,7 +15,7 @@ from trivet.model.home import Home
 from trivet.run.door import launch
 from trivet.run.door.link import Answer, DoorLink, connect
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 DEPLOY = "shop/production"
 
 

@@ -29,7 +29,7 @@ class Terminal:
         )
         os.close(theirs)
 
-    def expect(self, text: str, *, deadline_s: float = 20.0) -> None:
+    def expect(self, text: str, *, deadline_s: float = 60.0) -> None:
         """Returns once the text was shown."""
         until = time.monotonic() + deadline_s
         while text not in self.shown:
@@ -45,7 +45,7 @@ class Terminal:
         """How the terminal treats what is typed: termios(3)."""
         return termios.tcgetattr(self._ours)
 
-    def end(self, *, deadline_s: float = 30.0) -> int:
+    def end(self, *, deadline_s: float = 60.0) -> int:
         """The exit status of the command; all that it showed is in `shown`, the terminal's last mode in `last_mode`."""
         until = time.monotonic() + deadline_s
         while self.process.poll() is None:

@@ -5,12 +5,12 @@ import socket
 import threading
 from collections.abc import Callable
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def connect(address: tuple[str, int]) -> socket.socket:
-    """A connection on which nothing waits for longer than ten seconds."""
+    """A connection on which nothing waits for longer than the deadline."""
     return socket.create_connection(address, timeout=DEADLINE_S)
 
 

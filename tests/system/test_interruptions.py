@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.apps import SERVER, shop
-from support.command import Trivet, eventually, fetch
+from support.command import DEADLINE_S, Trivet, eventually, fetch
 from support.repository import Repository
 
 WAITS = "import os, time\nwhile not os.path.exists({path!r}) and os.environ['TRIVET_DEPLOY'] == 'production': time.sleep(0.01)\n"
@@ -68,7 +68,7 @@ def test_ctrl_c_while_the_new_release_starts_undoes_it(trivet: Trivet, repositor
     with trivet.start("deploy") as command:
         eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
         command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=20)
+        out, err = command.communicate(timeout=DEADLINE_S)
     assert out == ""
     assert err.endswith(
         "error: Interrupted. v2 is recorded as failed; v1 still serves, untouched.\n"
@@ -89,7 +89,7 @@ def test_ctrl_c_in_a_build_ends_its_whole_process_tree(trivet: Trivet, repositor
     with trivet.start("deploy", "-v") as command:
         eventually(lambda: _running("sleep 986"), what="the build command")
         command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=20)
+        out, err = command.communicate(timeout=DEADLINE_S)
     assert command.returncode == 130
     assert out == ""
     assert "error: The build was interrupted; nothing of it is left.\n" in err
@@ -144,7 +144,7 @@ def test_ctrl_c_while_waiting_for_somebody_else_changes_nothing(
             assert second.stderr is not None
             told = second.stderr.readline()
             second.send_signal(signal.SIGINT)
-            out, err = second.communicate(timeout=20)
+            out, err = second.communicate(timeout=DEADLINE_S)
         (tmp_path / "go").touch()
         first.communicate()
     assert "waiting for shop/production: " in told
@@ -164,7 +164,7 @@ def test_ctrl_c_while_processes_are_scaled_or_stopped_says_what_is_meant_to_run(
     with trivet.start("scale", "web=2") as command:
         eventually(lambda: len(trivet.processes()) == 2, what="the start of web.2")
         command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=30)
+        out, err = command.communicate(timeout=DEADLINE_S)
     assert (command.returncode, out) == (130, "")
     assert err.splitlines()[-2:] == [
         "error: Interrupted; shop/production is meant to run web=1.",
@@ -193,7 +193,7 @@ def test_a_terminal_that_closes_does_not_end_what_nohup_started(
         eventually(lambda: len(trivet.processes(release=1)) == 1, what="the start of v1")
         command.send_signal(signal.SIGHUP)
         (tmp_path / "go").touch()
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=DEADLINE_S)
     assert command.returncode == 0, err
     assert out.startswith("shop/production v1 is live")
 
@@ -208,7 +208,7 @@ def test_a_second_ctrl_c_does_not_keep_the_first_from_saying_what_is_true(
         eventually(lambda: len(trivet.processes(release=2)) == 1, what="the start of v2")
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             command.send_signal(number)
-        _, err = command.communicate(timeout=20)
+        _, err = command.communicate(timeout=DEADLINE_S)
     assert command.returncode == 130
     assert err.splitlines()[-2:] == [
         "error: Interrupted. v2 is recorded as failed; v1 still serves, untouched.",
@@ -274,7 +274,7 @@ def _start_and_kill(trivet: Trivet, command: tuple[str, ...], victims: tuple[str
         with contextlib.suppress(LookupError, ProcessLookupError):
             if "door" in victims:
                 os.kill(trivet.door_pid, signal.SIGKILL)
-        client.wait(60)
+        client.wait(DEADLINE_S)
 
 
 def _answers(url: str) -> bool:
