@@ -315,7 +315,7 @@ def test_a_file_is_never_written_through_a_link_of_the_same_name(hostile: Hostil
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_tree_that_unfolds_to_more_than_any_disk_holds_is_refused_at_once(hostile: Hostile, tmp_path: Path) -> None:
     repository = hostile.repository
     tree = _tree(repository, ("100644", "f", _blob(repository, b"x")))

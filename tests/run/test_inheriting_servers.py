@@ -10,6 +10,9 @@ from support.toolchains import needs
 from trivet.model.process import ProcessType
 from trivet.run.door import link
 
+# Go's own packages may still have to be compiled.
+GO_MARKS = (pytest.mark.slow, pytest.mark.timeout(900))
+
 
 def release(shop: Shop, number: int, name: str) -> int:
     """A release of the server's app that inherits its socket."""
@@ -35,7 +38,7 @@ def post(port: int) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=(needs(*server.needs), *((pytest.mark.slow,) if name == "go" else ())))
+        pytest.param(name, marks=(needs(*server.needs), *(GO_MARKS if name == "go" else ())))
         for name, server in SERVERS.items()
     ],
 )

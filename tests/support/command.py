@@ -27,7 +27,7 @@ _KEPT = (
     "HTTP_PROXY",
     "TRIVET_ALLOW_MUTABLE",
 )
-DEADLINE_S = 120.0
+DEADLINE_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.toolchains import with_go
+from support.toolchains import GO_CACHE, with_go
 
 _BIN = Path(sys.prefix) / "servers" / "bin"
 
@@ -113,5 +113,5 @@ def compile_go(folder: Path, source: str) -> None:
     """The program lies in the folder as `app`. What was compiled is kept beside the compiler: it takes half a minute."""
     (folder / "go.mod").write_text("module app\n\ngo 1.21\n")
     (folder / "app.go").write_text(source)
-    environment = {**with_go(), "GOCACHE": str(Path(sys.prefix) / "go" / "cache"), "GOFLAGS": "-buildvcs=false"}
+    environment = {**with_go(), "GOCACHE": str(GO_CACHE), "GOFLAGS": "-buildvcs=false"}
     subprocess.run(("go", "build", "-o", "app", "."), cwd=folder, env={**environment, "CGO_ENABLED": "0"}, check=True)

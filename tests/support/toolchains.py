@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+GO_CACHE = (
+    Path(sys.prefix) / "go" / "cache"
+)  # what has been compiled of Go's own packages, which takes minutes the first time
+
 
 def with_go() -> Mapping[str, str]:
     """This environment, with the Go of scripts/toolchains on PATH."""

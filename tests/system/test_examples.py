@@ -94,7 +94,6 @@ def test_a_site_that_vite_builds_is_served(deploy: Callable[[str], str]) -> None
     assert fetch(f"{url}/package.json")[0] == 404
 
 
-@pytest.mark.timeout(400)
 def test_an_app_in_go_answers_with_its_template(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     trivet.environment = {**trivet.environment, "PATH": with_go()["PATH"]}
     assert fetch(deploy("go")) == (200, "<!doctype html>\n<title>Go</title>\n<h1>Hello from Go.</h1>\n")
@@ -119,7 +118,6 @@ def test_an_app_in_php_answers_behind_a_web_server(deploy: Callable[[str], str])
     assert fetch(f"{url}/composer.json")[1] == "Hello from PHP.\n"
 
 
-@pytest.mark.timeout(400)
 def test_a_whole_published_site_is_built_migrated_and_served(trivet: Trivet, deploy: Callable[[str], str]) -> None:
     url = deploy("pretalx")
     status, page = fetch(f"{url}/orga/login/")
