@@ -70,9 +70,11 @@ def test_the_last_lines_of_a_crash_are_shown_where_it_is(trivet: Trivet, reposit
 def test_a_process_that_ended_in_the_middle_of_a_line_has_its_line_in_the_log(
     trivet: Trivet, repository: Repository
 ) -> None:
-    ends = 'import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(sys.stdout.write("bye")))\nsignal.pause()\n'
+    ends = 'import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(sys.stdout.write("bye")))\n'
+    ends += 'print("ready", flush=True)\nsignal.pause()\n'
     repository.commit({**FILES, "worker.py": ends})
     trivet.ok("deploy")
     trivet.ok("scale", "worker=1")
+    eventually(lambda: "ready" in trivet.ok("logs").out, what="a worker that knows how to end")
     trivet.ok("stop")
     assert trivet.ok("logs").out.endswith("| bye\n")

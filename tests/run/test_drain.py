@@ -58,6 +58,7 @@ def app(environ, start):
     start("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
+GRACE_S = 4.0  # long enough for an answer of a machine that has much else to do
 Ask = Callable[[str], socket.socket]
 
 
@@ -75,7 +76,7 @@ def _roll_out(shop: Shop, number: int, then: Callable[[], object] = lambda: None
 def ask(shop: Shop) -> Iterator[Ask]:
     """Two releases of the app are there and the first runs; `ask(path)` gives the connection of a request that it works on."""
     for number in (1, 2):
-        web = ProcessType("web", f"{PYTHON} w.py", timeout_s=60, grace_s=1.0)
+        web = ProcessType("web", f"{PYTHON} w.py", timeout_s=60, grace_s=GRACE_S)
         shop.release(number, {"w.py": APP}, (web,))
     address = _roll_out(shop, 1).address
     connections: list[socket.socket] = []
@@ -140,7 +141,7 @@ def test_what_a_server_with_an_inherited_socket_has_accepted_is_counted(shop: Sh
     """gunicorn would let its stream go on for longer than the grace is."""
     bound = "--bind 127.0.0.1:$PORT --graceful-timeout 60 --keep-alive 60"
     command = f"{sys.prefix}/servers/bin/gunicorn w:app --worker-class gthread --threads 8 {bound}"
-    web = ProcessType("web", command, timeout_s=60, grace_s=2.0, warm_s=0.0, inherits=True)
+    web = ProcessType("web", command, timeout_s=60, grace_s=GRACE_S, warm_s=0.0, inherits=True)
     for number in (1, 2):
         shop.release(number, {"w.py": STREAMS}, (web,))
     address = _roll_out(shop, 1).address

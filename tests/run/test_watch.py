@@ -419,10 +419,10 @@ def test_a_bad_release_is_never_shown_while_it_is_checked(shop: Shop) -> None:
         ProcessType("web", f"{PYTHON} w.py", timeout_s=PATIENCE_S),
         ProcessType("worker", "sleep 0.2; exit 3", settle_s=PATIENCE_S),
     )
-    shop.web(2, FRAGILE, health="/up", timeout_s=3.0)
+    shop.web(2, FRAGILE, health="/up", timeout_s=5.0)
     (shop.home.storage(shop.deploy) / "ill").touch()
     shop.release(3, {"w.py": WEB}, types)
-    shop.web(4, f"import os\nos.environ['STATUS'] = '503'\n{WEB}", timeout_s=3.0)
+    shop.web(4, f"import os\nos.environ['STATUS'] = '503'\n{WEB}", timeout_s=5.0)
     with _asked(shop) as answers:
         wait_until(lambda: answers["v1"] > 20)
         for number in (2, 4):
