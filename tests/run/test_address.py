@@ -27,7 +27,7 @@ def _kill_door(shop: Shop) -> None:
 
 def _answers(host: str, port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=DEADLINE_S) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -108,7 +108,7 @@ def _outcomes(user: int, how: str) -> Mapping[str, str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=2 * DEADLINE_S,
+            timeout=4 * DEADLINE_S,
             user=user,
             group=user if groups is not None else None,
             extra_groups=groups,

@@ -197,6 +197,8 @@ while True:
     threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
 """
 IMPATIENT = {"health": "/up", "check": HealthCheck(interval_s=0.02, timeout_s=0.2), "grace_s": 0.5}
+# One answer to users within a second is enough, on a machine that has much else to do as well.
+UNHURRIED = {**IMPATIENT, "check": HealthCheck(interval_s=0.02, timeout_s=1.0)}
 
 
 @contextmanager
@@ -215,9 +217,10 @@ def _kept(shop: Shop, count: int) -> Iterator[Counter[str]]:
 
 def test_a_release_that_answers_its_users_and_so_has_no_time_for_its_check_is_not_gone_back_from(shop: Shop) -> None:
     _web(1, shop, WEB)
-    _web(2, shop, BUSY, warm_s=1.5, **IMPATIENT)
+    _web(2, shop, BUSY, warm_s=4.0, **UNHURRIED)
     shop.ok(1)
     with _kept(shop, 2) as answers:
+        wait_until(lambda: answers["v1"] > 20)
         rolled = _roll_out(shop, 2)
         wait_until(lambda: answers["v2"] > 200)
         asked = shop.log("v2.web.1").count("/up")

@@ -39,9 +39,13 @@ def test_one_connection_serves_many_requests_and_reuses_one_to_the_backend(door:
 
 
 def test_a_connection_that_the_backend_closed_while_idle_is_not_used_again(door: FrontDoor, serve: Serve) -> None:
+    closed = threading.Semaphore(0)
+
     def handle(connection: socket.socket) -> None:
         read_until(connection, b"abc")
         connection.sendall(OK)
+        connection.close()
+        closed.release()
 
     backend = serve(handle)
     door.route(backend.port)
@@ -49,6 +53,7 @@ def test_a_connection_that_the_backend_closed_while_idle_is_not_used_again(door:
         for number in range(1, 51):
             client.sendall(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\n\r\nabc")
             assert read_answer(client)[1] == b"ok"
+            assert closed.acquire(timeout=DEADLINE_S)
             assert backend.accepted == number
 
 

@@ -71,17 +71,24 @@ def test_a_process_that_takes_no_connection_is_passed_over(door: FrontDoor, serv
 
 def test_a_request_that_a_dying_process_took_is_asked_again_if_the_method_allows(door: FrontDoor, serve: Serve) -> None:
     seen: list[bytes] = []
+    closed = threading.Semaphore(0)
 
     def handle(connection: socket.socket) -> None:
         head = read_until(connection, b"\r\n\r\n")
         seen.append(head.split(b" ")[0])
         if len(seen) % 2 == 0:
             connection.sendall(OK)
+            connection.close()
+            closed.release()
 
     door.route(serve(handle).port)
     put = b"PUT / HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody"
     assert exchange(door.address, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).endswith(b"\r\n\r\nok")
+    assert closed.acquire(
+        timeout=DEADLINE_S
+    )  # else the next might be written to a connection that is about to be closed
     assert exchange(door.address, put).endswith(b"\r\n\r\nok")
+    assert closed.acquire(timeout=DEADLINE_S)
     assert exchange(door.address, POST) == refusal(
         "The app closed the connection before it answered.", "502 Bad Gateway"
     )
