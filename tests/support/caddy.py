@@ -58,7 +58,7 @@ class Caddy:
         try:
             trusting = ssl.create_default_context(cafile=str(root))
             with (
-                socket.create_connection(("127.0.0.1", self.https_port), timeout=10) as plain,
+                socket.create_connection(("127.0.0.1", self.https_port), timeout=60) as plain,
                 trusting.wrap_socket(plain, server_hostname=domain) as secure,
             ):
                 secure.sendall(f"GET / HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\n\r\n".encode())

@@ -32,7 +32,9 @@ def holds_it(content: bytes) -> bool:
 
 def found_below(folder: Path) -> set[str]:
     """The files below the folder that hold the value, and the links and names that do."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _sings(path, folder)}
+    walked = os.walk(folder)  # which passes over what is removed meanwhile
+    paths = (Path(above, name) for above, folders, files in walked for name in (*folders, *files))
+    return {path.relative_to(folder).as_posix() for path in paths if _sings(path, folder)}
 
 
 def command_lines_with_it() -> list[str]:
@@ -51,9 +53,9 @@ def command_lines_with_it() -> list[str]:
 def _sings(path: Path, top: Path) -> bool:
     if holds_it(os.fsencode(path.relative_to(top))):
         return True
-    if path.is_symlink():
-        return holds_it(os.fsencode(path.readlink()))
     try:
+        if path.is_symlink():
+            return holds_it(os.fsencode(path.readlink()))
         return path.is_file() and holds_it(path.read_bytes())
     except FileNotFoundError:  # gone meanwhile
         return False

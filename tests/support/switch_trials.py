@@ -3,7 +3,6 @@
 What must hold is asked of the client that asks all the while, the command line, the map on disk and the machine's processes.
 """
 
-import json
 import os
 import signal
 import time
@@ -180,7 +179,9 @@ class SwitchBench:
             pid = world.pointed.supervisor_pid
             os.kill(pid, signal.SIGKILL)
             eventually(lambda: pid not in world.processes(), what="the supervisor's end")
-        return world.upgraded(world.points) if change.before == "upgraded" else world.pointed
+        if change.before == "upgraded":
+            return world.upgraded(world.points)
+        return world.patient if change.fails else world.pointed
 
     def _await_point(self, trial: Trial) -> None:
         """The point has come, perhaps after the command has ended: the old drains, a folder is cleared away."""
@@ -253,7 +254,7 @@ class SwitchBench:
     def _unlike(self, change: Change) -> Iterable[str]:
         """What is not as it must be at the moment."""
         home, running = self._world.home, self._world.processes()
-        statuses = [json.loads(path.read_text()) for path in home.glob("apps/*/deploys/*/run/status/*")]
+        statuses = self._world.statuses()
         kept = {status["pid"] for status in statuses}
         servers = {pid for pid, line in running.items() if "/run/__main__.py" in line or "/door/__main__.py" in line}
         if len(servers) != 2 or running.keys() != kept | servers:

@@ -1,6 +1,7 @@
 """Homes of which each trial of a switch gets a running copy, and a client that asks all the while."""
 
 import contextlib
+import glob
 import socket
 import subprocess
 import sys
@@ -91,6 +92,11 @@ class Switched(World):
             return ask(int(self.port))
         return None
 
+    @property
+    def patient(self) -> Trivet:
+        """The command under trial, which watches a release until what is wrong with it has shown, however late."""
+        return Trivet(self.home, self.repository.path, {**self.pointed.environment, "TRIVET_WARM": "10"})
+
     def upgraded(self, points: Points) -> Trivet:
         """The command of a newer installation."""
         place = self.folder / "newer"
@@ -113,8 +119,9 @@ class Switched(World):
 
     def groups(self) -> tuple[Path, ...]:
         """The control groups of the home's processes."""
-        name = str(self.home).strip("/").replace("/", ":")
-        return tuple(path for depth in range(4) for path in _GROUPS.glob(f"{'*/' * depth}trivet/{name}/*/*/"))
+        name = glob.escape(str(self.home).strip("/").replace("/", ":"))
+        patterns = (f"{_GROUPS}/{'*/' * depth}trivet/{name}/*/*/" for depth in range(4))
+        return tuple(Path(path) for pattern in patterns for path in glob.glob(pattern))  # noqa: PTH207 - others' go meanwhile
 
     def remove_groups(self) -> None:
         """None of them is left; nothing runs."""

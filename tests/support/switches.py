@@ -165,5 +165,6 @@ class Switching:
             f'health = {{ path = "/health", interval = 0.05 }}\ntimeout = {timeout_s}\n'
         )
         settings += 'socket = "inherit"\n' if self.app.inherits else ""
+        settings += "warm = 5\n" if manner == "fading" else ""  # until a user's request has come, and a check after it
         files = {"Procfile": f"web: {command}\n", "trivet.toml": settings, "commits": f"{self.commits}\n"}
         self.repository.commit({**self.app.files, **files})

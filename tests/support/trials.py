@@ -3,7 +3,6 @@
 What must hold is asked of the command line and of the map on disk alone, so that it is the same whatever the flows do inside.
 """
 
-import json
 import signal
 import time
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ _ALLOCATING = (
 )
 _SYNCING = ("fsync", "fdatasync", "syncfs")
 _KEPT_LOG = "builds/failed.log"  # what the newest failed build wrote is kept on purpose
-_TIDY_WITHIN_S = 30.0
+_TIDY_WITHIN_S = 60.0
 _OLD_NUMBER = 3
 INTERRUPTED = 130
 
@@ -228,9 +227,7 @@ class Bench:
 
     def _untidy(self) -> Iterable[str]:
         home, processes = self._world.home, self._world.processes()
-        statuses = [
-            json.loads(path.read_text().partition("\n")[0]) for path in _files(home, "apps/*/deploys/*/run/status/*")
-        ]
+        statuses = self._world.statuses()
         kept = {status["pid"] for status in statuses}
         servers = {pid for pid, line in processes.items() if "/run/__main__.py" in line or "/door/__main__.py" in line}
         if len(statuses) != 3 or len(servers) != 2 or processes.keys() != kept | servers:

@@ -1,6 +1,7 @@
 """Worlds: a home at rest with two deploys, prepared once, of which every trial gets a copy that runs."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trivet
 from support.command import Done, Trivet, eventually, fetch, own_port
@@ -92,7 +94,7 @@ class World:
     def answer(self) -> tuple[Served, int] | None:
         """What production answers, and the number of the release that does; None: nothing does."""
         try:
-            status, body = fetch(self.url, deadline_s=20.0)
+            status, body = fetch(self.url, deadline_s=60.0)
         except OSError:
             return None
         words = body.split()
@@ -112,8 +114,18 @@ class World:
 
     def shapes(self) -> dict[str, str]:
         """The kinds of paths below the home, names with their numbers and digests taken out; each with one such path."""
-        paths = (str(path.relative_to(self.home)) for path in self.home.rglob("*"))
+        walked = os.walk(self.home)  # which passes over what is removed meanwhile
+        found = (Path(folder, name) for folder, folders, files in walked for name in (*folders, *files))
+        paths = (str(path.relative_to(self.home)) for path in found)
         return {_shape(path): path for path in paths}
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """What the files on processes say at the moment; not those that are just being made, or removed."""
+        found = []
+        for path in self.home.glob("apps/*/deploys/*/run/status/[!.]*"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(json.loads(path.read_text().partition("\n")[0]))
+        return found
 
     def grant(self) -> None:
         """Who is to have a signal that a child of it cannot send has it."""

@@ -135,7 +135,7 @@ def test_openrc_starts_it_and_ends_it(tmp_path: Path, trivet: Trivet) -> None:
         env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -199,13 +199,13 @@ def _hidden_run(trivet: Trivet, *arguments: str) -> "subprocess.CompletedProcess
         env=trivet.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
 
 def _answer(machine: Machine) -> str:
-    return machine.do("curl", "--silent", "--max-time", "5", "http://127.0.0.1:8000/").stdout.strip()
+    return machine.do("curl", "--silent", "--max-time", "60", "http://127.0.0.1:8000/").stdout.strip()
 
 
 def _web(machine: Machine) -> str:

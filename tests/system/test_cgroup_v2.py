@@ -38,7 +38,7 @@ WITHOUT = (
 def _under_uml(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         (ROOT / "scripts/on-cgroup-v2", *command),
-        env={**os.environ, "ON_TIMEOUT": "150"},
+        env={**os.environ, "ON_TIMEOUT": "500"},
         capture_output=True,
         text=True,
         check=False,

@@ -116,7 +116,8 @@ def test_after_a_reboot_in_the_watch_the_release_before_runs_with_its_environmen
     with machine.start("config", "set", "GREETING=new") as command:
         eventually(lambda: intent.exists() and '"watching"' in intent.read_text(), what="the watch")
         running = [process["pid"] for process in machine.processes()]
-        for pid in (machine.supervisor_pid, machine.door_pid, *running, command.pid):
+        # First the command, which would start another supervisor at once.
+        for pid in (command.pid, machine.supervisor_pid, machine.door_pid, *running):
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: not machine.run("ps", "--json").json(), what="the end of all")
     memory.unmount()
