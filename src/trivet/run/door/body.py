@@ -82,6 +82,9 @@ class Chunked:
                 piece = data[position : position + self._left]
                 self._left -= len(piece)
                 position += len(piece)
+            elif self._expects == _SIZE and not self._line and (end := _take_whole(data, position, pieces)) > position:
+                position = end
+                continue
             else:
                 position, piece = self._take_line(data, position)
             pieces.append(piece)
@@ -125,6 +128,26 @@ class Chunked:
         elif self._trailer_bytes > _MOST_TRAILER_BYTES:
             raise Refusal(400, "The trailers are too large.")
         return line
+
+
+def _take_whole(data: bytes, start: int, pieces: list[bytes]) -> int:
+    """Where the chunks end that are whole from here on and as they must be; what passes of them is added to the pieces.
+
+    In one loop without a call for each: a client may send chunks of one byte. The rest, and all that is odd, is read line
+    by line.
+    """
+    position = since = start
+    while (match := _SIZE_LINE.match(data, position)) is not None:
+        line_end = match.end()
+        end = line_end + int(match[1], 16)
+        if end == line_end or line_end - position > _LONGEST_LINE or data[end : end + 2] != b"\r\n":
+            break
+        if match[2]:
+            pieces.append(data[since : match.end(1)])
+            since = line_end - 2
+        position = end + 2
+    pieces.append(data[since:position])
+    return position
 
 
 Body = Fixed | UntilClose | Chunked

@@ -8,7 +8,7 @@ from trivet.run.door.deploy import HOLD_S, Deploy
 from trivet.run.door.loop import NEVER, Loop
 from trivet.run.door.parted import Parted
 from trivet.run.door.refusal import Refusal, answer
-from trivet.run.door.request import Peer, end_of_head, parse_request
+from trivet.run.door.request import NO_REQUEST, Peer, end_of_head, parse_request, without_empty_lines
 from trivet.run.door.stream import NO_WAIT, READ_BYTES
 from trivet.run.door.upload import NO_UPLOAD, Upload
 from trivet.run.door.visit import BUSY, FLUSHING, GONE, HEAD, LINGER_S, LINGERING, STALL_S, SWITCHED, Visit
@@ -160,7 +160,7 @@ class Client(Visit):
 
     def switched(self) -> None:
         self._state = SWITCHED
-        data, self._buffer = self._buffer, b""
+        data, self._buffer, self._head = self._buffer, b"", b""
         if not self._ended:
             self.listen()
         self._forward(data)
@@ -240,8 +240,8 @@ class Client(Visit):
             self._vanish()
 
     def _parse(self, data: bytes, seen: int) -> None:
-        while data.startswith(b"\r\n"):  # empty lines before a request are skipped: RFC 9112 §2.2
-            data, seen = data[2:], 0
+        if data.startswith(b"\r\n"):
+            data, seen = without_empty_lines(data), 0
         try:
             end = end_of_head(data, seen)
             if end is None:
@@ -338,7 +338,7 @@ class Client(Visit):
             self.deadline = deadline
         else:
             self._loop.set_deadline(self, deadline)
-        self._head = b""  # a connection at rest keeps no head in memory
+        self._head, self.request, self._upload = b"", NO_REQUEST, NO_UPLOAD[False]  # at rest, nothing is kept in memory
         if not self._mask & EPOLLIN and not self._ended:
             self.listen()
         data = self._buffer

@@ -5,7 +5,7 @@ The published smuggling cases live here and in `request.py`: whatever two parser
 
 import re
 
-from trivet.run.door.grammar import FIELD_LINE, parse_length, spans_of, tokens, without
+from trivet.run.door.grammar import FIELD_LINE, joined, parse_length, spans_of, tokens, without
 from trivet.run.door.refusal import Refusal
 
 _BLOCK = re.compile(rb"[01]\r\n(?:" + FIELD_LINE + rb")*+\r\n")
@@ -75,6 +75,7 @@ def read_fields(block: bytes) -> Fields:
 
 def _find_fields(block: bytes) -> tuple[Found, list[Span]]:
     found: Found = {}
+    several: dict[bytes, list[bytes]] = {}
     cuts = []
     for match in _FIELDS.finditer(block):
         name = match[1].lower()
@@ -86,8 +87,10 @@ def _find_fields(block: bytes) -> tuple[Found, list[Span]]:
             value = value.strip(b" \t")
             cuts.append(match.span())
             if name in found:
-                value = found[name] + b", " + value
+                several.setdefault(name, [found[name]]).append(value)
         found[name] = value
+    if several:
+        found |= joined(several)
     return found, cuts
 
 

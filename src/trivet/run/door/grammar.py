@@ -4,6 +4,7 @@ All repeats are possessive: a match takes linear time, whatever a client sends.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 
 MOST_HEAD_BYTES = 65536
 HEAD_END = b"\r\n\r\n"
@@ -16,6 +17,7 @@ FIELD_LINE = TOKEN + b":" + TEXT + rb"\r\n"
 # a client with line feeds alone is told at once instead of being waited for.
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 _MOST_DIGITS = 18
+_FIELD = re.compile(rb"\r\n([^:\r]++):[^\r]*+")
 
 
 def breaks_a_head(data: bytes, start: int) -> bool:
@@ -49,7 +51,15 @@ def without(head: bytes, cuts: list[tuple[int, int]]) -> bytes:
     return b"".join(pieces)
 
 
-def spans_of(head: bytes, names: list[bytes]) -> list[tuple[int, int]]:
-    """Where the fields of these names stand, from the line end before each to its last byte."""
-    pattern = b"|".join(re.escape(name) for name in names)
-    return [match.span() for match in re.finditer(rb"\r\n(?:" + pattern + rb"):[^\r]*+", head, re.IGNORECASE)]
+def spans_of(head: bytes, names: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Where the fields of these names, in lower case, stand: from the line end before each to its last byte.
+
+    No pattern is made of the names, which a client may choose: `re` would keep hundreds of them, and try each at each field.
+    """
+    wanted = frozenset(names)
+    return [match.span() for match in _FIELD.finditer(head) if match[1].lower() in wanted]
+
+
+def joined(values: Mapping[bytes, list[bytes]]) -> dict[bytes, bytes]:
+    """The fields that are there more than once as one list each: RFC 9110 §5.3."""
+    return {name: b", ".join(several) for name, several in values.items()}

@@ -18,6 +18,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#@]++)([/?][^#]*+)?", re.IGNORECASE)
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})  # RFC 9110 §9.2.2
 _MOST_RECALLED = 512
 _MOST_RECALLED_BYTES = 2048
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 
 
 class Peer:
@@ -67,6 +68,12 @@ class Request:
         self.is_ordinary = not (method == b"HEAD" or self.is_http10 or self.upgrades)
 
 
+def without_empty_lines(data: bytes) -> bytes:
+    """What comes after the empty lines at the beginning: they are skipped before a request, RFC 9112 §2.2."""
+    match = _EMPTY_LINES.match(data)
+    return data[match.end() :] if match else data
+
+
 def end_of_head(data: bytes, seen: int) -> int | None:
     """How many bytes the head has, the first of these seen before; None: it is not whole. Raises: Refusal: it never will be."""
     end = data.find(HEAD_END, max(seen - 3, 0)) + len(HEAD_END)
@@ -95,11 +102,16 @@ def parse_request(head: bytes, peer: Peer) -> tuple[Request, bytes]:
         head = _to_origin_form(head, method, version_at)
         version_at = head.index(b" HTTP/1.") + len(b" HTTP/1.")
     block = head[version_at:]
-    request = _recall(method, block) if len(block) <= _MOST_RECALLED_BYTES else _read(method, block)
+    is_small = len(method) + len(block) <= _MOST_RECALLED_BYTES
+    request = _recall(method, block) if is_small else _read(method, block)
     fields = request.fields
     if fields.forwarded is None:
         return request, head[:version_at] + fields.passed_on + peer.fields + fields.host + HEAD_END
     return request, head[:version_at] + fields.passed_on + _forwarded(peer, fields.forwarded, fields.host)
+
+
+# What an answer is framed by if nothing is known of its request, and what a connection at rest has for its last one.
+NO_REQUEST = Request(b"GET", Fields(is_http10=False))
 
 
 def _read(method: bytes, block: bytes) -> Request:

@@ -4,10 +4,9 @@ import re
 from functools import lru_cache
 
 from trivet.run.door.body import Body, Chunked, Fixed, UntilClose
-from trivet.run.door.fields import Fields
-from trivet.run.door.grammar import FIELD_LINE, TEXT, parse_length, spans_of, tokens, without
+from trivet.run.door.grammar import FIELD_LINE, TEXT, joined, parse_length, spans_of, tokens, without
 from trivet.run.door.refusal import Refusal
-from trivet.run.door.request import Request
+from trivet.run.door.request import NO_REQUEST, Request
 
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: " + TEXT + rb")?\r\n(?:" + FIELD_LINE + rb")*+\r\n")
 _FIELDS = re.compile(
@@ -22,7 +21,6 @@ _NOT_MODIFIED = 304
 _MOST_RECALLED = 512
 _MOST_RECALLED_BYTES = 2048
 _IN_CHUNKS, _UNTIL_CLOSE = -1, -2
-_ORDINARY = Request(b"GET", Fields(is_http10=False))
 
 
 class Response:
@@ -76,7 +74,7 @@ def _read(head: bytes, request: Request) -> Response:
     if found.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         _read_connection(response, found[b"connection"], head, cuts)
     if response.status == _NO_CONTENT or response.is_interim:
-        cuts = sorted(cuts + spans_of(head, list(_FRAMING & found.keys()))) if _FRAMING & found.keys() else cuts
+        cuts = sorted(cuts + spans_of(head, _FRAMING)) if _FRAMING & found.keys() else cuts
     response.closes = response.size == _UNTIL_CLOSE
     if cuts:
         head = without(head, cuts) + b"\r\n"
@@ -89,11 +87,12 @@ def _read(head: bytes, request: Request) -> Response:
 @lru_cache(_MOST_RECALLED)
 def _recall(head: bytes) -> Response:
     """One app's answers are often alike, and what was read once is still true: for every ordinary request, the same."""
-    return _read(head, _ORDINARY)
+    return _read(head, NO_REQUEST)
 
 
 def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[tuple[int, int]]]:
     found: dict[bytes, bytes] = {}
+    several: dict[bytes, list[bytes]] = {}
     cuts = []
     for match in _FIELDS.finditer(head):
         name = match[1].lower()
@@ -104,8 +103,10 @@ def _find_fields(head: bytes) -> tuple[dict[bytes, bytes], list[tuple[int, int]]
         else:
             cuts.append(match.span())
             if name in found:
-                value = found[name] + b", " + value
+                several.setdefault(name, [found[name]]).append(value)
         found[name] = value
+    if several:
+        found |= joined(several)
     return found, cuts
 
 

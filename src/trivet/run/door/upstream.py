@@ -188,7 +188,7 @@ class Upstream(Stream, Carrier):
         self._begun = True
         try:
             if self._response is None:
-                self._receive_head(asker, self._buffer + data if self._buffer else data)
+                self._receive_head(asker, self._buffer + data if self._buffer else data, len(self._buffer))
             elif self._body is None:
                 self._relay(asker, data)
             else:
@@ -202,12 +202,12 @@ class Upstream(Stream, Carrier):
             self._pool.drop(self)
             asker.misanswered(refusal)
 
-    def _receive_head(self, asker: Asker, data: bytes) -> None:
+    def _receive_head(self, asker: Asker, data: bytes, seen: int) -> None:
         start = 0
         while True:
-            end = data.find(HEAD_END, start) + 4
+            end = data.find(HEAD_END, max(seen - 3, start)) + 4
             if end == 3 or end - start > MOST_HEAD_BYTES:
-                self._await_head(data[start:])
+                self._await_head(data[start:], max(seen - start, 0))
                 return
             response = parse_response(data[start:end], asker.request)
             start = end
@@ -246,10 +246,10 @@ class Upstream(Stream, Carrier):
         if self._asker is asker:
             self._complete(asker, response, left)
 
-    def _await_head(self, data: bytes) -> None:
+    def _await_head(self, data: bytes, seen: int) -> None:
         if len(data) > MOST_HEAD_BYTES:
             raise Refusal(502, "The head of the app's answer is too large.")
-        if breaks_a_head(data, 0):
+        if breaks_a_head(data, max(seen - 1, 0)):
             raise Refusal(502, "The app's answer breaks the rules of HTTP.")
         self._buffer = data
 
