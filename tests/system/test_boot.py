@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,13 +109,7 @@ def test_a_machine_with_systemd_brings_the_app_back(machine_disk: Disk, reposito
 def test_openrc_starts_it_and_ends_it(tmp_path: Path, trivet: Trivet) -> None:
     script = trivet.ok("host", "install", "--init", "openrc", "--print").out
     (tmp_path / "trivet").write_text(script)
-    # OpenRC's folders are its own, in namespaces of this test; what it starts cannot outlive them.
-    steps = f"""
-        mount --make-rprivate /
-        mount -t tmpfs -o mode=755 tmpfs /run
-        mkdir -p /run/lock /run/openrc/{{starting,started,stopping,inactive,failed,daemons,options,exclusive,tmp}}
-        touch /run/openrc/softlevel
-        mount -t tmpfs -o mode=755 tmpfs /etc/init.d
+    done = _with_openrc(f"""
         install -m 755 {tmp_path}/trivet /etc/init.d/trivet
         rc-service --nodeps trivet start
         rc-service --nodeps trivet status
@@ -129,19 +124,51 @@ def test_openrc_starts_it_and_ends_it(tmp_path: Path, trivet: Trivet) -> None:
         echo "started again"
         rc-service --nodeps trivet stop
         [ -z "$(find)" ] && echo "ended"
+    """)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "status: started" in done.stdout
+    assert done.stdout.endswith("ended\n")
+    assert "started again\n" in done.stdout
+
+
+@needs_openrc
+@needs_root
+@pytest.mark.parametrize("enabled", [False, True], ids=["written", "enabled"])
+def test_openrc_forgets_it_enabled_or_not(trivet: Trivet, enabled: bool) -> None:
+    done = _with_openrc(
+        f"""
+        {sys.executable} -m trivet host install 2>/dev/null
+        {"rc-update add trivet default >/dev/null" if enabled else ":"}
+        {sys.executable} -m trivet host uninstall
+        ls /etc/init.d /etc/runlevels/default
+    """,
+        TRIVET_HOME=str(trivet.home),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        done.stdout == "wrote /etc/init.d/trivet\nremoved /etc/init.d/trivet\n/etc/init.d:\n\n/etc/runlevels/default:\n"
+    )
+
+
+def _with_openrc(steps: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """OpenRC's folders are its own, in namespaces of this test; what it starts cannot outlive them."""
+    made = """
+        mount --make-rprivate /
+        mount -t tmpfs -o mode=755 tmpfs /run
+        mkdir -p /run/lock /run/openrc/{starting,started,stopping,inactive,failed,daemons,options,exclusive,tmp}
+        touch /run/openrc/softlevel
+        mount -t tmpfs -o mode=755 tmpfs /etc/init.d
+        mount -t tmpfs -o mode=755 tmpfs /etc/runlevels
+        mkdir /etc/runlevels/default
     """
-    done = subprocess.run(
-        ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "bash", "-euc", steps),
-        env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": str(tmp_path)},
+    return subprocess.run(
+        ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "bash", "-euc", made + steps),
+        env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **environment},
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "status: started" in done.stdout
-    assert done.stdout.endswith("ended\n")
-    assert "started again\n" in done.stdout
 
 
 @needs_root
@@ -191,8 +218,6 @@ def test_openrc_has_no_services_of_a_user(trivet: Trivet) -> None:
 
 
 def _hidden_run(trivet: Trivet, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    import sys
-
     hide = 'mount --make-rprivate /; mount -t tmpfs tmpfs /run; exec "$@"'
     return subprocess.run(
         ("unshare", "--mount", "sh", "-euc", hide, "hide", sys.executable, "-m", "trivet", *arguments),

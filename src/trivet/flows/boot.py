@@ -18,6 +18,7 @@ from trivet.model.service import MARK, Service, openrc_script, systemd_unit
 _NOT_OF_THE_SUPERVISOR = ("TRIVET_BY", "TRIVET_DEBUG", "TRIVET_HOME", "TRIVET_REPOSITORY")
 _SYSTEMCTL_WITHIN_S = 60.0
 _WITH_SUBGROUPS = 254
+_ENABLED_IN_OPENRC = Path("/etc/runlevels/default/trivet")
 
 
 class Init(StrEnum):
@@ -54,7 +55,9 @@ def plan_boot(installation: Installation, init: Init | None, *, for_machine: boo
             hint="As root: trivet host install. As a user, let cron do it: crontab -e, then `@reboot trivet up`.",
         )
     commands = (("rc-update", "add", "trivet", "default"), ("rc-service", "trivet", "start"))
-    ends = (("rc-service", "trivet", "stop"), ("rc-update", "delete", "trivet", "default"))
+    ends: tuple[tuple[str, ...], ...] = (("rc-service", "trivet", "stop"),)
+    if _ENABLED_IN_OPENRC.is_symlink():  # rc-update fails where there is nothing to delete
+        ends = (*ends, ("rc-update", "delete", "trivet", "default"))
     return Boot(chosen, Path("/etc/init.d/trivet"), openrc_script(service), commands, ends)
 
 
@@ -161,5 +164,5 @@ def _do(argv: tuple[str, ...]) -> None:
     if answer.status != 0:
         raise MachineError(
             f"`{' '.join(argv)}` failed: {answer.err.strip() or f'exit {answer.status}'}.",
-            hint="The service is written; try that command by itself.",
+            hint="See what it says by itself, mend that, and run this command again.",
         )
