@@ -160,17 +160,18 @@ def test_ctrl_c_while_processes_are_scaled_or_stopped_says_what_is_meant_to_run(
     slow = "import os, time\nif os.path.exists({path!r}): time.sleep(600)\n".format(path=str(tmp_path / "slow"))
     repository.commit(shop("v1", web=slow + SERVER))
     trivet.ok("deploy")
+    trivet.ok("scale", "worker=1")
     (tmp_path / "slow").touch()
     with trivet.start("scale", "web=2") as command:
-        eventually(lambda: len(trivet.processes()) == 2, what="the start of web.2")
+        eventually(lambda: len(trivet.processes()) == 3, what="the start of web.2")
         command.send_signal(signal.SIGINT)
         out, err = command.communicate(timeout=DEADLINE_S)
     assert (command.returncode, out) == (130, "")
     assert err.splitlines()[-2:] == [
-        "error: Interrupted; shop/production is meant to run web=1.",
+        "error: Interrupted; shop/production is meant to run web=1 worker=1.",
         "hint:  `trivet ps` shows what runs now.",
     ]
-    eventually(lambda: list(trivet.pids()) == ["web.1"], what="the end of web.2")
+    eventually(lambda: list(trivet.pids()) == ["web.1", "worker.1"], what="the end of web.2")
     assert fetch(trivet.url)[0] == 200
 
 

@@ -11,6 +11,7 @@ from trivet.flows.installation import Installation, Progress
 from trivet.flows.supervision import ensure_supervisor
 from trivet.model.formation import Formation
 from trivet.model.names import Deploy
+from trivet.model.process import runnable
 from trivet.run import Machine
 
 
@@ -62,6 +63,12 @@ def _asking(installation: Installation, deploy: Deploy, what: str, progress: Pro
 
 
 def _interrupted(machine: Machine, deploy: Deploy) -> Interrupted:
-    counts = " ".join(f"{name}={count}" for name, count in machine.formation(deploy).counts.items())
-    meant = "is stopped" if machine.is_stopped(deploy) else f"is meant to run {counts or 'web=1'}"
+    meant = "is stopped" if machine.is_stopped(deploy) else f"is meant to run {_counts(machine, deploy)}"
     return Interrupted(f"Interrupted; {deploy} {meant}.", hint="`trivet ps` shows what runs now.")
+
+
+def _counts(machine: Machine, deploy: Deploy) -> str:
+    """As `trivet scale` shows them."""
+    number, formation = machine.current(deploy), machine.formation(deploy)
+    types = runnable(machine.process_types(deploy, number)) if number else ()
+    return " ".join(f"{each.name}={formation.count(each.name)}" for each in types) or "nothing"
