@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from trivet.errors import MachineError
-from trivet.host.user import look_as_owner
+from trivet.host.processes import environment
 
 _PR_SET_CHILD_SUBREAPER = 36
 _END_DEADLINE_S = 10.0
@@ -62,7 +62,7 @@ def _marked(wanted: frozenset[bytes]) -> Iterator[int]:
 
 
 def _held(wanted: frozenset[bytes]) -> Iterator[tuple[int, frozenset[bytes]]]:
-    found = ((pid, wanted.intersection(_environment(pid))) for pid in _pids() if pid != os.getpid())
+    found = ((pid, _holds(pid, wanted)) for pid in _pids() if pid != os.getpid())
     return ((pid, held) for pid, held in found if held)
 
 
@@ -82,9 +82,7 @@ def end_lost(reaper: int, living: Collection[int], variables: Collection[str]) -
             lambda: (
                 pid
                 for pid, start in _children(reaper)
-                if pid not in living
-                and _is_confined(pid)
-                and (start < oldest or wanted.intersection(_environment(pid)))
+                if pid not in living and _is_confined(pid) and (start < oldest or _holds(pid, wanted))
             ),
             reap=False,
             looks=_LOOKS,
@@ -194,8 +192,16 @@ def _parent_and_start(pid: int) -> tuple[int, int] | None:
     return int(fields[1]), int(fields[19])
 
 
-def _environment(pid: int) -> tuple[bytes, ...]:
-    try:
-        return tuple(look_as_owner(pid, Path(f"/proc/{pid}/environ").read_bytes).split(b"\0"))
-    except OSError:
-        return ()
+def _holds(pid: int, wanted: frozenset[bytes]) -> frozenset[bytes]:
+    """Which of these the environment holds. It is not taken apart: a process may have filled it with millions of nothings."""
+    names = {each.partition(b"=")[0] for each in wanted}
+    text = b"\0" + environment(pid) if names else b""
+    return wanted.intersection(value for name in names for value in _values(text, b"\0" + name + b"="))
+
+
+def _values(text: bytes, begin: bytes) -> Iterator[bytes]:
+    at = text.find(begin)
+    while at >= 0:
+        end = text.find(b"\0", at + 1)
+        yield text[at + 1 : end if end >= 0 else len(text)]
+        at = text.find(begin, at + 1)

@@ -41,13 +41,16 @@ def can_punch(folder: Path) -> bool:
         os.close(descriptor)
 
 
-def first_byte(descriptor: int) -> int:
-    """The offset of the first byte that is no zero, which is the end of what was punched; the size if there is none."""
+def first_byte(descriptor: int, start: int = 0) -> int:
+    """The offset of the first byte from `start` on that is no zero, where what was punched ends; the size if there is none.
+
+    Of more than a few megabytes of zeros that do take room it is where the next of them is.
+    """
     size = os.fstat(descriptor).st_size
     try:
-        offset = os.lseek(descriptor, 0, os.SEEK_DATA)
+        offset = os.lseek(descriptor, start, os.SEEK_DATA)
     except OSError as error:
-        return size if error.errno == errno.ENXIO else 0
+        return size if error.errno == errno.ENXIO else start
     for _ in range(_MOST_ZEROS_BYTES // _BLOCK_BYTES):
         block = os.pread(descriptor, _BLOCK_BYTES, offset)
         rest = block.lstrip(b"\0")
@@ -55,3 +58,21 @@ def first_byte(descriptor: int) -> int:
             return offset + len(block) - len(rest)
         offset += len(block)
     return offset
+
+
+def end_of_data(descriptor: int, start: int, end: int) -> int:
+    """From here to `end` nothing takes room, and a block before that something does; `start`, if nothing does at all."""
+    if not _has_data(descriptor, start, end):
+        return start
+    low, high = start, end
+    while high - low > _BLOCK_BYTES:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _has_data(descriptor, middle, end) else (low, middle)
+    return high
+
+
+def _has_data(descriptor: int, start: int, end: int) -> bool:
+    try:
+        return os.lseek(descriptor, start, os.SEEK_DATA) < end
+    except OSError as error:
+        return error.errno != errno.ENXIO

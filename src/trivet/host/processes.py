@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import signal
 import struct
 from collections.abc import Iterable, Iterator
@@ -21,10 +22,15 @@ _STATE_FIELD, _GROUP_FIELD, _SESSION_FIELD, _START_FIELD = 0, 2, 3, 19  # after 
 _OWN_STAT_BYTES = 400
 _BLOCK_BYTES = 4096
 _STAT_BYTES = 4096  # 52 numbers and a name of 15 bytes
+# The most that a program can be started with, execve(2). A process may name all of its memory as its arguments or its
+# environment (prctl(2), PR_SET_MM_MAP, which needs no power), and reading it whole would take us as much.
+_ENVIRONMENT_BYTES = 6 * 1024 * 1024
+_COMMAND_BYTES = 4096
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes), linux/pidfd.h
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
+_UNIX_LINE = re.compile(rb"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +([0-9]+) (.+)", re.DOTALL)
 _ACCEPTS = 1 << 16  # __SO_ACCEPTCON in /proc/net/unix
 
 
@@ -206,10 +212,21 @@ def socket_holder(inode: str) -> Holder | None:
 def command_line(pid: int) -> str:
     """The command as it was started, on one line; "" if there is no such process."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = _read(f"/proc/{pid}/cmdline", _COMMAND_BYTES).split(b"\0")
     except OSError:
         return ""
     return " ".join(word.decode(errors="replace") for word in words if word)
+
+
+def environment(pid: int) -> bytes:
+    """What the process was started with, `NAME=value` and a NUL each; it may say something else by now.
+
+    None of a process that cannot be read, or has ended.
+    """
+    try:
+        return look_as_owner(pid, partial(_read, f"/proc/{pid}/environ", _ENVIRONMENT_BYTES))
+    except OSError:
+        return b""
 
 
 def _waited(pidfd: int, options: int) -> Exit:
@@ -252,11 +269,14 @@ def read_stat(pid: int) -> list[str] | None:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, most_bytes: int | None = None) -> bytes:
     """Of /proc, for what is waited for: pathlib is slow."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor, blocks, left = os.open(path, os.O_RDONLY | os.O_CLOEXEC), [], most_bytes
     try:
-        return b"".join(iter(lambda: os.read(descriptor, _BLOCK_BYTES), b""))
+        while block := os.read(descriptor, _BLOCK_BYTES if left is None else min(_BLOCK_BYTES, left)):
+            blocks.append(block)
+            left = None if left is None else left - len(block)
+        return b"".join(blocks)
     finally:
         os.close(descriptor)
 
@@ -284,12 +304,13 @@ def _listeners() -> Iterator[tuple[int, str]]:
 
 def _unix_listeners(path: str) -> Iterator[str]:
     try:
-        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
+        lines = _read("/proc/net/unix").split(b"\n")
     except OSError:
         return
-    for fields in (line.split(maxsplit=7) for line in lines):
-        if fields[7:] == [path] and int(fields[3], 16) & _ACCEPTS:
-            yield fields[6]
+    # A socket's name may hold anything, also what looks like a line of its own: unix(7).
+    for found in filter(None, map(_UNIX_LINE.fullmatch, lines)):
+        if found[3] == os.fsencode(path) and int(found[1], 16) & _ACCEPTS:
+            yield found[2].decode()
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:

@@ -18,6 +18,8 @@ _BLOCK_BYTES = 65536
 _WORDS_BYTES, _WORDS_LINES, _WORDS_LONGEST = 4096, 5, 300
 OUR_MARK = "trivet: "  # what Trivet writes into a process's log begins with this
 _MOST_BYTES = 4 * 1024 * 1024
+# Where Trivet is not root a log is its writer's, who may have a lease on it: whoever opens it would wait 45 s, fcntl(2).
+UNWAITING = os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @frozen
@@ -42,7 +44,7 @@ def list_logs(home: Home, deploy: Deploy) -> tuple[LogFile, ...]:
 
 def append_to_log(path: Path, data: bytes) -> None:
     """What somebody wrote whose output does not go there straight is at the end of the log, with its time. Raises: OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | UNWAITING, 0o600)
     try:
         os.write(descriptor, data)
         log_index.append(path, os.fstat(descriptor).st_size)
@@ -55,9 +57,9 @@ def cut_log(path: Path, offset: int) -> bool:
 
     False: this file system cannot do that. Nothing behind that is ever touched. Raises: OSError.
     """
-    with LogReader(path) as reader:
+    with LogReader(path, waits=False) as reader:
         begin = reader.begin_of_line(offset)
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDWR | UNWAITING)
     try:
         if begin > 0 and not holes.punch(descriptor, begin):
             return False
@@ -82,7 +84,7 @@ def last_words(path: Path, start: int, end: int | None = None) -> tuple[str, ...
     None of a log that cannot be read. What Trivet itself has noted in the log is left out.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # what is started again waits for it
+        descriptor = os.open(path, os.O_RDONLY | UNWAITING)  # what is started again waits for it
     except OSError:
         return ()
     try:
@@ -103,7 +105,7 @@ def last_lines(path: Path, count: int) -> tuple[str, ...]:
     blocks: list[bytes] = []
     found = 0
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | UNWAITING), "rb") as file:
             position = end = file.seek(0, 2)
             while position > max(0, end - _MOST_BYTES) and found <= count:
                 step = min(_BLOCK_BYTES, position)

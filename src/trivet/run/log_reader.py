@@ -1,6 +1,7 @@
 """One log, read line by line from any offset onwards or from its end backwards; never more of it than is asked for.
 
-A line counts once its newline is there. One that is longer than a megabyte is told in parts.
+A line counts once its newline is there. One that is longer than a megabyte is told in parts. Holes, which a program may
+make as large as it likes, are left out.
 """
 
 import os
@@ -18,11 +19,11 @@ Placed = tuple[int, bytes]  # a line's offset, and the line with its newline
 class LogReader:
     """A log as long as it was when it was opened. `start` is where what is kept of it begins, `end` where its lines end.
 
-    Use it as a context. Raises: OSError.
+    Use it as a context. Raises: OSError (BlockingIOError: it `waits` for nothing, and the log's writer holds a lease).
     """
 
-    def __init__(self, log: Path) -> None:
-        self._descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, log: Path, *, waits: bool = True) -> None:
+        self._descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC | (0 if waits else os.O_NONBLOCK))
         try:
             state = os.fstat(self._descriptor)
             self.written_at = state.st_mtime
@@ -57,6 +58,10 @@ class LogReader:
             data = os.pread(self._descriptor, min(_BLOCK_BYTES, end - position), position)
             if not data:
                 break
+            if not data.lstrip(b"\0"):
+                yield from _told_before_hole(offset, rest)
+                offset, rest = holes.first_byte(self._descriptor, position), b""
+                continue
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 yield offset, line + b"\n"
@@ -73,7 +78,12 @@ class LogReader:
         while position > start:
             step = min(_BLOCK_BYTES, position - start)
             position -= step
-            rest, *lines = _split(os.pread(self._descriptor, step, position) + rest)
+            data = os.pread(self._descriptor, step, position)
+            if not data.lstrip(b"\0"):
+                yield from _told_before_hole(position + step, rest)
+                position, rest = holes.end_of_data(self._descriptor, start, position), b""
+                continue
+            rest, *lines = _split(data + rest)
             offset = position + len(rest) + sum(map(len, lines))
             for line in reversed(lines):
                 offset -= len(line)
@@ -93,6 +103,11 @@ class LogReader:
             if place >= 0:
                 return position + place + 1
         return self.start if size - self.start < _LONGEST_BYTES else size
+
+
+def _told_before_hole(offset: int, rest: bytes) -> Iterator[Placed]:
+    if rest.strip(b"\0"):
+        yield offset, rest
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from trivet.run.enclosure import Place
-from trivet.run.log_files import last_words
+from trivet.run.log_files import UNWAITING, last_words
 
 
 class Words:
@@ -34,7 +34,7 @@ class Output:
 
     def open(self, place: Place) -> int:
         """A descriptor to write to the log's end; what is written from now on is this start's. Raises: OSError."""
-        log = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        log = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | UNWAITING, 0o600)
         self.words.end = size = os.fstat(log).st_size
         self.words = Words(self._log, size)
         if place.user is not None:
@@ -44,7 +44,7 @@ class Output:
     def tell(self, line: str) -> None:
         """The log ends with this line, and what stood there unfinished has an end of its own."""
         with contextlib.suppress(OSError):  # a full disk must not keep the process from being started again
-            descriptor = os.open(self._log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._log, os.O_RDWR | os.O_APPEND | os.O_CREAT | UNWAITING, 0o600)
             try:
                 size = os.fstat(descriptor).st_size
                 unfinished = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

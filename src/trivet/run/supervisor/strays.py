@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trivet.host import processes
-from trivet.host.user import look_as_owner
 from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.run import ProcessState
@@ -89,17 +88,10 @@ def find_all(home: Home) -> Iterator[Stray]:
     root = f"{home.temporary}/"
     needle = f"TMPDIR={root}".encode()
     for name in os.listdir("/proc"):  # noqa: PTH208
-        if name.isdecimal() and needle in (text := _environment(name)):
+        if name.isdecimal() and needle in (text := processes.environment(int(name))):
             stray = _read(int(name), dict(_pairs(text)))
             if stray is not None and stray.temporary.startswith(root):
                 yield stray
-
-
-def _environment(pid: str) -> bytes:
-    try:
-        return look_as_owner(int(pid), Path(f"/proc/{pid}/environ").read_bytes)
-    except OSError:
-        return b""
 
 
 def _pairs(environment: bytes) -> Iterator[tuple[str, str]]:
