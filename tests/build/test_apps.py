@@ -96,7 +96,7 @@ def _lock(repository: Repository, *dependencies: str) -> None:
 def _head(url: str, **headers: str) -> tuple[int, dict[str, str]]:
     request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, dict(answer.headers)
     except urllib.error.HTTPError as error:
         with error:
@@ -290,7 +290,7 @@ def test_bytecode_is_compiled_for_the_app_and_a_file_that_is_no_python_does_not_
     assert any("broken.py" in line for line in builder.told.lines)
     before = read_tree(builder.bundle(build) / "app").digest
     with builder.start(build, "python -c 'import app, iniconfig'", {}) as process:
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert read_tree(builder.bundle(build) / "app").digest == before
 
 

@@ -31,7 +31,7 @@ def _shell(script: str, timeout_s: float = 30.0, **environment: str) -> Command:
 def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -169,7 +169,7 @@ def test_what_a_killed_command_left_is_found_by_its_environment() -> None:
     with subprocess.Popen(argv, env={"HOME": mark.partition("=")[2]}, start_new_session=True) as process:
         eventually(lambda: mark.encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
         end_processes_marked(mark)
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
 
 
 _STREAM = """

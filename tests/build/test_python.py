@@ -163,7 +163,7 @@ def test_a_source_distribution_of_requirements_is_found_on_the_index(builder: Bu
     build = builder.commit(files).build
     assert "checking that the packages fit together" in builder.told.steps
     with builder.start(build, "python -c 'import docopt, iniconfig'", {}) as process:
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_source_distribution_that_is_not_what_the_hash_says_is_refused(builder: Builder) -> None:
@@ -210,7 +210,7 @@ def test_requirements_may_name_packages_of_the_source(builder: Builder) -> None:
     }
     build = builder.commit(files).build
     with builder.start(build, "python -c 'import shared, iniconfig; print(shared.__file__)'", {}) as process:
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert (builder.bundle(build) / "packages" / "shared" / "__init__.py").is_file()
 
 

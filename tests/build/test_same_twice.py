@@ -173,7 +173,7 @@ def test_a_check_that_was_killed_is_swept_with_its_inner_home(builder: Builder) 
         ("sleep", "600"), env={"HOME": str(folder / "work" / "home")}, start_new_session=True
     ) as daemon:
         sweep(builder.home.scratch)
-        assert daemon.wait(20) != 0
+        assert daemon.wait(60) != 0
     assert {path.name for path in builder.home.scratch.iterdir()} == {"gate"}
 
 

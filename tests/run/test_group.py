@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from support.command import eventually
 from trivet.errors import PortTaken, RunError
 from trivet.host import reuseport
 from trivet.model.run import Address
@@ -35,15 +36,20 @@ class Place:
 
     def call(self) -> socket.socket:
         """A new connection, as a client makes it."""
-        return socket.create_connection((self.address.host, self.address.port), timeout=10)
+        return socket.create_connection((self.address.host, self.address.port), timeout=60)
 
     def who_gets(self, caller: socket.socket) -> str:
         """Whose socket the connection waits at; it is taken from there."""
         with caller:
-            (name,) = [name for name in self.group.names if reuseport.waiting(self._socket(name))]
+            eventually(self._waiting, what="a connection that waits")
+            (name,) = self._waiting()
             accepted, _ = self._socket(name).accept()
             accepted.close()
         return name
+
+    def _waiting(self) -> list[str]:
+        """Whose sockets connections wait at."""
+        return [name for name in self.group.names if reuseport.waiting(self._socket(name))]
 
     def _socket(self, name: str) -> socket.socket:
         slot = self.group.find(name)
@@ -110,7 +116,7 @@ def test_a_waiting_connection_outlives_the_one_who_had_the_socket_before(place: 
     assert [name for name in group.names if name.startswith("~")] == [group.names[1]]
     third = group.add("third")
     assert group.names == (DOOR, "third", "second")
-    assert reuseport.waiting(second.socket) == 1
+    eventually(lambda: reuseport.waiting(second.socket) == 1)
     assert reuseport.waiting(third.socket) == 0
     caller.close()
 
@@ -173,6 +179,6 @@ def test_whoever_finds_the_sockets_knows_their_order_after_one_has_stopped(place
     anew = Group(place.address, found, place.keep)
     anew.serve(["three"])
     caller = place.call()
-    assert reuseport.waiting(slots[2].socket) == 1
+    eventually(lambda: reuseport.waiting(slots[2].socket) == 1)
     caller.close()
     slots[1].socket.close()

@@ -84,7 +84,7 @@ def _asked(shop: Shop) -> Iterator[Counter[str]]:
     def ask(address: Address, answers: Counter[str], stopping: threading.Event) -> None:
         while not stopping.is_set():
             try:
-                with urllib.request.urlopen(address.url, timeout=10) as answer:
+                with urllib.request.urlopen(address.url, timeout=60) as answer:
                     answers[answer.read().decode().split()[0]] += 1
             except OSError as error:
                 answers[repr(error)] += 1
@@ -297,7 +297,7 @@ def test_the_address_moves_back_with_the_release(shop: Shop) -> None:
     thread.start()
     wait_until(lambda: shop.machine.address(shop.deploy) != old and shop.get()[1].startswith("v2 "))
     assert old is not None
-    with urllib.request.urlopen(old.url, timeout=10) as answer:  # whoever knows the old address is answered meanwhile
+    with urllib.request.urlopen(old.url, timeout=60) as answer:  # whoever knows the old address is answered meanwhile
         assert answer.read().startswith(b"v2 ")
     (shop.home.storage(shop.deploy) / "die").touch()
     thread.join(PATIENCE_S)

@@ -168,7 +168,7 @@ def scene(user: int) -> Iterator[Scene]:
             finally:
                 victim.send_signal(signal.SIGCONT)  # whatever an attempt did to it
                 victim.stdin.close()
-                victim.wait(20)
+                victim.wait(60)
 
 
 def _plant(root: Path) -> None:

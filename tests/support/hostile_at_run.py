@@ -144,7 +144,7 @@ def _person(root: Path) -> Iterator[dict[str, Any]]:
         finally:
             person.send_signal(signal.SIGCONT)
             person.stdin.close()
-            person.wait(20)
+            person.wait(60)
 
 
 def _leave_keys() -> None:

@@ -32,7 +32,7 @@ def test_the_guestbook_takes_an_entry_and_keeps_it(trivet: Trivet, deploy: Calla
 
     url = deploy("guestbook")
     trivet.ok("scale", "-a", "guestbook", "worker=1")
-    with urllib.request.urlopen(f"{url}/", data=b"name=Ada&text=Hello+there", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/", data=b"name=Ada&text=Hello+there", timeout=60) as answer:
         page = answer.read().decode()
     assert "<strong>Ada</strong>: Hello there" in page
     stylesheet = page.split('href="')[1].split('"')[0]
@@ -69,7 +69,7 @@ def test_an_express_app_counts_with_its_worker(trivet: Trivet, deploy: Callable[
 
     url = deploy("express")
     trivet.ok("scale", "-a", "tally", "worker=1")
-    urllib.request.urlopen(urllib.request.Request(f"{url}/votes/tea", method="POST"), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(f"{url}/votes/tea", method="POST"), timeout=60).close()
     eventually(lambda: '"totals":{"tea":1}' in fetch(url)[1], what="the worker's count")
     trivet.ok("config", "set", "-a", "tally", "TITLE=Drinks")
     assert fetch(url) == (200, '{"title":"Drinks","totals":{"tea":1}}')
