@@ -159,12 +159,20 @@ def send_signal(pidfd: int, number: int) -> None:
         return
 
 
-def signal_group(group: int, number: int) -> None:
-    """Every process of the group has the signal, if there is any."""
+def signal_group(group: int, number: int) -> bool:
+    """Every process of the group has the signal; False: there is none."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
-        return
+        return False
+    return True
+
+
+def signal_leader(pidfd: int, pid: int, number: int) -> None:
+    """The process and the group that it leads have the signal; the process itself if it has not made its session yet."""
+    if not signal_group(pid, number):
+        send_signal(pidfd, number)
+        signal_group(pid, number)  # it may have made it just now, and started something
 
 
 def session_members(session: int) -> tuple[int, ...]:

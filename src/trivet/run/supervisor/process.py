@@ -210,7 +210,7 @@ class Process:
 
     def _tell_to_end(self, child: spawn.Child) -> None:
         if self.plan.ends_as_group:
-            processes.signal_group(child.pid, signal.SIGTERM)
+            processes.signal_leader(child.pidfd, child.pid, signal.SIGTERM)
         else:
             processes.send_signal(child.pidfd, signal.SIGTERM)
 
