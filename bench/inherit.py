@@ -145,6 +145,7 @@ def _cost_us(share: tuple[int, ...]) -> float:
     """Microseconds of processor time for each connection; `share`: the places in the group that get some, () alone."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(reuseport.listen((HOST, 0), 64, joins=False))]
+        reuseport.open_up(sockets[0])
         port = int(sockets[0].getsockname()[1])
         if share:
             reuseport.direct(sockets[0], (0,), {})

@@ -13,6 +13,12 @@ import support.without_bpf
 from trivet.host import processes, reuseport, spawn
 
 HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::")
+BESIDE = {  # where a packet to the host arrives, too
+    "127.0.0.1": ("127.0.0.1", "0.0.0.0", "::"),
+    "0.0.0.0": ("0.0.0.0", "127.0.0.1", "::"),
+    "::1": ("::1", "::"),
+    "::": HOSTS,
+}
 TELLS = """
 import os, socket
 shared = socket.socket(fileno=3)
@@ -25,6 +31,7 @@ def _share(host: str, count: int) -> list[socket.socket]:
     """The first is alone on the address when it comes."""
     first = reuseport.listen((host, 0), 64, joins=False)
     reuseport.direct(first, (0,), {})
+    reuseport.open_up(first)
     others = [reuseport.listen((host, first.getsockname()[1]), 64, joins=True) for _ in range(count - 1)]
     return [first, *others]
 
@@ -39,6 +46,23 @@ def _knock(listening: socket.socket, bound: socket.socket | None = None) -> sock
 
 def _counts(sockets: list[socket.socket]) -> list[int]:
     return [reuseport.waiting(each) for each in sockets]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_nobody_listens_beside_a_socket_that_was_not_opened_up(host: str) -> None:
+    """Whoever did could attach a program that gives him all connections."""
+    alone = reuseport.listen((host, 0), 64, joins=False)
+    port = alone.getsockname()[1]
+    caller = _knock(alone)
+    with alone.accept()[0], alone, caller:
+        for other in BESIDE[host]:
+            with pytest.raises(OSError, match="Address already in use"):
+                reuseport.listen((other, port), 64, joins=True)
+        reuseport.open_up(alone)  # a connection from before does not matter
+        with reuseport.listen((host, port), 64, joins=True) as joined:
+            reuseport.direct(alone, (1,), {})
+            with _knock(alone):
+                assert _counts([alone, joined]) == [0, 1]
 
 
 @pytest.mark.parametrize("host", HOSTS)

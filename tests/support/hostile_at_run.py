@@ -116,7 +116,9 @@ def _targets(root: Path, shop: Shop) -> dict[str, Any]:
         free = probe.getsockname()[1]
     told = json.loads((shop.home.storage(other.deploy) / "told").read_text())
     places = {"home": f"{root}/home", "person": f"{root}/person", "name": root.name, "file": f"{root}/file"}
-    return {**told, **places, "pids": pids, "backend": running.port, "free": free, "socket": f"{root}/agent"}
+    address = shop.machine.address(other.deploy)
+    ports = {"backend": running.port, "address": address.port if address else 0, "free": free}
+    return {**told, **places, **ports, "pids": pids, "socket": f"{root}/agent"}
 
 
 def _run_app(shop: Shop) -> str:

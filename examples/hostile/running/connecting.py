@@ -79,6 +79,24 @@ def listen_there() -> str:
         return "listens"
 
 
+@attempt("listen on another app's address as well (`SO_REUSEPORT`)")
+def listen_beside() -> str:
+    with socket.create_server(("127.0.0.1", TARGETS["address"]), reuse_port=True):
+        return "listens"
+
+
+@attempt("take ports of those that Trivet gives to processes")
+def take_ports() -> str:
+    refusal = OSError(0, "there is none")
+    for port in range(29_990, 30_000):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return str(port)
+        except OSError as error:
+            refusal = error
+    raise refusal
+
+
 @attempt("listen on a port that is another app's once it has ended")
 def listen_then() -> str:
     with socket.create_server(("127.0.0.1", TARGETS["free"])):

@@ -88,7 +88,16 @@ def read_status() -> str:
 def list_home() -> str:
     listed: list[str] = []
     refusal = OSError(0, "there is none")
-    for path in (HOME, HOME / "apps", HOME / "layers", HOME / "tmp", HOME / "run", OTHER, OTHER / "storage", HOME / "env"):
+    for path in (
+        HOME,
+        HOME / "apps",
+        HOME / "layers",
+        HOME / "tmp",
+        HOME / "run",
+        OTHER,
+        OTHER / "storage",
+        HOME / "env",
+    ):
         try:
             listed.extend(os.listdir(path))
         except OSError as error:

@@ -83,6 +83,18 @@ def shorten_log() -> str:
     return "shortened"
 
 
+@attempt("change what it has written to its own log")
+def change_log() -> str:
+    place = os.fstat(1).st_size
+    os.write(1, b"this is what it said\n")
+    log = os.open("/proc/self/fd/1", os.O_WRONLY)
+    try:
+        os.pwrite(log, b"that", place)
+    finally:
+        os.close(log)
+    return "changed"
+
+
 @attempt("write into a person's home (`~/.profile`, `~/.ssh/authorized_keys`)")
 def write_person() -> str:
     return _change(PERSON / ".profile", PERSON / ".ssh/authorized_keys") or _write_in(PERSON)

@@ -2,9 +2,11 @@
 
 The kernel keeps the sockets of an address in an array: one that begins to listen is appended, and the last takes the place
 of one that stops. A classic BPF program, attached to any of them, says which index gets a new connection; no privilege is
-needed (socket(7), SO_ATTACH_REUSEPORT_CBPF, Linux 4.6). Whoever else listens there too is given none.
+needed (socket(7), SO_ATTACH_REUSEPORT_CBPF, Linux 4.6). Whoever else of our user listens there too is given none, unless he
+attaches a program of his own.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -31,24 +33,42 @@ Instruction = tuple[int, int, int, int]
 
 
 def listen(address: tuple[str, int], backlog: int, *, joins: bool) -> socket.socket:
-    """A socket that listens on the address and lets others of this user do so too; accepted connections do not delay
-    small packets. Unless it `joins`, nobody else listens there yet.
+    """A socket that listens on the address; accepted connections do not delay small packets.
 
-    Raises: OSError (EADDRINUSE: somebody does, or one that it would join does not share).
+    One that `joins` listens beside others of this user, which were opened up for it, and is open itself. Any other is alone
+    there, and stays so: whoever joined it could attach a program that gives him all connections.
+
+    Raises: OSError (EADDRINUSE: somebody listens there, or one that it would join does not share).
     """
     listening = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, joins)
         listening.bind(address)
-        # Only now, so that the address is ours alone; and before it listens, so that there is a group to attach to.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if not joins:
+            _make_group(listening)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.listen(backlog)
     except OSError:
         listening.close()
         raise
     return listening
+
+
+def open_up(listening: socket.socket) -> None:
+    """Others of this user may listen there too. It cannot be taken back: once one has, the kernel lets more of them."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def _make_group(bound: socket.socket) -> None:
+    """The socket, which does not listen yet, has a group of its own that others can join once it is opened up.
+
+    Where the kernel takes no program there will be no others.
+    """
+    open_up(bound)
+    with contextlib.suppress(OSError):
+        direct(bound, (0,), {})
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
 
 
 def direct(listening: socket.socket, indexes: Sequence[int], sources: Mapping[Source, int]) -> None:

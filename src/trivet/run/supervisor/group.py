@@ -160,6 +160,7 @@ class Group:
 
     def _append(self) -> Slot:
         try:
+            reuseport.open_up(self._slots[0].socket)
             listening = reuseport.listen((self.address.host, self.address.port), BACKLOG, joins=True)
         except OSError as error:
             raise refused(error, f"open another socket on port {self.address.port}") from error

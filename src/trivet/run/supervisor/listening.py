@@ -30,6 +30,8 @@ def open_listener(
         if not own:
             raise _taken(address.port) from error
     # The same port on other addresses: the kernel lets both listen until the old one is closed.
+    for listener in own:
+        reuseport.open_up(listener)
     return _listen(address, shared=True)
 
 
