@@ -66,6 +66,21 @@ PASSED = {
         b"OPTIONS * HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: shop\r\n" + ADDED + b"\r\n",
     ),
+    # Some servers take the bytes behind such a head for the new protocol's, or for another request: never for a body.
+    "an upgrade with a body is no upgrade": (
+        (
+            b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\nUpgrade: other\r\n"
+            b"Connection: Upgrade, close\r\n\r\nabc"
+        ),
+        b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\n" + ADDED + b"\r\nabc",
+    ),
+    "an upgrade with chunks is no upgrade": (
+        (
+            b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        ),
+        b"GET / HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n" + ADDED + b"\r\n0\r\n\r\n",
+    ),
     "an upgrade to HTTP/2 is not passed on": (
         (
             b"GET / HTTP/1.1\r\nHost: shop\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"

@@ -138,8 +138,10 @@ def _read_connection(fields: Fields, found: Found, block: bytes, cuts: list[Span
         cuts += spans_of(block, named)
         cuts.sort()
     protocol = found.get(b"upgrade", b"")
-    # HTTP/2 in clear text would be a second way past the framing here: never passed on
-    if b"upgrade" in options and protocol and b"h2c" not in protocol.lower() and not fields.is_http10:
+    # HTTP/2 in clear text would be a second way past the framing here. And with an Upgrade before it, some servers
+    # (httptools, as uvicorn uses it) take a body for the next request. Neither is passed on.
+    is_safe = b"h2c" not in protocol.lower() and not (fields.chunked or fields.length or fields.is_http10)
+    if b"upgrade" in options and protocol and is_safe:
         fields.upgrades = True
         return b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n"
     return b""
