@@ -54,6 +54,18 @@ PASSED = {
         b"GET / HTTP/1.1\r\nHost: shop\r\nX_Forwarded_For: 6.6.6.6\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: shop\r\n" + ADDED + b"\r\n",
     ),
+    "what the door says, in other words": (
+        (
+            b"GET / HTTP/1.1\r\nHost: shop\r\nForwarded: for=6.6.6.6;host=evil;proto=https\r\nX-Forwarded-Ssl: on\r\n"
+            b"X-Forwarded-Scheme: https\r\nx_forwarded_scheme: https\r\nX-Forwarded-Protocol: ssl\r\nAccept: */*\r\n"
+            b"Connection: close\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Prefix: /a\r\n\r\n"
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: shop\r\nAccept: */*\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Prefix: /a\r\n"
+            + ADDED
+            + b"\r\n"
+        ),
+    ),
     "an absolute target": (
         b"GET http://shop/a?b HTTP/1.1\r\nHost: other\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         b"GET /a?b HTTP/1.1\r\nAccept: */*\r\nHost: shop\r\n" + ADDED + b"\r\n",

@@ -11,7 +11,7 @@ from trivet.run.door.refusal import Refusal
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})((?:[ \t]*+;" + TEXT + rb")?)\r\n")
 _TRAILER = re.compile(FIELD_LINE)
 _NOT_IN_TRAILERS = re.compile(
-    rb"(?:content-length|transfer-encoding|host|connection|upgrade|te|trailer|x[-_]forwarded[-_].*):",
+    rb"(?:content-length|transfer-encoding|host|connection|upgrade|te|trailer|forwarded|x[-_]forwarded[-_].*):",
     re.IGNORECASE,
 )
 _LONGEST_LINE = 4096

@@ -10,10 +10,11 @@ from trivet.run.door.refusal import Refusal
 
 _BLOCK = re.compile(rb"[01]\r\n(?:" + FIELD_LINE + rb")*+\r\n")
 _HOST = re.compile(rb"[-A-Za-z0-9._~%!$&'()*+;=:\[\]]*+")
-# Names with "_" reach a CGI-like app (WSGI, Rack) as the same variable as those with "-".
+# Names with "_" reach a CGI-like app (WSGI, Rack) as the same variable as those with "-". What says in other words (Forwarded,
+# X-Forwarded-Ssl …) what the door says of the client is not passed on: Rack believes it first.
 _FIELDS = re.compile(
     rb"\r\n(host|connection|content[-_]length|transfer[-_]encoding|upgrade|keep-alive|proxy-connection|te"
-    rb"|http2-settings|expect|x[-_]forwarded[-_](?:for|proto|host)): *+([^\r]*+)",
+    rb"|http2-settings|expect|forwarded|x[-_]forwarded[-_](?:for|proto|host|ssl|scheme|protocol)): *+([^\r]*+)",
     re.IGNORECASE,
 )
 _PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
