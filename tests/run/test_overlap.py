@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from run.shop import PATIENCE_S, PYTHON, WEB, Shop, wait_until
+from trivet.errors import RollOutFailed
 from trivet.model.process import ProcessType
 from trivet.run.supervisor import intent as intents
 from trivet.run.supervisor.intent import Phase
@@ -34,6 +35,9 @@ while True:
 """
 STAYS = ALONE.format(then="")
 FAILS = ALONE.format(then='sys.exit("no queue")')
+FAILS_ONCE = ALONE.format(
+    then='once = storage + "/once"\nif os.path.exists(once): os.unlink(once); sys.exit("no queue")'
+)
 HANGS = ALONE.format(then="time.sleep(600)")
 
 
@@ -110,6 +114,19 @@ def test_a_restart_starts_no_second_one_either(alone: Shop) -> None:
     assert shop.pids()["v1.clock.1"] != before["v1.clock.1"]
     _await_clock(shop, 1)
     assert _log(shop, 1) == "alone v1\nbye\nalone v1\n"
+
+
+def test_a_restart_that_fails_does_not_say_that_nothing_was_touched(shop: Shop) -> None:
+    _release(shop, 1, FAILS_ONCE, settle_s=3.0)  # a start that fails does so in less
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"clock": 1})
+    before = shop.pids()
+    (shop.home.storage(shop.deploy) / "once").touch()
+    with pytest.raises(RollOutFailed) as raised:
+        shop.machine.restart(shop.deploy, None)
+    assert raised.value.hint == "What ran before still runs. `trivet logs` shows more; mend the cause and try again."
+    assert set(shop.pids()) == set(before)
+    assert shop.pids() != before
 
 
 def test_a_release_that_is_interrupted_while_the_old_ends_brings_it_back(alone: Shop) -> None:

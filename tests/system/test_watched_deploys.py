@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.apps import SERVER, SETTINGS, shop
+from support.apps import DIES, SERVER, SETTINGS, shop
 from support.command import Trivet, eventually, fetch
 from support.repository import Repository
 
@@ -39,8 +39,12 @@ class Watched:
 
     def await_watch(self, release: str) -> None:
         """It has said that it watches the release."""
+        self.await_line(f"watching {release} for")
+
+    def await_line(self, words: str) -> None:
+        """It has said so."""
         assert self.process.stderr is not None
-        while f"watching {release} for" not in self.told:
+        while words not in self.told:
             line = self.process.stderr.readline()
             assert line, self.told
             self.told += line
@@ -83,6 +87,46 @@ def test_a_release_that_crashes_while_it_is_watched_is_rolled_back_as_a_new_rele
     assert trivet.ok("releases", "show", "v2", "--json").json()["state"] == "succeeded"
     refused = trivet.run("deploy")
     assert "is in quarantine in shop/production: v3" in refused.err
+
+
+def test_a_release_that_fails_while_the_one_before_is_kept_warm_is_told_to_have_served(
+    trivet: Trivet, repository: Repository
+) -> None:
+    repository.commit(shop("good"))
+    trivet.ok("deploy")
+    trivet.environment["TRIVET_WARM"] = "60"
+    repository.commit(shop("bad", web=FRAGILE))
+    with _deploying(trivet) as deploy:
+        deploy.await_line("watching it for 60 s")
+        (_storage(trivet) / "die").touch()
+        status, err = deploy.end()
+    assert status == 40
+    assert re.search(
+        r"^error: v2 failed after it had taken over: web\.1 exited with 7 after \d+\.\d s\.$", err, re.MULTILINE
+    )
+    assert err.endswith(
+        "hint:  v1 serves again, untouched. `trivet releases show v2` keeps this; mend the app or its config and try again.\n"
+    )
+    assert "v2 failed after it had taken over: web.1 exited with 7" in trivet.ok("log", "-n", "1").out
+
+
+def test_a_failed_release_that_ended_what_must_not_run_twice_does_not_call_it_untouched(
+    trivet: Trivet, repository: Repository
+) -> None:
+    settings = SETTINGS + "overlap = false\n"
+    repository.commit(shop("good", settings=settings))
+    trivet.ok("deploy")
+    trivet.ok("scale", "worker=2")
+    before = trivet.pids()
+    repository.commit({**shop("bad", settings=settings), "worker.py": DIES})
+    done = trivet.run("deploy")
+    assert done.status == 40
+    assert done.err.endswith(
+        "hint:  v1 still serves; worker.1 and worker.2 had to end, and were started again. "
+        "`trivet releases show v2` keeps this; mend the app or its config and try again.\n"
+    )
+    assert trivet.pids()["web.1"] == before["web.1"]
+    assert trivet.pids()["worker.1"] != before["worker.1"]
 
 
 def test_the_first_release_has_nothing_to_go_back_to_and_says_so(trivet: Trivet, repository: Repository) -> None:

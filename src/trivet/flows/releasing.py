@@ -179,10 +179,11 @@ class Releasing:
                 self.progress.notice(unheld)
 
     def _failed(self, release: Release, roll_out: RollOut) -> RollOutFailed:
+        went_back = "shifted" in (roll_out.timings_s or {})
+        present = describe_present(self.machine, release.deploy, since=release.created_at, went_back=went_back)
         return RollOutFailed(
-            f"{release.name} did not come up: {roll_out.reason}.",
-            hint=f"{describe_present(self.machine, release.deploy)}. `trivet releases show {release.name}` keeps this; "
-            "mend the app or its config and try again.",
+            f"{release.name} {'failed after it had taken over' if went_back else 'did not come up'}: {roll_out.reason}.",
+            hint=f"{present}. `trivet releases show {release.name}` keeps this; mend the app or its config and try again.",
             detail=roll_out.output,
         )
 

@@ -60,7 +60,8 @@ def _told(release: Release, outcome: Outcome) -> str:
     why = f"{release.reason}{_beyond(release)}"
     if outcome.state is State.FAILED:
         failure = outcome.reason.removeprefix(f"{release.name} did not come up: ").rstrip(".")
-        return f"{release.name} failed: {failure} ({why})"
+        told = failure if failure.startswith(f"{release.name} failed ") else f"{release.name} failed: {failure}"
+        return f"{told} ({why})"
     return f"{release.name} {'released' if outcome.state is State.SUCCEEDED else 'pending'}: {why}"
 
 

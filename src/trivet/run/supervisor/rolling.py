@@ -141,7 +141,7 @@ class Rolling:
             self._tell(EventKind.ROLL_OUT_FAILED if aim.recorded else EventKind.RESTART_FAILED, failure.reason)
         self._record(roll_out)
         if failure is not None and not aim.recorded:
-            self._listener.refused(failed(keeper.deploy, failure))
+            self._listener.refused(failed(keeper.deploy, failure, touched=bool(self._parties.clears)))
         else:
             self._listener.done(roll_out)
 
@@ -160,11 +160,12 @@ class Rolling:
             sys.stderr.write(f"trivet: {self._keeper.deploy}: {error}\n")
 
 
-def failed(deploy: Deploy, failure: Failure) -> RollOutFailed:
-    """What a person is told of a restart or a scaling that was undone."""
+def failed(deploy: Deploy, failure: Failure, *, touched: bool = False) -> RollOutFailed:
+    """What a person is told of a restart or a scaling that was undone. `touched`: some of what ran may have ended for it."""
+    runs = "What ran before still runs" if touched else "What ran before still runs, untouched"
     return RollOutFailed(
         f"The new processes of {deploy} did not come up: {failure.reason}.",
-        hint="What ran before still runs, untouched. `trivet logs` shows more; mend the cause and try again.",
+        hint=f"{runs}. `trivet logs` shows more; mend the cause and try again.",
         detail=failure.output,
     )
 
