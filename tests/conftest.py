@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.apart import Network, can_be_apart
 from support.command import Trivet
 from support.repository import Repository
 
+# How long an example takes, or making one up, is the machine's matter.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 os.environ["TRIVET_WARM"] = "0.1"  # the release before is kept no longer, unless a test says so
 
 
