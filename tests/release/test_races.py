@@ -21,7 +21,7 @@ from trivet.release import ConfigStore, Ledger
 APPENDER = Path(__file__).with_name("appender.py")
 OPENER = Path(__file__).with_name("opener.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(trivet.__file__).parent.parent)}
-DEADLINE_S = 150
+DEADLINE_S = 500
 
 MakeDraft = Callable[..., Draft]
 Start = Callable[[Draft, int], "subprocess.Popen[str]"]
