@@ -16,7 +16,7 @@ class Terminal:
 
     def __init__(self, trivet: Trivet, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
-        self.shown = ""
+        self.shown, self._raw = "", b""
         self.process = subprocess.Popen(
             (sys.executable, "-m", "trivet", *arguments),
             cwd=trivet.folder,
@@ -64,5 +64,6 @@ class Terminal:
             data = os.read(self._ours, 65536)
         except OSError:  # the other side is closed
             return False
-        self.shown += data.decode(errors="replace").replace("\r\n", "\n")
+        self._raw += data  # which may end in the middle of a character, or of the end of a line
+        self.shown = self._raw.decode(errors="replace").replace("\r\n", "\n")
         return bool(data)
