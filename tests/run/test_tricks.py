@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from run.shop import Shop, wait_until
+from run.shop import WEB, Shop, wait_until
 from trivet.host import processes
 from trivet.model.home import Home
 from trivet.model.logs import LogChoice
 from trivet.model.names import AppName, Deploy, DeployName
+from trivet.model.run import ProcessState
 from trivet.run import Machine, log_index
 from trivet.run.enclosure import Place
 from trivet.run.log_files import cut_log, last_lines, last_words
@@ -130,3 +131,22 @@ def test_a_log_that_was_made_terabytes_long_is_read_as_what_is_in_it(home: Home)
     assert cut_log(log, FAR + 3)
     lines = Machine(home).logs(deploy, LogChoice(lines=None), follow=False)
     assert [text for line in lines if (text := line.text.strip("\0"))] == ["four", "five"]
+
+
+def test_nobody_takes_the_port_of_a_process_that_waits_for_its_next_start(shop: Shop) -> None:
+    """The front door sends requests there."""
+    wrong = shop.home.storage(shop.deploy) / "wrong"
+    shop.web(1, f"import os, sys\nif os.path.exists({str(wrong)!r}): sys.exit(3)\n{WEB}")
+    shop.ok(1)
+    wrong.touch()
+    (web,) = shop.processes("web.1")
+    shop.fetch()  # a connection that the port remembers
+    shop.end(web.pid)
+    wait_until(lambda: (now := shop.processes("web.1")[0]).restarts >= 6 and now.state is ProcessState.BACKOFF)
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with pytest.raises(OSError, match="Address already in use"):
+            socket.create_server((host, web.port)).close()
+    assert shop.processes("web.1")[0].port == web.port
+    wrong.unlink()
+    wait_until(lambda: shop.get()[0] == 200)
+    assert shop.processes("web.1")[0].port == web.port

@@ -285,6 +285,7 @@ class Process:
             self._try_to_start()
         else:
             self._hold.rest()
+            self._yard.ports.guard(self.status.port)
             self._set(state=ProcessState.BACKOFF, since=time.time())
             self._alarm = self._yard.loop.after(wait_s, self._try_to_start)
         self._output.tell(restart.crash_line(self.plan.name, how, restarts, wait_s))
@@ -293,6 +294,7 @@ class Process:
         if self.status.state is not ProcessState.RUNNING:
             self.status = replace(self.status, state=ProcessState.RUNNING)
         try:
+            self._yard.ports.unguard(self.status.port)
             self._leave_lost_port()
             self.start()
             if self.status.uses_socket:
