@@ -6,7 +6,8 @@ from support.apps import shop
 from support.command import Trivet
 from support.repository import Repository
 
-WEB = "web: python3 server.py\nreport: echo reporting; exit 4\n"
+REPORT = r"printf 'repor\033]0;owned\007ting\n'; exit 4"  # what it writes would give a terminal another title
+WEB = f"web: python3 server.py\nreport: {REPORT}\n"
 SETTINGS = """app = "shop"
 [schedule]
 time_zone = "Europe/Zurich"
@@ -63,9 +64,9 @@ def test_a_schedule_is_listed_run_and_told_and_goes_back_with_a_rollback(
     trivet.ok("rollback", "v1")
     (nightly, weekly) = trivet.ok("schedule", "--json").json()
     assert (nightly["cron"], nightly["release"], nightly["last"]["outcome"]) == ("30 3 * * *", 3, "succeeded")
-    assert (weekly["command"], weekly["why_not"]) == ("echo reporting; exit 4", None)
+    assert (weekly["command"], weekly["why_not"]) == (REPORT, None)
     (ran,) = trivet.ok("schedule", "runs", "weekly", "--json").json()
-    assert (ran["how"], ran["output"], ran["planned"]) == ("exited with 4", ["reporting"], None)
+    assert (ran["how"], ran["output"], ran["planned"]) == ("exited with 4", ["repor\x1b]0;owned\ating"], None)
 
     unknown = trivet.run("schedule", "run", "hourly")
     assert (unknown.status, unknown.err) == (

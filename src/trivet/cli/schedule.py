@@ -4,7 +4,7 @@ import click
 
 from trivet.cli.moments import parse_moment
 from trivet.cli.options import deploy_options, json_option, reason_option, view
-from trivet.cli.output import print_json, print_table
+from trivet.cli.output import print_json, print_table, visible
 from trivet.cli.place import installation, known_deploy
 from trivet.flows import environments
 from trivet.flows import schedule as flow
@@ -93,7 +93,7 @@ def run(name: str, app: str | None, deploy_name: str, reason: str, as_json: bool
         print_json(to_json(ran))
     else:
         for line in ran.output:
-            click.echo(f"  {line}", err=True)
+            click.echo(f"  {visible(line)}", err=True)
         click.echo(f"{ran.process} {_outcome(ran)}{_took(ran, ' after ')}")
     return 0 if ran.outcome == "succeeded" else 1
 
