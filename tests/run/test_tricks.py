@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from run.shop import WEB, Shop, wait_until
+from run.shop import PATIENCE_S, PYTHON, WEB, Shop, free_port, wait_until
 from trivet.host import processes
 from trivet.model.home import Home
 from trivet.model.logs import LogChoice
 from trivet.model.names import AppName, Deploy, DeployName
+from trivet.model.process import ProcessType
 from trivet.model.run import ProcessState
 from trivet.run import Machine, log_index
 from trivet.run.enclosure import Place
@@ -43,6 +44,17 @@ signal.signal(signal.SIGIO, signal.SIG_IGN)
 log = os.open(sys.argv[1], os.O_WRONLY)
 fcntl.fcntl(log, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("leased", flush=True)
+signal.pause()
+"""
+# A process of its own session that says it is another app's, and serves in its place where it is believed.
+FORGED = r"""
+import os, signal, sys
+own, port = os.environ, os.environ["OTHER_PORT"]
+told = {name: own[name] for name in ("TRIVET_DEPLOY", "TRIVET_RELEASE")}
+told |= {"TRIVET_APP": "blog", "TRIVET_PROCESS": "web.1", "PORT": port, "TMPDIR": own["TMPDIR"] + "forged"}
+if os.fork() == 0:
+    os.setsid()
+    os.execve(sys.executable, [sys.executable, "-S", "-u", "-c", own["SERVER"]], told)
 signal.pause()
 """
 FAR = 1 << 42
@@ -150,3 +162,25 @@ def test_nobody_takes_the_port_of_a_process_that_waits_for_its_next_start(shop: 
     wrong.unlink()
     wait_until(lambda: shop.get()[0] == 200)
     assert shop.processes("web.1")[0].port == web.port
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="apps are users of their own only where Trivet is root; CI runs as root")
+def test_a_process_that_says_it_is_another_apps_is_not_taken_for_it(shop: Shop) -> None:
+    other = shop.beside("blog")
+    other.shop(1)
+    other.ok(1)
+    config = {"SERVER": WEB.replace("os.environ[", "'forged' + os.environ[", 1), "OTHER_PORT": str(free_port())}
+    kind = ProcessType("worker", f"{PYTHON} w.py", settle_s=0.1, grace_s=PATIENCE_S)
+    shop.release(1, {"w.py": FORGED}, (kind,), config=config)
+    shop.ok(1)
+    shop.machine.scale(shop.deploy, {"worker": 1})
+    wait_until(lambda: "serving" in shop.log("v1.worker.1"))
+    (web,) = other.processes("web.1")
+    shop.kill_supervisor()
+    other.end(web.pid)
+    shop.machine.up()
+    wait_until(lambda: other.get()[0] == 200)
+    assert other.fetch().startswith("v1 ")
+    told = (shop.home.supervisor / "supervisor.log").read_text()
+    assert "had lost its file" not in told
+    assert shop.processes("worker.1")[0].restarts == 0  # it is shop's own, and goes on

@@ -226,6 +226,15 @@ def command_line(pid: int) -> str:
     return " ".join(word.decode(errors="replace") for word in words if word)
 
 
+def user_of(pid: int) -> int | None:
+    """The number of the user who the process really is, whatever it hides; None if there is no such process."""
+    try:
+        told = _read(f"/proc/{pid}/status").partition(b"\nUid:\t")[2].split()
+    except OSError:
+        return None
+    return int(told[0]) if told else None
+
+
 def environment(pid: int) -> bytes:
     """What the process was started with, `NAME=value` and a NUL each; it may say something else by now.
 

@@ -59,6 +59,17 @@ def user_of(home: Home, app: AppName) -> User:
     return User(number, number, name_of(app))
 
 
+def numbers_of(home: Home, app: str) -> frozenset[int]:
+    """Who the app's processes may be: ours, as where apps are no users of their own, whom the machine names, whom we noted."""
+    named = user.find_by_name(f"trivet-{app}")
+    try:
+        noted = _read(home).numbers.get(app)
+    except MachineError:  # the list is damaged: the owners of the storage say who is whom
+        return frozenset((os.geteuid(), *_owners(home, app)))
+    known = (os.geteuid(), named.number if named is not None else None, noted)
+    return frozenset(each for each in known if each is not None)
+
+
 def _number_of(home: Home, app: AppName) -> int:
     if (noted := _read(home).numbers.get(app)) is not None:
         return noted

@@ -18,7 +18,8 @@ def foreign_holders(port: int, session: int, temporary: str) -> tuple[Holder, ..
     """Who listens on the port without being of this session, or started by it, as this temporary folder tells."""
     others = processes.port_holders(port, but=_members(session))
     own = find_processes_marked([mark(Path(temporary))]) if others else {}
-    return tuple(each for each in others if each.pid not in own)
+    user = processes.user_of(session)  # others may say of themselves what they like
+    return tuple(each for each in others if each.pid not in own or processes.user_of(each.pid) != user)
 
 
 def _members(session: int) -> Iterator[int]:

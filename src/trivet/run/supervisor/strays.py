@@ -14,6 +14,7 @@ from trivet.host import processes
 from trivet.model.frozen import frozen
 from trivet.model.home import Home
 from trivet.model.run import ProcessState
+from trivet.run import users
 from trivet.run.plan import socket_path
 from trivet.run.supervisor.status import Status
 
@@ -84,14 +85,25 @@ def find(home: Home) -> tuple[Stray, ...]:
 
 
 def find_all(home: Home) -> Iterator[Stray]:
-    """Every process whose temporary folder is one of this home's."""
+    """Every process whose temporary folder is one of this home's, and whose user is its app's.
+
+    A process may say of itself what it likes: one of another app's could be taken for what serves this one.
+    """
+    users_of: dict[str, frozenset[int]] = {}
     root = f"{home.temporary}/"
     needle = f"TMPDIR={root}".encode()
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdecimal() and needle in (text := processes.environment(int(name))):
             stray = _read(int(name), dict(_pairs(text)))
-            if stray is not None and stray.temporary.startswith(root):
+            if stray is not None and stray.temporary.startswith(root) and _is_of_its_app(home, stray, users_of):
                 yield stray
+
+
+def _is_of_its_app(home: Home, stray: Stray, known: dict[str, frozenset[int]]) -> bool:
+    app = stray.deploy.partition("/")[0]
+    if app not in known:
+        known[app] = users.numbers_of(home, app)
+    return processes.user_of(stray.pid) in known[app]
 
 
 def _pairs(environment: bytes) -> Iterator[tuple[str, str]]:
