@@ -1,5 +1,6 @@
 """What the supervisor asks of the door, and what both survive."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -216,6 +217,30 @@ def test_the_door_outlives_a_shortage_of_descriptors(tmp_path: Path, serve: Serv
         for client in clients:
             client.close()
         door.close()
+
+
+def test_connections_to_one_deploy_do_not_shut_the_door_of_another(tmp_path: Path, serve: Serve) -> None:
+    door = FrontDoor(tmp_path / "home", ("prlimit", "--nofile=264:264"))  # for a hundred connections
+    with contextlib.ExitStack() as ends:
+        ends.callback(door.close)
+        second = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
+        door.open(second, "blog/staging")
+        port = serve(Recorder()).port
+        door.route(port)
+        door.route(port, deploy="blog/staging")
+        known = ends.enter_context(connect(door.address))
+        crowd = [ends.enter_context(connect(door.address)) for _ in range(130)]
+        deadline = time.monotonic() + DEADLINE_S
+        while "leave room for the others" not in door.log:
+            assert time.monotonic() < deadline, door.log
+            time.sleep(0.01)
+        assert door.status()["connections"] == 88
+        for each in (known, *(ends.enter_context(connect(second.getsockname())) for _ in range(12))):
+            each.sendall(GET)
+            assert read_answer(each)[1] == b"ok"
+        for each in crowd:
+            each.close()
+        assert exchange(door.address, GET_CLOSE).endswith(b"\r\n\r\nok")
 
 
 def test_a_door_without_descriptors_for_a_supervisor_waits_and_spends_nothing(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ class Deploy:
         self.is_proxied = False
         self.is_closed = False
 
+    @property
+    def connections(self) -> int:
+        """How many there are, also of those that have yet to say whose they are."""
+        return len(self.clients) + self.greeting
+
     def route(self, targets: Sequence[Target], *, stopped: bool, host: str = "127.0.0.1") -> None:
         """New requests go to these backends alone, which are reached at this host; what waited goes there at once."""
         known = {backend.identity: backend for backend in self.backends + self.leaving}

@@ -34,7 +34,24 @@ class Room:
     @property
     def left(self) -> int:
         """For how many more connections there are descriptors."""
-        return self.most - sum(len(deploy.clients) + deploy.greeting for deploy in self.deploys.values())
+        return self.most - sum(deploy.connections for deploy in self.deploys.values())
+
+    def left_for(self, deploy: Deploy) -> int:
+        """For how many more of this deploy: a quarter of the room is kept for the others, in equal parts, so that nobody who
+        connects to one deploy can shut the doors of all.
+        """
+        left, kept = self.left, self.most // 4
+        if left - kept >= _BATCH:
+            return left - kept
+        others = [each for each in self.deploys.values() if not (each is deploy or each.is_closed)]
+        part = kept // (len(others) + 1)
+        return left - sum(max(part - each.connections, 0) for each in others)
+
+    def why_full(self, deploy: Deploy) -> str:
+        """What is told when none is left for this deploy."""
+        if self.left > 0:
+            return f"{deploy.connections} connections to one deploy are open, as many as leave room for the others"
+        return f"{self.most} connections are open, as many as there are descriptors for"
 
 
 class Listener(Watched):
@@ -53,9 +70,9 @@ class Listener(Watched):
         self.resume()
 
     def ready(self, mask: int) -> None:
-        left = self._room.left
+        left = self._room.left_for(self._deploy)
         if left <= 0:
-            self._pause(f"{self._room.most} connections are open, as many as there are descriptors for")
+            self._pause(self._room.why_full(self._deploy))
             return
         for _ in range(min(left, _BATCH)):
             try:
