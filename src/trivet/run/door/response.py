@@ -27,7 +27,8 @@ class Response:
     """What the relay must know of an answer; never changed once it is made. `size`: so many bytes of a body follow, if it
     is not negative.
 
-    `keep_alive`: the backend leaves the connection open. `closes`: its length is told by closing, so we must close, too.
+    `keep_alive`: the backend leaves the connection open, and it may be used again. `closes`: its length is told by closing,
+    so we must close, too.
     `is_interim`: a 1xx, the real answer is still to come. `switches`: the connection becomes a stream of bytes.
     """
 
@@ -122,6 +123,10 @@ def _frame(response: Response, request: Request, found: dict[bytes, bytes], *, i
     if size is None:
         raise Refusal(502, "The Content-Length of the app's answer is not a number.")
     if request.method == b"HEAD" or response.status < 200 or response.status in (_NO_CONTENT, _NOT_MODIFIED):
+        # Some servers send the body all the same, in a packet of its own (gunicorn 23, to HEAD): on a connection that is
+        # used again, it would be the answer to whoever asks next.
+        if request.method == b"HEAD" or size or coding is not None:
+            response.keep_alive = False
         return
     if coding is not None:
         if request.is_http10:
