@@ -3,7 +3,7 @@
 import re
 
 from support.apps import shop
-from support.command import Trivet
+from support.command import Trivet, eventually
 from support.repository import Repository
 
 REPORT = r"printf 'repor\033]0;owned\007ting\n'; exit 4"  # what it writes would give a terminal another title
@@ -68,13 +68,31 @@ def test_a_schedule_is_listed_run_and_told_and_goes_back_with_a_rollback(
     (ran,) = trivet.ok("schedule", "runs", "weekly", "--json").json()
     assert (ran["how"], ran["output"], ran["planned"]) == ("exited with 4", ["repor\x1b]0;owned\ating"], None)
 
-    unknown = trivet.run("schedule", "run", "hourly")
-    assert (unknown.status, unknown.err) == (
-        40,
-        "error: shop/production schedules no 'hourly'.\nhint:  It schedules: nightly, weekly.\n",
-    )
+    for asked in ("run", "runs"):
+        unknown = trivet.run("schedule", asked, "hourly")
+        assert (unknown.status, unknown.out, unknown.err) == (
+            40,
+            "",
+            "error: shop/production schedules no 'hourly'.\nhint:  It schedules: nightly, weekly.\n",
+        )
     trivet.ok("stop")
     assert _plain(trivet.ok("schedule").out)[1].startswith("nightly | 30 3 * * * | Europe/Zurich | - (stopped) | ")
+
+
+def test_a_run_is_none_of_the_processes_that_an_app_is_counted_by(trivet: Trivet, repository: Repository) -> None:
+    settings = 'app = "shop"\n[schedule.long]\ncron = "@yearly"\ncommand = "exec sleep 600"\n'
+    repository.commit(shop("v1", procfile=WEB, settings=settings))
+    trivet.ok("deploy")
+    with trivet.start("schedule", "run", "long"):
+        try:
+            eventually(lambda: set(trivet.pids()) == {"web.1", "long.1"}, what="the run's start")
+            (app,) = trivet.ok("apps", "--json").json()
+        finally:
+            trivet.ok("stop")
+    assert (app["running"], app["wanted"]) == (1, 1)
+    repository.commit(shop("v2", procfile=WEB, settings='app = "shop"\n'))
+    trivet.ok("deploy")
+    assert len(trivet.ok("schedule", "runs", "long", "--json").json()) == 1, "what ran once is known for ever"
 
 
 def test_a_schedule_that_does_not_fit_the_app_stops_the_deploy_with_its_line(

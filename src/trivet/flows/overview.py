@@ -286,6 +286,7 @@ def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[
     release = ledger.record(deploy, number).release if number else None
     own = [status for status in statuses if status.deploy == deploy and status.release == number]
     formation = _read(machine.formation, deploy) or Formation({})
+    wanted = {name for name, _ in formation.processes(release.processes)} if release else set()
     return DeployOverview(
         deploy=deploy,
         release=number,
@@ -294,8 +295,8 @@ def _overview(ledger: Ledger, machine: Machine, deploy: Deploy, statuses: tuple[
         created_at=release.created_at if release else None,
         address=_read(machine.address, deploy),
         is_stopped=machine.is_stopped(deploy),
-        running=sum(status.state is ProcessState.RUNNING for status in own),
-        wanted=len(formation.processes(release.processes)) if release else 0,
+        running=sum(status.state is ProcessState.RUNNING for status in own if status.process in wanted),
+        wanted=len(wanted),
     )
 
 

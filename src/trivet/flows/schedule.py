@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from trivet.errors import UnknownProcess
 from trivet.flows.installation import Installation
 from trivet.model.names import Deploy
 from trivet.model.scheduled_run import Plight, ScheduledRun
@@ -14,8 +15,21 @@ def list_schedule(installation: Installation, deploy: Deploy) -> tuple[Plight, .
 
 
 def list_runs(installation: Installation, deploy: Deploy, name: str | None) -> tuple[ScheduledRun, ...]:
-    """The runs of what is called so (None: of all), oldest first, those that go on last. Raises: MachineError."""
-    return Machine(installation.home).scheduled_runs(deploy, name)
+    """The runs of what is called so (None: of all), oldest first, those that go on last.
+
+    Raises: UnknownProcess, for a name that neither a run nor the present release knows; NothingReleased, MachineError.
+    """
+    machine = Machine(installation.home)
+    runs = machine.scheduled_runs(deploy, name)
+    if name is not None and not runs:
+        _check_scheduled(machine, deploy, name)
+    return runs
+
+
+def _check_scheduled(machine: Machine, deploy: Deploy, name: str) -> None:
+    known = [plight.scheduled.name for plight in machine.schedule(deploy)]
+    if name not in known:
+        raise UnknownProcess(f"{deploy} schedules no {name!r}.", hint=f"It schedules: {', '.join(known) or 'nothing'}.")
 
 
 def run_now(installation: Installation, deploy: Deploy, name: str, started: Callable[[str], None]) -> ScheduledRun:
