@@ -184,6 +184,7 @@ def test_rolling_back_to_what_cannot_be(trivet: Trivet, repository: Repository) 
             "The release has: web, worker. The release command is never part of a formation.",
         ),
         (("scale", "web"), 2, "'web' is not TYPE=COUNT.", "Write, for example: trivet scale web=2 worker=0"),
+        (("scale", "web=10000"), 2, "'web=10000' is too many: 9999 processes of a type at most.", "Choose fewer."),
         (("restart", "clock.1"), 40, "No process 'clock.1' runs in shop/production.", "These do: web.1."),
         (
             ("ps", "-d", "staging"),

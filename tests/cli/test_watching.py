@@ -38,6 +38,11 @@ def test_the_list_of_processes_is_drawn_anew_when_something_happens(deployed: Tr
     terminal.expect("SIGKILL")
     os.kill(deployed.supervisor_pid, signal.SIGKILL)
     terminal.expect("The supervisor is not running: nothing is restarted.")
+    doctor = deployed.ok("doctor").out
+    assert doctor.endswith(
+        "weak  supervisor   not running, while 1 of the apps' processes does: nothing is restarted\n"
+        "                   Start it: trivet up\n"
+    )
     deployed.ok("up")
     deployed.ok("scale", "web=2")
     terminal.expect("web.2")

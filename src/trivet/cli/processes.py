@@ -38,6 +38,7 @@ _LINES = 100
 _HEADINGS = ("PROCESS", "PID", "STATE", "SINCE", "RESTARTS", "MEMORY", "RELEASE", "LAST EXIT")
 _REDRAWN_S = 2.0
 _LOOP_RESTARTS, _LOOP_UP_S = 3, 10.0
+_COUNT_DIGITS = 4
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow")
 
 
@@ -348,9 +349,11 @@ def _loops(status: ProcessStatus) -> bool:
 
 
 def _parse_count(text: str) -> tuple[str, int]:
-    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,4})", text)
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9_-]*)=([0-9]+)", text)
     if match is None:
         raise InputError(f"{text!r} is not TYPE=COUNT.", hint="Write, for example: trivet scale web=2 worker=0")
+    if len(match[2].lstrip("0")) > _COUNT_DIGITS:
+        raise InputError(f"{text!r} is too many: 9999 processes of a type at most.", hint="Choose fewer.")
     return match[1], int(match[2])
 
 

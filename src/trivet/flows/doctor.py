@@ -252,6 +252,9 @@ def _environments(installation: Installation) -> Finding:
 def _supervisor(installation: Installation) -> Finding:
     machine = Machine(installation.home)
     if not machine.is_up():
+        if left := sum(each.pid is not None for each in machine.processes(None)):
+            text = f"not running, while {left} of the apps' processes {'does' if left == 1 else 'do'}: nothing is restarted"
+            return Finding("supervisor", Verdict.WEAK, text, "Start it: trivet up")
         return Finding("supervisor", Verdict.GOOD, "not running; `trivet up` starts it, and so does a deploy")
     if troubles := [f"{deploy}: {text}" for deploy, text in machine.troubles().items()]:
         return Finding("supervisor", Verdict.WEAK, "; ".join(troubles), "The rest runs as it should.")
