@@ -27,7 +27,7 @@ from trivet.model.source import Source
 from trivet.run import Machine
 from trivet.run.supervisor import launch, link
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 PATIENCE_S = 60.0  # of the supervisor, with a process that will answer, or end: on a loaded machine nobody knows when
 
 WEB = """

@@ -11,7 +11,7 @@ from trivet.model.event import EventKind
 from trivet.model.home import Home
 from trivet.model.output import Part
 from trivet.model.process import Limits, ProcessType
-from trivet.model.run import Means, ProcessState
+from trivet.model.run import Means
 from trivet.run import Call
 from trivet.run.leftovers import clear_away_groups
 from trivet.run.one_off import Ended
@@ -80,7 +80,8 @@ def test_what_takes_more_memory_than_its_limit_ends_whole_is_told_so_and_started
     _need(held, "memory")
     _bring_up(held, code, Limits(memory_bytes=64_000_000))
     _go(held)
-    wait_until(lambda: held.processes()[0].restarts >= 2 and held.processes()[0].state is ProcessState.BACKOFF)
+    wait_until(lambda: "; restart 2 in 0.1 s\n" in held.log("v1.worker.1"))
+    assert held.processes()[0].restarts >= 2
     assert held.processes()[0].last_exit == "out of memory (limit 64 MB)"
     log = held.log("v1.worker.1")
     assert "trivet: worker.1 ran out of memory (limit 64 MB); restart 1 at once\n" in log
