@@ -14,7 +14,7 @@ from support.world import World
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not can_compile(), reason="needs cc: scripts/toolchains"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 
 flows = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

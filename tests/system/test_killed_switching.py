@@ -16,7 +16,7 @@ from support.switched import Switched
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not can_compile(), reason="needs cc: scripts/toolchains"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 CHOSEN = 4  # changes, the same ones for every harm: that the points of a change are counted takes as long as a trial
 
