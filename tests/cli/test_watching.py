@@ -118,6 +118,7 @@ def test_top_without_a_terminal_shows_it_once(deployed: Trivet) -> None:
         "refused": 0,
     }
     assert (process["pid"], process["requests_per_s"], process["in_flight"]) == (pid, 0.0, 0)
+    assert "output" not in process, "nobody has looked for it: `ps` does"
     assert process["memory_bytes"] > 1_000_000
     assert process["cpu_percent"] >= 0
     deployed.ok("down")

@@ -25,10 +25,14 @@ if TYPE_CHECKING:  # each is there already when there is something of it to writ
 Document = dict[str, object]
 
 
-def process_document(status: "ProcessStatus", last_words: tuple[str, ...] = ()) -> Document:
+def process_document(status: "ProcessStatus", last_words: tuple[str, ...]) -> Document:
     """A process, as in `trivet ps`; what it wrote last before it crashed."""
+    return {**_status_document(status), "output": last_words}
+
+
+def _status_document(status: "ProcessStatus") -> Document:
     told = {key: value for key, value in to_json(status).items() if key != "deploy"}
-    return {**_names(status.deploy), **told, "output": last_words}
+    return {**_names(status.deploy), **told}
 
 
 def deploy_document(overview: "DeployOverview") -> Document:
@@ -165,7 +169,7 @@ def load_document(load: "Load") -> Document:
 
 def _process_load(load: "ProcessLoad") -> Document:
     figures = {key: value for key, value in to_json(load).items() if key != "status"}
-    return {**process_document(load.status), **figures}
+    return {**_status_document(load.status), **figures}
 
 
 def links_document(links: "Links") -> Document:
