@@ -114,7 +114,7 @@ def test_what_ends_in_time_and_what_is_cut_is_counted(shop: Shop, ask: Ask) -> N
     assert roll_out.connections == Drain(drained=1, cut=2)
     assert read_answer(slow)[1] == b"ok"
     assert read_all(first) + read_all(second) == b""
-    assert _drained(shop) == ["1 ended by themselves, 2 were cut"]
+    assert _drained(shop) == ["1 ended by itself, 2 were cut"]
     ended = shop.machine.ended(shop.deploy, 2)
     assert ended is not None
     assert ended.connections == Drain(drained=1, cut=2)
@@ -153,5 +153,5 @@ def test_what_a_server_with_an_inherited_socket_has_accepted_is_counted(shop: Sh
         roll_out = _roll_out(shop, 2, then=lambda: _allow_answers(shop))
         assert read_answer(slow)[1] == b"ok"
     assert roll_out.connections == Drain(drained=1, cut=1)
-    assert _drained(shop) == ["1 ended by themselves, 1 were cut"]
+    assert _drained(shop) == ["1 ended by itself, 1 was cut"]
     assert list(roll_out.timings_s or {}) == ["ready", "shifted", "drained", "stopped"]

@@ -108,6 +108,8 @@ def test_a_release_that_fails_while_the_one_before_is_kept_warm_is_told_to_have_
         "hint:  v1 serves again, untouched. `trivet releases show v2` keeps this; mend the app or its config and try again.\n"
     )
     assert "v2 failed after it had taken over: web.1 exited with 7" in trivet.ok("log", "-n", "1").out
+    shown = trivet.ok("releases", "show", "v2", "--json").json()
+    assert {"ready", "shifted"} <= shown["timings_s"].keys()
 
 
 def test_a_failed_release_that_ended_what_must_not_run_twice_does_not_call_it_untouched(

@@ -113,22 +113,26 @@ class Releasing:
         release = self.ledger.append(draft, config, options.sign)
         self.progress.step("release", f"{release.name}: build {release.build.id}, config c{release.config_version}")
         hooks = Hooks(self.machine, self.progress, release, before, are_skipped=not options.hooks)
+        roll_out = None
         try:
             hooks.pre_release()
             if options.release_command:
                 run_release_command(self.machine, release, self.progress)
             ask_schema(self.machine, release, self.progress)
             roll_out = self._roll_out(release, options.address)
+            if not roll_out.succeeded:
+                raise self._failed(release, roll_out)
         except SupervisorUnreachable:
             raise  # the next supervisor finishes or undoes it, and the next command says which
         except TrivetError as error:
-            news = self._conclude(News(release, Outcome(State.FAILED, error.message, error.detail), before))
-            self._follow_up(hooks, news)
+            failed = replace(outcome_of(roll_out), reason=error.message, output=error.detail)
+            self._follow_up(hooks, self._conclude(News(release, failed, before)))
             raise
         except OSError as error:
             refused = refusal(error)
             self._follow_up(hooks, self._conclude(News(release, Outcome(State.FAILED, refused.message), before)))
             raise refused from error
+        self._tell_proof(roll_out)
         news = self._conclude(News(release, outcome_of(roll_out), before, roll_out.address))
         self._follow_up(hooks, news)
         return replace(self._released(release, roll_out), outcome=news.outcome, checkpoint=news.checkpoint)
@@ -154,13 +158,9 @@ class Releasing:
         self._tell_unheld(release)
         self.ledger.begin_roll_out(release.deploy, release.number)
         try:
-            roll_out = self.machine.roll_out(release.deploy, release.number, address=address, report=report)
+            return self.machine.roll_out(release.deploy, release.number, address=address, report=report)
         except SupervisorUnreachable:
-            roll_out = self._recover(release)
-        if not roll_out.succeeded:
-            raise self._failed(release, roll_out)
-        self._tell_proof(roll_out)
-        return roll_out
+            return self._recover(release)
 
     def _tell_proof(self, roll_out: RollOut) -> None:
         if roll_out.proof is None:

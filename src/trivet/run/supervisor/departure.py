@@ -96,10 +96,15 @@ class Departure:
         party.waiting.discard(process)
         party.drain += drain
         if drain != Drain():
-            process.tell(EventKind.DRAINED, f"{drain.drained} ended by themselves, {drain.cut} were cut")
+            process.tell(EventKind.DRAINED, _in_words(drain))
         process.stop()
         if not party.waiting:
             party.drained(party.drain)
+
+
+def _in_words(drain: Drain) -> str:
+    ended = f"{drain.drained} ended by {'itself' if drain.drained == 1 else 'themselves'}"
+    return f"{ended}, {drain.cut} {'was' if drain.cut == 1 else 'were'} cut"
 
 
 class _Party:
