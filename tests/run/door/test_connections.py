@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from support.door import FrontDoor
+from support.processor import wait_for_rest
 from support.wire import (
     DEADLINE_S,
     OK,
@@ -124,6 +125,48 @@ def test_a_client_that_goes_away_takes_its_request_from_the_backend(door: FrontD
     assert began.wait(DEADLINE_S)
     client.close()
     assert noticed.wait(DEADLINE_S)
+
+
+def test_a_client_that_has_closed_its_half_and_is_reset_takes_its_request_from_the_backend(
+    door: FrontDoor, serve: Serve
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_until(connection, b"\r\n\r\n")
+        asked.set()
+        assert connection.recv(1) == b""
+        left.set()
+
+    door.route(serve(handle).port)
+    with connect(door.address) as client:
+        client.sendall(GET)
+        client.shutdown(socket.SHUT_WR)
+        assert asked.wait(DEADLINE_S)
+        wait_for_rest(door.pid, for_s=0.1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert left.wait(DEADLINE_S)
+    wait_for_rest(door.pid, for_s=0.1)
+    assert door.status()["connections"] == 0
+
+
+def test_a_client_that_has_closed_its_half_before_a_switch_has_closed_it_for_the_backend(
+    door: FrontDoor, serve: Serve
+) -> None:
+    ended = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_until(connection, b"\r\n\r\n")
+        wait_for_rest(door.pid, for_s=0.1)
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+        assert connection.recv(1) == b""
+        ended.set()
+
+    door.route(serve(handle).port)
+    with connect(door.address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert ended.wait(DEADLINE_S)
 
 
 def test_events_are_passed_on_as_they_come(door: FrontDoor, serve: Serve) -> None:

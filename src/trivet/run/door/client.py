@@ -164,6 +164,8 @@ class Client(Visit):
         if not self._ended:
             self.listen()
         self._forward(data)
+        if self._ended and self._carrier is not None:
+            self._carrier.finish_sending()
 
     def ended(self) -> None:
         self._backend_ended = True
@@ -231,12 +233,18 @@ class Client(Visit):
 
     def _end(self) -> None:
         """The client sends no more; it may still want its answer."""
+        if self._ended:  # again: not only its half is closed
+            self._vanish()
+            return
         self._ended = True
+        if self._state == BUSY and self.has_asked():
+            self.await_error()
+            return
         self.pause()
         if self._state == SWITCHED and not self._backend_ended:
             if self._carrier is not None:
                 self._carrier.finish_sending()
-        elif self._state in (HEAD, LINGERING, SWITCHED) or (self._state == BUSY and not self.has_asked()):
+        elif self._state in (BUSY, HEAD, LINGERING, SWITCHED):
             self._vanish()
 
     def _parse(self, data: bytes, seen: int) -> None:

@@ -4,7 +4,7 @@ Errors of the other end come out as OSError, the end of its data as b"".
 """
 
 import socket
-from select import EPOLLIN, EPOLLOUT
+from select import EPOLLET, EPOLLIN, EPOLLOUT
 
 from trivet.run.door.loop import NEVER, Loop, Watched
 
@@ -106,6 +106,11 @@ class Stream(Watched):
             self._wants = 0
             self._update()
 
+    def await_error(self) -> None:
+        """Nothing more is read; but if the connection breaks, `ready` is called for it, once."""
+        self._wants = EPOLLET
+        self._update()
+
     def listen(self) -> None:
         """What arrives is read, from now on or again."""
         self._wants = EPOLLIN
@@ -163,7 +168,7 @@ class Stream(Watched):
 
     def _update(self) -> None:
         """The kernel is asked for the events that matter now; for none at all, an error could not be looked away from."""
-        mask = self._wants | (EPOLLOUT if self._out else 0)
+        mask = self._wants & EPOLLIN | EPOLLOUT if self._out else self._wants
         if mask == self._mask or self.closed:
             return
         fd = self._socket.fileno()
