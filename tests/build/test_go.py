@@ -3,6 +3,7 @@
 import functools
 import http.server
 import os
+import shutil
 import subprocess
 import threading
 import zipfile
@@ -15,6 +16,7 @@ from support.building import Builder
 from support.planning import error_of, plan_of, processes_of
 from support.repository import Repository
 from support.toolchains import with_go
+from trivet.build.environment import SYSTEM_PATH
 from trivet.errors import DetectionError, InvalidFile, LockfileError, MachineError
 from trivet.model.home import Home
 
@@ -225,6 +227,7 @@ def test_a_go_that_is_too_old_for_the_module_is_an_error_that_says_so(builder: B
     assert any("go.mod requires go >= 1.999" in line for line in caught.value.detail)
 
 
+@pytest.mark.skipif(shutil.which("go", path=SYSTEM_PATH) is not None, reason="this machine's system has Go")
 def test_a_machine_without_go_is_an_error(home: Home, repository: Repository) -> None:
     empty = Builder(home, repository, caller={**os.environ, "PATH": "/nowhere"})
     with pytest.raises(MachineError) as caught:
