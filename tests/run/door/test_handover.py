@@ -16,6 +16,7 @@ from run.door.test_switch import Load, Release
 from support.command import eventually
 from support.door import FrontDoor
 from support.wire import DEADLINE_S, OK, Backend, Recorder, connect, exchange, read_answer, read_until
+from trivet.host.processes import open_sockets
 
 Serve = Callable[..., Backend]
 
@@ -338,6 +339,13 @@ def test_a_new_door_that_hangs_before_it_is_ready_changes_nothing(told: FrontDoo
     assert told.status()["requests"] == 1
 
 
+def _has(pid: int, client: socket.socket) -> bool:
+    """Whether this process has the door's end of the connection open."""
+    port = f":{client.getsockname()[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return not open_sockets((pid,)).isdisjoint(fields[9] for fields in lines if fields[2].endswith(port))
+
+
 def test_a_new_door_that_dies_while_the_old_one_is_still_there_is_replaced_by_that(
     told: FrontDoor, serve: Serve
 ) -> None:
@@ -348,6 +356,9 @@ def test_a_new_door_that_dies_while_the_old_one_is_still_there_is_replaced_by_th
         assert slow.asked.acquire(timeout=DEADLINE_S)
         old = told.upgrade()
         eventually(lambda: told.ask({"do": "status"}).data["predecessor"]["connections"] == 1)
+        eventually(
+            lambda: _has(told.pid, lost) and not _has(old.pid, lost)
+        )  # until it is told so, the old one keeps it, too
         told.kill()
         told.take_back(old)
         assert lost.recv(1) == b""  # as with any door that is killed
