@@ -96,6 +96,25 @@ def test_what_else_caddy_serves_stays_as_it_is(shop: Trivet, tmp_path: Path) -> 
         assert front.config()["apps"]["http"] == before["apps"]["http"]
 
 
+def test_a_caddy_that_is_gone_keeps_no_domain(front: Caddy, shop: Trivet, tmp_path: Path) -> None:
+    for name in ("one.test", "two.test"):
+        shop.ok("domains", "add", name, "--certificate", "internal")
+    there, shop.environment["TRIVET_CADDY"] = shop.environment["TRIVET_CADDY"], f"unix:{tmp_path}/none.sock"
+    assert shop.run("domains", "remove", "one.test").err.startswith("error: Caddy does not answer at ")
+    assert shop.ok("domains", "remove", "one.test", "--without-caddy").out == (
+        "one.test does not lead to shop/production any more\n"
+    )
+    assert [each["domain"] for each in shop.ok("domains", "--json").json()] == ["two.test"]
+    destroyed = shop.ok("apps", "destroy", "shop", "--confirm", "shop")
+    assert "Caddy may still know its domains: Caddy does not answer at " in destroyed.err
+    assert destroyed.err.count("Once it answers: trivet domains sync") == 1
+    assert shop.ok("domains", "--json").json() == []
+    shop.environment["TRIVET_CADDY"] = there
+    assert "one.test" in json.dumps(front.config())
+    assert shop.ok("domains", "sync").out == "Caddy knows all domains again\n"
+    assert "one.test" not in json.dumps(front.config())
+
+
 def test_without_caddy_only_domains_fail(shop: Trivet, tmp_path: Path) -> None:
     shop.environment["TRIVET_CADDY"] = f"unix:{tmp_path}/none.sock"
     done = shop.run("domains", "add", "shop.test")

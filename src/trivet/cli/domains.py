@@ -72,14 +72,16 @@ def add(domain: str, app: str | None, deploy_name: str, certificate: str) -> Non
 
 @domains.command("remove")
 @click.argument("domain")
-def remove(domain: str) -> None:
+@click.option("--without-caddy", is_flag=True, help="Only here: for a Caddy that is gone.")
+def remove(domain: str, without_caddy: bool) -> None:
     """Have a domain lead nowhere any more.
 
     \b
     Examples:
       trivet domains remove example.org
+      trivet domains remove example.org --without-caddy
     """
-    removed = remove_domain(installation(), domain)
+    removed = remove_domain(installation(), domain, without_caddy=without_caddy)
     click.echo(f"{removed.name} does not lead to {removed.deploy} any more")
 
 

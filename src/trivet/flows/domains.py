@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from trivet.errors import Busy, InputError, RunError, TrivetError
+from trivet.errors import Busy, InputError, MachineError, RunError, TrivetError
 from trivet.flows.installation import Installation
 from trivet.host import caddy, files, lock
 from trivet.model.document import read_document, write_document
@@ -20,6 +20,8 @@ from trivet.model.run import Address
 from trivet.run import Machine
 
 _TRIES = 5
+
+Change = Callable[[Mapping[str, Domain]], Mapping[str, Domain]]
 
 
 @frozen
@@ -64,8 +66,10 @@ def add_domain(installation: Installation, text: str, deploy: Deploy, certificat
     return added
 
 
-def remove_domain(installation: Installation, text: str) -> Domain:
-    """The domain leads nowhere. Raises: InputError (there is none), MachineError."""
+def remove_domain(installation: Installation, text: str, *, without_caddy: bool = False) -> Domain:
+    """The domain leads nowhere. `without_caddy`: a Caddy that is gone is not asked; one that comes back must be told, by
+    `sync_domains`. Raises: InputError (there is none), MachineError.
+    """
     name = parse_domain(text)
     domains = {each.name: each for each in _domains(installation.home)}
     if name not in domains:
@@ -74,7 +78,8 @@ def remove_domain(installation: Installation, text: str) -> Domain:
             f"There is no domain {name}.",
             hint=f"There is: {known}." if known else "There is none: `trivet domains add DOMAIN` makes one.",
         )
-    _change(installation, lambda present: {key: value for key, value in present.items() if key != name})
+    tell = _tell_nobody if without_caddy else _tell_caddy
+    _change(installation, lambda present: {key: value for key, value in present.items() if key != name}, tell)
     return domains[name]
 
 
@@ -98,24 +103,20 @@ def follow(installation: Installation, deploy: Deploy, tell: Callable[[str], Non
 
 def forget(installation: Installation, deploy: Deploy, tell: Callable[[str], None]) -> None:
     """No domain leads to the deploy, which is gone. What goes wrong is only told."""
+
+    def others(known: Mapping[str, Domain]) -> Mapping[str, Domain]:
+        return {key: each for key, each in known.items() if each.deploy != deploy}
+
     try:
-        if any(each.deploy == deploy for each in _domains(installation.home)):
-            _change(installation, lambda known: {key: each for key, each in known.items() if each.deploy != deploy})
+        if not any(each.deploy == deploy for each in _domains(installation.home)):
+            return
+        try:
+            _change(installation, others)
+        except MachineError as error:
+            _change(installation, others, _tell_nobody)
+            tell(f"Caddy may still know its domains: {error} Once it answers: trivet domains sync")
     except (TrivetError, OSError) as error:
         tell(f"its domains are still there: {error}")
-
-
-def _change(installation: Installation, change: Callable[[Mapping[str, Domain]], Mapping[str, Domain]]) -> bool:
-    """Caddy first: a domain that it refuses is none of ours."""
-    with _changing(installation):
-        known = _read(installation.home)
-        wanted = change({each.domain.name: each.domain for each in known})
-        machine = Machine(installation.home)
-        leading = tuple(_Known(wanted[name], machine.address(wanted[name].deploy)) for name in sorted(wanted))
-        told = _tell_caddy(leading)
-        if leading != known:
-            _write(installation.home, _List(leading))
-        return told
 
 
 def _tell_caddy(leading: Iterable[_Known]) -> bool:
@@ -129,6 +130,23 @@ def _tell_caddy(leading: Iterable[_Known]) -> bool:
         if server.replace(arranged, mark):
             return True
     raise Busy("Somebody else keeps changing Caddy's config.", hint="Try again: trivet domains sync")
+
+
+def _tell_nobody(leading: Iterable[_Known]) -> bool:
+    return False
+
+
+def _change(installation: Installation, change: Change, tell: Callable[[Iterable[_Known]], bool] = _tell_caddy) -> bool:
+    """Caddy first: a domain that it refuses is none of ours."""
+    with _changing(installation):
+        known = _read(installation.home)
+        wanted = change({each.domain.name: each.domain for each in known})
+        machine = Machine(installation.home)
+        leading = tuple(_Known(wanted[name], machine.address(wanted[name].deploy)) for name in sorted(wanted))
+        told = tell(leading)
+        if leading != known:
+            _write(installation.home, _List(leading))
+        return told
 
 
 @contextmanager
