@@ -1,6 +1,7 @@
 """Homes and repositories that clean up after themselves; and workers that do not meet."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from support.repository import Repository
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 os.environ["TRIVET_WARM"] = "0.1"  # the release before is kept no longer, unless a test says so
+# `make test &` in a script and `nohup` have them ignored, and so would be what tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
