@@ -44,3 +44,10 @@ def test_whenever_it_comes_one_release_serves_whole_and_the_next_command_works(c
     bench = choice.bench
     trials = [bench.try_out(change, harm, bench.place(change, chance.random())) for change in choice.changes]
     assert [f"seed {choice.seed}: {trial}" for trial in trials if trial.wrong] == []
+
+
+def test_after_a_start_that_was_killed_each_process_has_a_file_of_its_own(choice: Choice) -> None:
+    """What the killed one had started leaves, and what comes after it is called otherwise: their files are not one."""
+    change = next(each for each in CHANGES if (each.name, each.kind) == ("start", "alone"))
+    trials = [choice.bench.try_out(change, Harm.KILL, choice.bench.place(change, share)) for share in (0.55, 0.71)]
+    assert [str(trial) for trial in trials if trial.wrong] == []
