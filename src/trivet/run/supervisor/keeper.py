@@ -280,7 +280,7 @@ class Keeper:
     def _belonging(self, release: int, process: str) -> Belonging:
         there = [*self.members.values(), *self.leaving]
         turns = [
-            each.belonging.turn for each in there if (each.belonging.release, each.status.process) == (release, process)
+            each.belonging.turn for each in there if (each.belonging.release, each.plan.name) == (release, process)
         ]
         return Belonging(self.deploy, release, max(turns) + 1 if turns else 0)
 

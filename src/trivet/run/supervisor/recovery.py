@@ -259,7 +259,7 @@ def _plan_of(keeper: Keeper, status: Status) -> ProcessPlan:
     if kind is None:
         return _bare_plan(status)
     plans = plan(keeper.home, release, Config(), Formation({kind.name: 1})).processes
-    return next(each for each in plans if each.name.rpartition(".")[0] == kind.name)
+    return replace(next(each for each in plans if each.name.rpartition(".")[0] == kind.name), name=status.process)
 
 
 def _bare_plan(status: Status) -> ProcessPlan:
